@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the gate says to one request of the hook. Plans, but calls no libvirt and waits for nobody. */
+#pragma once
+
+#include "gate.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+  const char *operation;
+  const char *suboperation;
+  const char *domain;
+  const char *xml;
+  gsize xml_length;
+} VpGateRequest;
+
+/* TRUE: the operation may go on, `text` is XML for stdout or empty. FALSE: `text` is the line for stderr. */
+gboolean vp_gate_answer (const VpGateContext *context, const VpGateRequest *request, char **text);
+
+G_END_DECLS

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Threads: main (this file, link, keeper: asks libvirt), watch (reads libvirt's
+ * folder), gate (answers the hook). Main may wait for libvirt, watch and gate
+ * never do; main waits for watch a second at most; nobody waits for main.
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "gate-protocol.h"
+#include "gate.h"
+#include "host-watch.h"
+#include "keeper.h"
+#include "ledger.h"
+#include "link.h"
+#include "vp-error.h"
+#include "vp-wrapper.h"
+#include "watch.h"
+
+struct VpDaemon {
+  gboolean session;
+  char *run_folder;
+  char *wrapper_folder;
+  char *config_folder;
+  int lock_fd;
+  unsigned long libvirt_version;
+  VpLedger *ledger;
+  VpWatch *watch;
+  VpKeeper *keeper;
+  VpGate *gate;
+  VpHostWatch *host_watch;
+  VpLink *link;
+};
+
+static gboolean
+make_folder (const char *path, mode_t mode, GError **error)
+{
+  struct stat info;
+
+  if (g_mkdir_with_parents (path, 0755) != 0) {
+    g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot make the folder %s: %s", path, g_strerror (errno));
+    return FALSE;
+  }
+  if (lstat (path, &info) != 0 || !S_ISDIR (info.st_mode) || info.st_uid != geteuid ()) {
+    g_set_error (error, VP_ERROR, VP_ERROR_IO, "%s is not a folder of user %u: remove it or change its owner", path,
+                 (unsigned) geteuid ());
+    return FALSE;
+  }
+  if ((info.st_mode & 07777) != mode && chmod (path, mode) != 0) {
+    g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot set the mode of %s: %s", path, g_strerror (errno));
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/* One daemon at a time; the kernel drops the lock when the process ends, however it ends. */
+static int
+lock_run_folder (const char *folder, GError **error)
+{
+  g_autofree char *path = g_build_filename (folder, "lock", NULL);
+  int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+  if (fd >= 0 && flock (fd, LOCK_EX | LOCK_NB) == 0)
+    return fd;
+  g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot lock %s: %s", path,
+               errno == EWOULDBLOCK ? "another vfio-profiled runs" : g_strerror (errno));
+  if (fd >= 0)
+    (void) close (fd);
+  return -1;
+}
+
+/* Emulators behind our wrappers: when one is upgraded, its wrapper must change too. */
+static void
+watch_emulators (VpDaemon *daemon, const VpHost *host)
+{
+  for (guint i = 0; i < host->wrappers->len; i++) {
+    const VpWrapperEntry *entry = host->wrappers->pdata[i];
+    g_autoptr (GError) error = NULL;
+    gboolean changed = FALSE;
+
+    if (daemon->host_watch != NULL)
+      vp_host_watch_add_file (daemon->host_watch, entry->emulator);
+    if (!vp_wrapper_refresh (host->wrapper_folder, entry->emulator, &changed, &error))
+      g_warning ("%s", error->message);
+    if (!changed)
+      continue;
+    g_message ("%s changed: its wrapper was made anew", entry->emulator);
+    if (daemon->link != NULL && vp_link_get (daemon->link) != NULL)
+      vp_libvirt_warm (vp_link_get (daemon->link), entry->path);
+  }
+}
+
+void
+vp_daemon_reload (VpDaemon *daemon)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VpHost) host = vp_libvirt_load_host (daemon->session, daemon->libvirt_version, &error);
+  g_autoptr (VpProfiles) profiles = host != NULL ? vp_libvirt_load_profiles (daemon->session, &error) : NULL;
+
+  if (profiles == NULL) {
+    g_warning ("%s; going on with what was read before", error->message);
+    vp_ledger_set_problem (daemon->ledger, error->message);
+    return;
+  }
+  g_autoptr (GPtrArray) list = vp_profiles_list (profiles);
+  for (guint i = 0; i < list->len; i++) {
+    const VpProfile *profile = list->pdata[i];
+    if (profile->error != NULL)
+      g_warning ("profile '%s' is broken: %s", profile->name, profile->error->message);
+  }
+  watch_emulators (daemon, host);
+  vp_ledger_set (daemon->ledger, g_steal_pointer (&host), g_steal_pointer (&profiles));
+  vp_keeper_touch_all (daemon->keeper);
+}
+
+static void
+on_host_changed (gpointer data)
+{
+  vp_daemon_reload (data);
+}
+
+static void
+on_definition (const char *domain, gpointer data)
+{
+  VpDaemon *daemon = data;
+
+  if (domain != NULL)
+    vp_keeper_touch (daemon->keeper, domain);
+  else
+    vp_keeper_touch_all (daemon->keeper);
+}
+
+static void
+on_connected (virConnectPtr connection, gpointer data)
+{
+  VpDaemon *daemon = data;
+  g_autoptr (GError) error = NULL;
+
+  (void) virConnectGetLibVersion (connection, &daemon->libvirt_version);
+  g_message ("connected to libvirt %lu.%lu.%lu", daemon->libvirt_version / 1000000,
+             daemon->libvirt_version / 1000 % 1000, daemon->libvirt_version % 1000);
+  /* A libvirt that never stored a domain has no such folder yet; it makes it with this mode. */
+  (void) g_mkdir_with_parents (daemon->config_folder, 0700);
+  if (!vp_watch_ensure (daemon->watch, &error))
+    g_warning ("%s: edits with --config are noticed at the start only", error->message);
+  vp_keeper_set_connection (daemon->keeper, connection);
+  vp_daemon_reload (daemon);
+}
+
+static void
+on_disconnected (gpointer data)
+{
+  VpDaemon *daemon = data;
+
+  vp_keeper_set_connection (daemon->keeper, NULL);
+}
+
+static void
+on_started (virDomainPtr domain, gpointer data)
+{
+  VpDaemon *daemon = data;
+
+  vp_keeper_started (daemon->keeper, domain);
+}
+
+static void
+set_folders (VpDaemon *daemon)
+{
+  daemon->wrapper_folder = vp_libvirt_dup_wrapper_folder (daemon->session);
+  if (daemon->session) {
+    daemon->run_folder = g_strdup_printf (VP_GATE_RUNTIME_DIR "/%u/vfio-profile", (unsigned) getuid ());
+    daemon->config_folder = g_build_filename (g_get_user_config_dir (), "libvirt", "qemu", NULL);
+  } else {
+    daemon->run_folder = g_strdup (VP_RUN_FOLDER);
+    daemon->config_folder = g_strdup (VP_LIBVIRT_CONFIG);
+  }
+}
+
+static gboolean
+start_gate (VpDaemon *daemon, GError **error)
+{
+  g_autofree char *path = g_build_filename (daemon->run_folder, "gate.sock", NULL);
+  VpGateContext context = { daemon->ledger, daemon->keeper, daemon->config_folder };
+  int fd = sd_listen_fds (1) > 0 ? SD_LISTEN_FDS_START : -1;
+
+  daemon->gate = vp_gate_new (&context, path, fd, error);
+  return daemon->gate != NULL;
+}
+
+/* The gate must answer before libvirt is there: autostart asks it while libvirt starts. */
+static gboolean
+start_parts (VpDaemon *daemon, GError **error)
+{
+  g_autofree char *own = g_build_filename (g_get_user_config_dir (), "vfio-profile", "profiles.d", NULL);
+  const char *folders[] = { VP_PROFILES_SHIPPED, VP_PROFILES_LOCAL, daemon->session ? own : NULL, NULL };
+  VpLinkHandlers handlers = { on_connected, on_disconnected, on_definition, on_started, daemon };
+
+  daemon->ledger = vp_ledger_new ();
+  daemon->watch = vp_watch_new (daemon->config_folder, on_definition, daemon, error);
+  if (daemon->watch == NULL)
+    return FALSE;
+  daemon->keeper = vp_keeper_new (daemon->ledger, daemon->watch);
+  daemon->host_watch = vp_host_watch_new (folders, on_host_changed, daemon);
+  (void) virGetVersion (&daemon->libvirt_version, NULL, NULL); /* until the connection says better */
+  vp_daemon_reload (daemon);
+  if (!start_gate (daemon, error))
+    return FALSE;
+  daemon->link = vp_link_new (daemon->session ? "qemu:///session" : "qemu:///system", &handlers);
+  return TRUE;
+}
+
+VpDaemon *
+vp_daemon_new (gboolean session, GError **error)
+{
+  g_autoptr (VpDaemon) daemon = g_new0 (VpDaemon, 1);
+
+  daemon->session = session;
+  daemon->lock_fd = -1;
+  set_folders (daemon);
+  if (!make_folder (daemon->run_folder, 0700, error) || !make_folder (daemon->wrapper_folder, 0755, error))
+    return NULL;
+  daemon->lock_fd = lock_run_folder (daemon->run_folder, error);
+  if (daemon->lock_fd < 0 || !start_parts (daemon, error))
+    return NULL;
+  return g_steal_pointer (&daemon);
+}
+
+void
+vp_daemon_free (VpDaemon *daemon)
+{
+  if (daemon == NULL)
+    return;
+  vp_link_free (daemon->link);
+  vp_gate_free (daemon->gate);
+  vp_host_watch_free (daemon->host_watch);
+  vp_watch_free (daemon->watch);
+  vp_keeper_free (daemon->keeper);
+  vp_ledger_free (daemon->ledger);
+  if (daemon->lock_fd >= 0)
+    (void) close (daemon->lock_fd);
+  g_free (daemon->run_folder);
+  g_free (daemon->wrapper_folder);
+  g_free (daemon->config_folder);
+  g_free (daemon);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Tells when the host changed: a CPU on or off line, a PCI device come or gone
+ * (the kernel's uevents), a profile file edited. Main thread only.
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+typedef struct VpHostWatch VpHostWatch;
+typedef void (*VpHostWatchFunc) (gpointer data);
+
+/* `folders` are watched for files; NULL-ended. Changes within half a second are told once. */
+VpHostWatch *vp_host_watch_new (const char *const *folders, VpHostWatchFunc changed, gpointer data);
+/* Another file to watch: an emulator behind a wrapper. Twice is once. */
+void vp_host_watch_add_file (VpHostWatch *watch, const char *path);
+void vp_host_watch_free (VpHostWatch *watch);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpHostWatch, vp_host_watch_free)
+
+G_END_DECLS

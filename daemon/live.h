@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What can still be applied to a guest that started stale (on-stale = start): its pins. */
+#pragma once
+
+#include "vp-libvirt.h"
+
+G_BEGIN_DECLS
+
+gboolean vp_live_tune (virDomainPtr domain, const VpHost *host, const VpProfiles *profiles, GError **error);
+
+G_END_DECLS

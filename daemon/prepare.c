@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libvirt has no compare-and-set. Between our read of a definition (B) and our
+ * define (R) somebody may write M, which R then overwrites; and after R somebody
+ * may write N. The watch has seen them all, in order:
+ *
+ *     B ── M ── R ── N          lost: M's edit of B
+ *
+ * So after each define we look at what came between. Something did: the edit
+ * B → M is merged into what stands now (N), that is planned and defined, and the
+ * look is repeated until nothing came between.
+ */
+#include "prepare.h"
+
+#include <libvirt/virterror.h>
+#include <string.h>
+
+#include "vp-error.h"
+#include "vp-merge.h"
+#include "vp-slot.h"
+
+#define REPEAT_SECONDS 2
+#define MAX_REPEATS 5
+#define MAX_ROUNDS 50 /* each needs an edit in the few milliseconds of the round before */
+
+/* What the round works on. */
+typedef struct {
+  const VpPrepareContext *context;
+  const char *name;
+  virDomainPtr domain;
+  VpDomain *base;    /* B: what was read */
+  guint64 serial;    /* of the last version that is not younger than B */
+  VpPlan *plan;      /* of B, or of B with a recovered edit merged in */
+} Round;
+
+static void
+round_clear (Round *round)
+{
+  g_clear_pointer (&round->domain, virDomainFree);
+  g_clear_pointer (&round->base, vp_domain_free);
+  g_clear_pointer (&round->plan, vp_plan_free);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Round, round_clear)
+
+/* Everything that the watch saw before this call is older than what is read after it. */
+static gboolean
+read_base (Round *round, GError **error)
+{
+  if (!vp_watch_sync (round->context->watch, &round->serial)) {
+    g_set_error (error, VP_ERROR, VP_ERROR_IO,
+                 "the watch of libvirt's folder did not answer within a second, so an edit could be lost: nothing "
+                 "was written");
+    return FALSE;
+  }
+  g_clear_pointer (&round->base, vp_domain_free);
+  round->base = vp_libvirt_read (round->domain, error);
+  return round->base != NULL;
+}
+
+static gboolean
+is_same (const VpDomain *a, const VpDomain *b)
+{
+  g_autofree char *left = vp_xml_dup_unordered (vp_domain_root (a));
+  g_autofree char *right = vp_xml_dup_unordered (vp_domain_root (b));
+
+  return strcmp (left, right) == 0;
+}
+
+static gboolean
+is_same_state (const VpDomain *a, const VpDomain *b)
+{
+  const xmlNode *left = vp_domain_state (a);
+  const xmlNode *right = vp_domain_state (b);
+
+  return left != NULL && right != NULL ? vp_xml_equal (left, right) : left == right;
+}
+
+static VpDomain *
+parse_version (const VpVersion *version)
+{
+  gsize length = 0;
+  const char *text = version->text != NULL ? g_bytes_get_data (version->text, &length) : NULL;
+
+  return text != NULL ? vp_domain_parse (text, length, "a version of the definition", NULL) : NULL;
+}
+
+/*
+ * Which of the versions is the one that we wrote: the first that reads like it,
+ * or, should libvirt write something differently into its file, the first with
+ * the state that we wrote, or the last.
+ */
+static guint
+find_ours (const GPtrArray *parsed, const VpDomain *written)
+{
+  for (guint i = 0; i < parsed->len; i++)
+    if (parsed->pdata[i] != NULL && is_same (parsed->pdata[i], written))
+      return i;
+  for (guint i = 0; i < parsed->len; i++)
+    if (parsed->pdata[i] != NULL && is_same_state (parsed->pdata[i], written))
+      return i;
+  return parsed->len > 0 ? parsed->len - 1 : 0;
+}
+
+static void
+free_parsed (gpointer domain)
+{
+  vp_domain_free (domain);
+}
+
+/* The last version that our define overwrote without knowing it; `deleted`: that was an undefine. */
+static VpDomain *
+find_lost (const Round *round, gboolean *deleted)
+{
+  g_autoptr (GPtrArray) versions = vp_watch_versions (round->context->watch, round->name, round->serial);
+  g_autoptr (GPtrArray) parsed = g_ptr_array_new_with_free_func (free_parsed);
+
+  for (guint i = 0; i < versions->len; i++)
+    g_ptr_array_add (parsed, parse_version (versions->pdata[i]));
+  guint ours = find_ours (parsed, round->plan->result);
+  *deleted = FALSE;
+  if (versions->len == 0 || ours == 0)
+    return NULL;
+  const VpVersion *last = versions->pdata[ours - 1];
+  *deleted = last->deleted;
+  if (!last->deleted && parsed->pdata[ours - 1] == NULL)
+    g_warning ("domain '%s': an edit came between read and define and could not be read in time: it is lost; look at "
+               "'virsh dumpxml --inactive'", round->name);
+  VpDomain *lost = g_steal_pointer (&parsed->pdata[ours - 1]);
+  if (lost != NULL && is_same (lost, round->base))
+    g_clear_pointer (&lost, vp_domain_free);
+  return lost;
+}
+
+static gboolean
+define_result (const Round *round, GError **error)
+{
+  gboolean made = FALSE;
+
+  if (!vp_libvirt_prepare_files (round->plan, round->context->host, &made, error))
+    return FALSE;
+  if (made) {
+    /* The define would ask it too, but then the time between read and define would be seconds. */
+    g_autofree char *wrapper = vp_domain_dup_emulator (round->plan->result);
+    vp_libvirt_warm (round->context->connection, wrapper);
+  }
+  return vp_libvirt_define (round->context->connection, round->plan->result, error);
+}
+
+/* Somebody undefined the domain and our define brought it back: let it go again. */
+static gboolean
+repeat_undefine (const Round *round, GError **error)
+{
+  unsigned flags = VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
+                   VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA;
+
+  if (virDomainUndefineFlags (round->domain, flags) == 0) {
+    g_message ("domain '%s': it was undefined while it was prepared: undefined again", round->name);
+    return TRUE;
+  }
+  vp_libvirt_set_error (error, "domain '%s' was undefined while it was prepared, and cannot be undefined again",
+                        round->name);
+  return FALSE;
+}
+
+/* B, M and N as in the picture above; the round's plan becomes that of N with M's edit. */
+static gboolean
+plan_recovery (Round *round, const VpDomain *lost, GError **error)
+{
+  g_autoptr (VpDomain) before = g_steal_pointer (&round->base);
+
+  if (!read_base (round, error))
+    return FALSE;
+  VpDomain *merged = g_new0 (VpDomain, 1);
+  g_autoptr (VpDomain) owner = merged;
+  merged->doc = vp_merge_three_way (before->doc, lost->doc, round->base->doc, error);
+  if (merged->doc == NULL)
+    return FALSE;
+  g_clear_pointer (&round->plan, vp_plan_free);
+  round->plan = vp_plan_new (merged, round->context->host, round->context->profiles, VP_PLAN_DEFAULT, error);
+  return round->plan != NULL;
+}
+
+static void
+log_plan (const VpPlan *plan)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  const char *rule = NULL;
+
+  for (guint i = 0; i < plan->changes->len; i++) {
+    const VpChange *change = plan->changes->pdata[i];
+    if (rule != NULL && strcmp (rule, change->rule) == 0)
+      continue;
+    rule = change->rule;
+    g_string_append_printf (text, "%s%s", text->len > 0 ? ", " : "", rule);
+  }
+  if (plan->profile != NULL)
+    g_message ("domain '%s': prepared for '%s': %u changes (%s)%s%s", plan->domain, plan->profile, plan->changes->len,
+               text->str, plan->placement != NULL ? ": " : "",
+               plan->placement != NULL ? plan->placement->summary : "");
+  else
+    g_message ("domain '%s': undone: %u changes (%s), the originals are back", plan->domain, plan->changes->len,
+               text->str);
+  for (guint i = 0; i < plan->warnings->len; i++)
+    g_message ("domain '%s': %s", plan->domain, (const char *) plan->warnings->pdata[i]);
+}
+
+/* Defines the round's plan, and again for as long as it finds that an edit came between. */
+static gboolean
+write_until_whole (Round *round, GError **error)
+{
+  for (guint i = 0; i < MAX_ROUNDS; i++) {
+    gboolean deleted = FALSE;
+    guint64 now = 0;
+
+    if (!define_result (round, error))
+      return FALSE;
+    log_plan (round->plan);
+    if (!vp_watch_sync (round->context->watch, &now))
+      g_warning ("domain '%s': the watch of libvirt's folder is late: an edit of this moment could be lost",
+                 round->name);
+    g_autoptr (VpDomain) lost = find_lost (round, &deleted);
+    if (deleted)
+      return repeat_undefine (round, error);
+    if (lost == NULL) {
+      vp_watch_forget (round->context->watch, round->name, round->serial);
+      return TRUE;
+    }
+    g_message ("domain '%s': an edit that came between read and define was recovered", round->name);
+    if (!plan_recovery (round, lost, error))
+      return FALSE;
+  }
+  g_set_error (error, VP_ERROR, VP_ERROR_LIBVIRT, "domain '%s' was edited during each of %d defines in a row",
+               round->name, MAX_ROUNDS);
+  return FALSE;
+}
+
+/* TRUE with a plan of what stands now; the definition is read twice so that the plan is of the latest. */
+static gboolean
+plan_present (Round *round, GError **error)
+{
+  for (guint i = 0; i < MAX_ROUNDS; i++) {
+    if (!read_base (round, error))
+      return FALSE;
+    g_clear_pointer (&round->plan, vp_plan_free);
+    round->plan =
+      vp_plan_new (round->base, round->context->host, round->context->profiles, VP_PLAN_DEFAULT, error);
+    if (round->plan == NULL)
+      return FALSE;
+    if (vp_plan_is_ready (round->plan))
+      return TRUE;
+    g_autoptr (VpDomain) again = vp_libvirt_read (round->domain, error);
+    if (again == NULL)
+      return FALSE;
+    if (vp_domain_equal (again, round->base))
+      return TRUE;
+  }
+  g_set_error (error, VP_ERROR, VP_ERROR_LIBVIRT, "the definition changed during each of %d reads in a row",
+               MAX_ROUNDS);
+  return FALSE;
+}
+
+/*
+ * Our define comes back as an event. Should libvirt store something that we plan
+ * differently again, that would never end: the same text five times within
+ * seconds is not written once more.
+ */
+static gboolean
+note_written (VpWritten *written, const VpDomain *result)
+{
+  g_autofree char *text = vp_xml_dup_unordered (vp_domain_root (result));
+  gint64 now = g_get_monotonic_time ();
+
+  if (g_strcmp0 (text, written->text) == 0 && now - written->at < REPEAT_SECONDS * G_TIME_SPAN_SECOND)
+    written->repeats++;
+  else
+    written->repeats = 0;
+  g_free (written->text);
+  written->text = g_steal_pointer (&text);
+  written->at = now;
+  return written->repeats < MAX_REPEATS;
+}
+
+gboolean
+vp_prepare_domain (const VpPrepareContext *context, const char *name, VpWritten *written, VpPrepareOutcome *outcome,
+                   GError **error)
+{
+  g_auto (Round) round = { .context = context, .name = name };
+
+  round.domain = virDomainLookupByName (context->connection, name);
+  if (round.domain == NULL || virDomainIsPersistent (round.domain) != 1) {
+    *outcome = VP_PREPARE_GONE;
+    return TRUE;
+  }
+  if (!plan_present (&round, error))
+    return FALSE;
+  if (vp_plan_is_ready (round.plan)) {
+    gboolean made = FALSE;
+    *outcome = VP_PREPARE_READY;
+    vp_watch_forget (context->watch, name, round.serial);
+    return vp_libvirt_prepare_files (round.plan, context->host, &made, error);
+  }
+  if (!note_written (written, round.plan->result)) {
+    *outcome = VP_PREPARE_REPEATED;
+    return TRUE;
+  }
+  *outcome = VP_PREPARE_DEFINED;
+  return write_until_whole (&round, error);
+}

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# bash completion for vfio-profile(1). A test holds the options below against --help.
+
+# The names of libvirt's domains, of the connection on the command line.
+_vfio_profile_domains()
+{
+    virsh --quiet ${1:+--connect "$1"} list --all --name 2>/dev/null
+}
+
+_vfio_profile_profiles()
+{
+    vfio-profile profiles 2>/dev/null | while read -r name _; do
+        [[ $name == PROFILE ]] || echo "$name"
+    done
+}
+
+_vfio_profile_keys='cpu.pin= cpu.reserve-cores= cpu.kind= cpu.cache= memory.page-size= memory.nosharepages=
+    hypervisor.kvm-hidden= hypervisor.hyperv= hypervisor.vendor-id= vga.x-vga= vga.method= start.on-stale='
+
+_vfio_profile_options()
+{
+    local common='--help --version'
+    local host='--connect --topology --sysfs --profiles'
+
+    case $1 in
+        set) echo "$common --connect --option" ;;
+        unset) echo "$common --connect" ;;
+        status) echo "$common --connect --json" ;;
+        plan) echo "$common $host --file --diff --json" ;;
+        rewrite) echo "$common $host --undo --host-only" ;;
+        profiles) echo "$common --connect --profiles --json" ;;
+        '') echo "$common" ;;
+    esac
+}
+
+_vfio_profile()
+{
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    local command='' uri='' word given=0 i
+
+    COMPREPLY=()
+    # "=" is a word of its own here: "--connect = qemu:///system".
+    [[ $current == '=' ]] && current=''
+    [[ $previous == '=' ]] && ((COMP_CWORD >= 2)) && previous=${COMP_WORDS[COMP_CWORD - 2]}
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        case ${COMP_WORDS[i - 1]} in
+            --connect | -c) [[ $word == '=' ]] || { uri=$word; continue; } ;;
+            --option | -o | --file | -f | --topology | --sysfs | --profiles) continue ;;
+        esac
+        [[ $word == -* || $word == '=' || ${COMP_WORDS[i - 1]} == '=' ]] && continue
+        if [[ -z $command ]]; then
+            command=$word
+        else
+            ((given++))
+        fi
+    done
+
+    case $previous in
+        --connect | -c)
+            COMPREPLY=($(compgen -W 'qemu:///system qemu:///session' -- "$current"))
+            # Colons break words, too: what stands before the last of them is there already.
+            declare -F __ltrim_colon_completions > /dev/null && __ltrim_colon_completions "$current"
+            return ;;
+        --option | -o)
+            COMPREPLY=($(compgen -W "$_vfio_profile_keys" -- "$current"))
+            compopt -o nospace 2> /dev/null
+            return ;;
+        --file | -f | --topology)
+            COMPREPLY=($(compgen -f -- "$current"))
+            compopt -o filenames 2> /dev/null
+            return ;;
+        --sysfs | --profiles)
+            COMPREPLY=($(compgen -d -- "$current"))
+            compopt -o filenames 2> /dev/null
+            return ;;
+    esac
+    if [[ $current == -* ]]; then
+        COMPREPLY=($(compgen -W "$(_vfio_profile_options "$command")" -- "$current"))
+        return
+    fi
+    case $command:$given in
+        :*) COMPREPLY=($(compgen -W 'set unset status plan rewrite profiles' -- "$current")) ;;
+        set:0 | unset:0 | plan:0 | status:*)
+            COMPREPLY=($(compgen -W "$(_vfio_profile_domains "$uri")" -- "$current")) ;;
+        set:* | profiles:0) COMPREPLY=($(compgen -W "$(_vfio_profile_profiles)" -- "$current")) ;;
+        rewrite:0)
+            COMPREPLY=($(compgen -f -- "$current"))
+            compopt -o filenames 2> /dev/null ;;
+    esac
+}
+
+complete -F _vfio_profile vfio-profile

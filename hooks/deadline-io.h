@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reading and writing that end by one overall deadline, for the hook: libvirt waits for
+ * it with the domain's lock held. Clock: CLOCK_MONOTONIC. Failures are in errno, ETIMEDOUT
+ * when the deadline has passed.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct {
+  int64_t end_ms;
+} VpDeadline;
+
+typedef struct {
+  char *data; /* owned, from malloc; NULL while empty */
+  size_t size;
+  size_t allocated;
+} VpBytes;
+
+VpDeadline vp_deadline_new (unsigned int seconds);
+
+/* Milliseconds left, never negative. */
+int vp_deadline_get_left (const VpDeadline *deadline);
+
+/* Waits until `fd` is ready for `events`, or has an error for the next call to find. */
+bool vp_deadline_wait (const VpDeadline *deadline, int fd, short events);
+
+/* Reads to the end of file; EFBIG when more than `limit` bytes come. */
+bool vp_bytes_read_all (VpBytes *bytes, int fd, size_t limit, const VpDeadline *deadline);
+
+bool vp_bytes_append (VpBytes *bytes, const void *data, size_t size);
+
+void vp_bytes_clear (VpBytes *bytes);
+
+bool vp_write_all (int fd, const void *data, size_t size, const VpDeadline *deadline);

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The hook's side of gate-protocol.h. The answer is taken whole before any of it counts,
+ * so that half a document never reaches libvirt.
+ */
+#include "gate-client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "gate-protocol.h"
+
+/* How long to wait before another try while the gate's queue is full. */
+#define QUEUE_FULL_WAIT_MS 20
+
+/* "REFUSE 33554432\n" is the longest first line there is. */
+#define FIRST_LINE_MAX 32
+
+static void
+fail (VpGateReply *reply, VpGateVerdict verdict, const char *reason)
+{
+  reply->verdict = verdict;
+  snprintf (reply->reason, sizeof reply->reason, "%s", reason);
+}
+
+static void
+fail_errno (VpGateReply *reply, VpGateVerdict verdict)
+{
+  fail (reply, verdict, errno == ETIMEDOUT ? "no answer in time" : strerror (errno));
+}
+
+/* A Unix socket whose queue is full says EAGAIN at once and cannot be polled for. */
+static bool
+connect_by (int fd, const struct sockaddr_un *address, const VpDeadline *deadline)
+{
+  while (connect (fd, (const struct sockaddr *) address, sizeof *address) < 0) {
+    if (errno != EAGAIN && errno != EINTR)
+      return false;
+
+    const int left = vp_deadline_get_left (deadline);
+    if (left == 0) {
+      errno = ETIMEDOUT;
+      return false;
+    }
+    poll (NULL, 0, left < QUEUE_FULL_WAIT_MS ? left : QUEUE_FULL_WAIT_MS);
+  }
+  return true;
+}
+
+/* The kernel's word on who called listen(): under socket activation that is systemd,
+ * which runs as root or as the session's user as well. */
+static bool
+check_peer (int fd, VpGateReply *reply)
+{
+  struct ucred peer;
+  socklen_t size = sizeof peer;
+
+  if (getsockopt (fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) {
+    fail_errno (reply, VP_GATE_BROKEN);
+    return false;
+  }
+  if (peer.uid != 0 && peer.uid != geteuid ()) {
+    reply->verdict = VP_GATE_BROKEN;
+    snprintf (reply->reason, sizeof reply->reason, "its owner is user %u, needed is root or user %u",
+              (unsigned int) peer.uid, (unsigned int) geteuid ());
+    return false;
+  }
+  return true;
+}
+
+static bool
+append_header (VpBytes *header, const VpGateRequest *request)
+{
+  char length[24];
+  const char *const strings[] = {
+    VP_GATE_GREETING, request->operation, request->suboperation, request->extra, request->domain, length,
+  };
+
+  snprintf (length, sizeof length, "%zu", request->xml_size);
+  for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
+    if (!vp_bytes_append (header, strings[i], strlen (strings[i]) + 1))
+      return false;
+  }
+  if (header->size > VP_GATE_HEADER_MAX) {
+    errno = E2BIG;
+    return false;
+  }
+  return true;
+}
+
+static bool
+send_request (int fd, const VpGateRequest *request, const VpDeadline *deadline)
+{
+  VpBytes header = { 0 };
+  const bool sent =
+      append_header (&header, request) && vp_write_all (fd, header.data, header.size, deadline) &&
+      vp_write_all (fd, request->xml, request->xml_size, deadline) && shutdown (fd, SHUT_WR) == 0;
+  const int error = errno;
+
+  vp_bytes_clear (&header);
+  errno = error;
+  /* A gate may answer and close before it has read everything: then its answer waits for us. */
+  return sent || error == EPIPE || error == ECONNRESET || error == ENOTCONN;
+}
+
+/* Digits only, nothing before or after them. */
+static bool
+parse_length (const char *text, size_t size, size_t *length)
+{
+  *length = 0;
+  for (size_t i = 0; i < size; i++) {
+    if (text[i] < '0' || text[i] > '9')
+      return false;
+    *length = *length * 10 + (size_t) (text[i] - '0');
+    if (*length > VP_GATE_ANSWER_MAX)
+      return false;
+  }
+  return size > 0;
+}
+
+static bool
+parse_first_line (const char *line, size_t size, VpGateVerdict *verdict, size_t *length)
+{
+  static const struct {
+    const char *word;
+    VpGateVerdict verdict;
+  } words[] = { { "OK ", VP_GATE_OK }, { "REFUSE ", VP_GATE_REFUSED } };
+
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    const size_t word_size = strlen (words[i].word);
+
+    if (size > word_size && memcmp (line, words[i].word, word_size) == 0) {
+      *verdict = words[i].verdict;
+      return parse_length (line + word_size, size - word_size, length);
+    }
+  }
+  return false;
+}
+
+static void
+parse_answer (VpGateReply *reply)
+{
+  const VpBytes *answer = &reply->answer;
+  const size_t searched = answer->size < FIRST_LINE_MAX ? answer->size : FIRST_LINE_MAX;
+  const char *end = searched > 0 ? memchr (answer->data, '\n', searched) : NULL;
+  VpGateVerdict verdict;
+  size_t length;
+
+  if (answer->size == 0) {
+    fail (reply, VP_GATE_BROKEN, "it closed the connection without an answer");
+    return;
+  }
+  if (end == NULL || !parse_first_line (answer->data, (size_t) (end - answer->data), &verdict, &length)) {
+    fail (reply, VP_GATE_BROKEN, "its answer makes no sense");
+    return;
+  }
+
+  const size_t there = answer->size - (size_t) (end + 1 - answer->data);
+  if (there != length) {
+    reply->verdict = VP_GATE_BROKEN;
+    snprintf (reply->reason, sizeof reply->reason, "its answer has %zu bytes where it says %zu", there,
+              length);
+    return;
+  }
+
+  reply->verdict = verdict;
+  reply->payload = end + 1;
+  reply->payload_size = length;
+}
+
+static void
+talk (int fd, const VpGateRequest *request, const VpDeadline *deadline, VpGateReply *reply)
+{
+  if (!check_peer (fd, reply))
+    return;
+  if (!send_request (fd, request, deadline)) {
+    fail_errno (reply, VP_GATE_BROKEN);
+    return;
+  }
+  /* A gate that left part of the request unread ends its answer with ECONNRESET, not with end of file. */
+  if (!vp_bytes_read_all (&reply->answer, fd, VP_GATE_ANSWER_MAX + FIRST_LINE_MAX, deadline) &&
+      errno != ECONNRESET) {
+    fail_errno (reply, VP_GATE_BROKEN);
+    return;
+  }
+  parse_answer (reply);
+}
+
+void
+vp_gate_ask (const char *path, const VpGateRequest *request, const VpDeadline *deadline, VpGateReply *reply)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+  *reply = (VpGateReply){ .verdict = VP_GATE_BROKEN };
+  if (strlen (path) >= sizeof address.sun_path) {
+    fail (reply, VP_GATE_ABSENT, "the path is too long for a socket");
+    return;
+  }
+  strcpy (address.sun_path, path);
+
+  const int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) {
+    fail_errno (reply, VP_GATE_BROKEN);
+    return;
+  }
+  if (connect_by (fd, &address, deadline))
+    talk (fd, request, deadline, reply);
+  else
+    fail_errno (reply, errno == ETIMEDOUT ? VP_GATE_BROKEN : VP_GATE_ABSENT);
+  close (fd);
+}
+
+void
+vp_gate_reply_clear (VpGateReply *reply)
+{
+  vp_bytes_clear (&reply->answer);
+  *reply = (VpGateReply){ 0 };
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A rule owns some places of the definition and says what it wants there. It
+ * reads; applying and undoing are the same for all (vp-slot.h). A new rule is a
+ * new file and a line in the table of vp-rule.c.
+ */
+#pragma once
+
+#include "vp-host.h"
+#include "vp-placement.h"
+#include "vp-plan.h"
+#include "vp-slot.h"
+#include "vp-tag.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+  const VpDomain *original; /* what the user wrote: all of ours undone */
+  const VpDomain *present;  /* as it stands now: what is valid in it may stay */
+  const VpHost *host;
+  const VpSettings *settings;
+  VpPlan *plan;             /* out: pins, memory, warnings */
+  GPtrArray *wants;         /* out: of VpWant */
+} VpRuleContext;
+
+typedef struct {
+  const char *name;
+  const char *const *places; /* regular expressions of the places it owns; NULL-ended */
+  gboolean (*plan) (VpRuleContext *context, GError **error);
+} VpRule;
+
+extern const VpRule vp_rule_cpu;
+extern const VpRule vp_rule_memory;
+extern const VpRule vp_rule_hypervisor;
+extern const VpRule vp_rule_vga;
+
+/* In the order in which they plan; NULL-ended. */
+const VpRule *const *vp_rules_get (void);
+gboolean vp_rules_own (const char *rule, const char *place);
+
+typedef enum { VP_HOST_ONLY, VP_GUEST_VISIBLE } VpVisibility;
+
+/* Element place: `element` is taken over; NULL takes out what is there. */
+VpWant *vp_rule_want (VpRuleContext *context, const VpRule *rule, VpVisibility visibility, char *place,
+                      xmlNode *element, const char *reason, ...) G_GNUC_PRINTF (6, 7);
+void vp_rule_want_attribute (VpRuleContext *context, const VpRule *rule, VpVisibility visibility, const char *place,
+                             const char *value, const char *reason);
+void vp_rule_warn (VpRuleContext *context, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
+G_END_DECLS

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One domain definition: libvirt's XML as a tree, and the questions that rules
+ * ask of it. Edits go through the rewrite only.
+ */
+#pragma once
+
+#include "vp-xml.h"
+
+G_BEGIN_DECLS
+
+#define VP_TAG_NS "urn:vfio-profile:1"
+#define VP_STATE_NS "urn:vfio-profile:state:1"
+
+typedef struct {
+  xmlDoc *doc; /* owned; its root is <domain> */
+} VpDomain;
+
+/* The address of a PCI function, as the kernel writes it: 0000:01:00.0. */
+typedef struct {
+  unsigned domain;
+  unsigned bus;
+  unsigned slot;
+  unsigned function;
+} VpPciAddress;
+
+typedef struct {
+  VpPciAddress address; /* on the host */
+  xmlNode *node;        /* the <hostdev>, borrowed from the domain */
+  gboolean managed;
+} VpHostdev;
+
+VpDomain *vp_domain_parse (const char *text, gsize length, const char *what, GError **error);
+VpDomain *vp_domain_copy (const VpDomain *domain);
+void vp_domain_free (VpDomain *domain);
+char *vp_domain_dup_text (const VpDomain *domain);
+/* The same definition, whatever its layout and comments. */
+gboolean vp_domain_equal (const VpDomain *a, const VpDomain *b);
+
+const xmlNode *vp_domain_root (const VpDomain *domain);
+char *vp_domain_dup_name (const VpDomain *domain);  /* never NULL */
+char *vp_domain_dup_uuid (const VpDomain *domain);  /* NULL: it has none */
+xmlNode *vp_domain_tag (const VpDomain *domain);    /* <vfio:profile>, or NULL */
+xmlNode *vp_domain_state (const VpDomain *domain);  /* the saved originals, or NULL */
+/* Takes <vfio:profile> out (NULL), or gives it these profile names; overrides in it stay. */
+void vp_domain_set_tag (VpDomain *domain, const char *names);
+
+/* The maximum number of vCPUs; 0 and an error when <vcpu> says nothing sensible. */
+guint vp_domain_vcpus (const VpDomain *domain, GError **error);
+guint vp_domain_threads (const VpDomain *domain); /* of a guest core, 1 when it has no topology */
+GArray *vp_domain_iothreads (const VpDomain *domain); /* of guint: the ids, ascending */
+/* KiB that the guest has at start; 0 and an error when <memory> says nothing sensible. */
+guint64 vp_domain_memory_kib (const VpDomain *domain, GError **error);
+/* KiB of each guest NUMA cell, in order; empty when it has none. */
+GArray *vp_domain_cells_kib (const VpDomain *domain, GError **error);
+gboolean vp_domain_is_bios (const VpDomain *domain);
+char *vp_domain_dup_emulator (const VpDomain *domain); /* NULL: none named */
+char *vp_domain_dup_arch (const VpDomain *domain);
+GArray *vp_domain_hostdevs (const VpDomain *domain);   /* of VpHostdev, PCI only, in document order */
+/* The one CPU that the vCPU is pinned to; -1: not pinned, or to several. */
+int vp_domain_vcpu_pin (const VpDomain *domain, guint vcpu);
+
+char *vp_pci_address_dup_text (const VpPciAddress *address);
+gboolean vp_pci_address_parse (const char *text, VpPciAddress *address);
+gboolean vp_pci_address_equal (const VpPciAddress *a, const VpPciAddress *b);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpDomain, vp_domain_free)
+
+G_END_DECLS

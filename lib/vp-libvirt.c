@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The border to libvirt: its errors become ours here and nowhere else. */
+#include "vp-libvirt.h"
+
+#include <libvirt/virterror.h>
+#include <string.h>
+
+#include "config.h"
+#include "vp-error.h"
+#include "vp-wrapper.h"
+
+void
+vp_libvirt_set_error (GError **error, const char *format, ...)
+{
+  virErrorPtr problem = virGetLastError ();
+  va_list values;
+
+  va_start (values, format);
+  g_autofree char *what = g_strdup_vprintf (format, values);
+  va_end (values);
+  g_set_error (error, VP_ERROR, VP_ERROR_LIBVIRT, "%s: %s", what,
+               problem != NULL && problem->message != NULL ? problem->message : "libvirt gave no reason");
+}
+
+static void
+ignore_error (void *data, virErrorPtr problem)
+{
+  (void) data, (void) problem;
+}
+
+void
+vp_libvirt_be_silent (void)
+{
+  virSetErrorFunc (NULL, ignore_error);
+}
+
+virConnectPtr
+vp_libvirt_open (const char *uri, GError **error)
+{
+  g_autoptr (virConnect) connection = virConnectOpen (uri);
+
+  if (connection == NULL) {
+    vp_libvirt_set_error (error, "cannot connect to libvirt at %s", uri != NULL ? uri : "its default URI");
+    return NULL;
+  }
+  g_autofree char *actual = virConnectGetURI (connection);
+  if (actual == NULL || !(g_str_has_prefix (actual, "qemu:///"))) {
+    g_set_error (error, VP_ERROR, VP_ERROR_LIBVIRT,
+                 "%s is not QEMU's libvirt on this host: run this on the host itself, with qemu:///system or "
+                 "qemu:///session",
+                 actual != NULL ? actual : "the connection");
+    return NULL;
+  }
+  return g_steal_pointer (&connection);
+}
+
+gboolean
+vp_libvirt_is_session (virConnectPtr connection)
+{
+  g_autofree char *uri = virConnectGetURI (connection);
+
+  return uri != NULL && g_str_has_prefix (uri, "qemu:///session");
+}
+
+VpDomain *
+vp_libvirt_read (virDomainPtr domain, GError **error)
+{
+  g_autofree char *what = g_strdup_printf ("the definition of domain '%s'", virDomainGetName (domain));
+  g_autofree char *text = virDomainGetXMLDesc (domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
+
+  if (text == NULL) {
+    vp_libvirt_set_error (error, "cannot read %s", what);
+    return NULL;
+  }
+  return vp_domain_parse (text, strlen (text), what, error);
+}
+
+gboolean
+vp_libvirt_define (virConnectPtr connection, const VpDomain *domain, GError **error)
+{
+  g_autofree char *text = vp_domain_dup_text (domain);
+  g_autoptr (virDomain) defined = virDomainDefineXMLFlags (connection, text, 0);
+
+  if (defined != NULL)
+    return TRUE;
+  g_autofree char *name = vp_domain_dup_name (domain);
+  vp_libvirt_set_error (error, "cannot define domain '%s'", name);
+  return FALSE;
+}
+
+char *
+vp_libvirt_dup_wrapper_folder (gboolean session)
+{
+  return session ? g_build_filename (g_get_user_data_dir (), "vfio-profile", "emulators", NULL)
+                 : g_strdup (VP_STATE_FOLDER "/emulators");
+}
+
+VpProfiles *
+vp_libvirt_load_profiles (gboolean session, GError **error)
+{
+  g_autofree char *own = g_build_filename (g_get_user_config_dir (), "vfio-profile", "profiles.d", NULL);
+  const char *folders[] = { VP_PROFILES_SHIPPED, VP_PROFILES_LOCAL, session ? own : NULL, NULL };
+
+  return vp_profiles_load (folders, error);
+}
+
+VpHost *
+vp_libvirt_load_host (gboolean session, unsigned long libvirt_version, GError **error)
+{
+  g_autoptr (VpRoot) root = vp_root_open ("/", error);
+  g_autofree char *folder = vp_libvirt_dup_wrapper_folder (session);
+  VpHostSource source = { .root = root, .wrapper_folder = folder, .libvirt_version = libvirt_version };
+
+  if (root == NULL)
+    return NULL;
+  /* Without this folder hwloc would make up a machine of as many lone CPUs as the C library counts. */
+  g_autofree char *online = vp_root_dup_text (root, "sys/devices/system/cpu/online");
+  if (online == NULL) {
+    g_set_error (error, VP_ERROR, VP_ERROR_HOST,
+                 "cannot read which CPUs this host has: /sys/devices/system/cpu/online is not there");
+    return NULL;
+  }
+  return vp_host_load (&source, error);
+}
+
+gboolean
+vp_libvirt_prepare_files (const VpPlan *plan, const VpHost *host, gboolean *changed, GError **error)
+{
+  *changed = FALSE;
+  return plan->wrapped == NULL || vp_wrapper_refresh (host->wrapper_folder, plan->wrapped, changed, error);
+}
+
+void
+vp_libvirt_warm (virConnectPtr connection, const char *emulator)
+{
+  g_autofree char *capabilities = virConnectGetDomainCapabilities (connection, emulator, NULL, NULL, NULL, 0);
+
+  if (capabilities == NULL) {
+    g_autoptr (GError) error = NULL;
+    vp_libvirt_set_error (&error, "libvirt cannot probe the emulator %s", emulator);
+    g_warning ("%s", error->message);
+  }
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Undo, plan, apply, compare: the order of things. What is wanted is the rules' matter. */
+#include "vp-plan.h"
+
+#include <string.h>
+
+#include "rules/vp-rule.h"
+
+static void
+change_free (VpChange *change)
+{
+  g_free (change->rule);
+  g_free (change->place);
+  g_free (change->from);
+  g_free (change->to);
+  g_free (change->reason);
+  g_free (change);
+}
+
+void
+vp_plan_free (VpPlan *plan)
+{
+  if (plan == NULL)
+    return;
+  g_free (plan->domain);
+  g_free (plan->profile);
+  vp_settings_free (plan->settings);
+  vp_domain_free (plan->result);
+  g_ptr_array_unref (plan->changes);
+  g_ptr_array_unref (plan->warnings);
+  vp_placement_free (plan->placement);
+  g_free (plan->wrapped);
+  g_free (plan);
+}
+
+static VpPlan *
+plan_start (const VpDomain *domain)
+{
+  VpPlan *plan = g_new0 (VpPlan, 1);
+
+  plan->domain = vp_domain_dup_name (domain);
+  plan->changes = g_ptr_array_new_with_free_func ((GDestroyNotify) change_free);
+  plan->warnings = g_ptr_array_new_with_free_func (g_free);
+  plan->result = vp_domain_copy (domain);
+  return plan;
+}
+
+static gboolean
+is_out_of_reach (gboolean guest_visible, VpPlanFlags flags)
+{
+  return guest_visible && (flags & VP_PLAN_HOST_ONLY) != 0;
+}
+
+/* Last applied, first undone: parents that were made for one slot hold the others. */
+static void
+undo_all (VpDomain *domain, const GPtrArray *slots, VpPlanFlags flags)
+{
+  for (guint i = slots->len; i > 0; i--) {
+    const VpSlot *slot = slots->pdata[i - 1];
+    if (!is_out_of_reach (slot->guest_visible, flags))
+      vp_slot_undo (slot, domain);
+  }
+}
+
+static gboolean
+plan_rules (VpPlan *plan, const VpDomain *present, const VpHost *host, GPtrArray *wants, GError **error)
+{
+  VpRuleContext context = {
+    .original = plan->result,
+    .present = present,
+    .host = host,
+    .settings = plan->settings,
+    .plan = plan,
+    .wants = wants,
+  };
+  const VpRule *const *rules = vp_rules_get ();
+
+  for (guint i = 0; rules[i] != NULL; i++)
+    if (!rules[i]->plan (&context, error))
+      return FALSE;
+  return TRUE;
+}
+
+static GPtrArray *
+apply_all (VpDomain *domain, const GPtrArray *wants, VpPlanFlags flags)
+{
+  GPtrArray *slots = g_ptr_array_new_with_free_func ((GDestroyNotify) vp_slot_free);
+
+  for (guint i = 0; i < wants->len; i++) {
+    const VpWant *want = wants->pdata[i];
+    VpSlot *slot = is_out_of_reach (want->guest_visible, flags) ? NULL : vp_want_apply (want, domain);
+    if (slot != NULL)
+      g_ptr_array_add (slots, slot);
+  }
+  return slots;
+}
+
+static void
+add_change (VpPlan *plan, const VpSlot *slot, char *from, char *to, const char *reason)
+{
+  VpChange *change = g_new0 (VpChange, 1);
+
+  change->rule = g_strdup (slot->rule);
+  change->place = g_strdup (slot->place);
+  change->from = from;
+  change->to = to;
+  change->guest_visible = slot->guest_visible;
+  change->reason = g_strdup (reason);
+  g_ptr_array_add (plan->changes, change);
+}
+
+/* New or broken slots are changes; so are old ones that nobody wants any more. */
+static void
+compare_slots (VpPlan *plan, const VpDomain *present, const GPtrArray *old, const GPtrArray *slots, VpPlanFlags flags)
+{
+  const char *gone = plan->settings == NULL ? "the tag is gone: what was there before comes back"
+                     : (flags & VP_PLAN_UNDO) != 0 ? "what was there before comes back"
+                                                   : "the profile no longer asks for it";
+
+  for (guint i = 0; i < slots->len; i++) {
+    const VpSlot *slot = slots->pdata[i];
+    const VpSlot *before = vp_slots_find (old, slot->place);
+    if (before == NULL || !vp_slot_equal (before, slot) || !vp_slot_is_intact (slot, present))
+      add_change (plan, slot, vp_slot_dup_present (slot, present), vp_slot_dup_set (slot), slot->reason);
+  }
+  for (guint i = 0; i < old->len; i++) {
+    const VpSlot *slot = old->pdata[i];
+    if (is_out_of_reach (slot->guest_visible, flags) || vp_slots_find (slots, slot->place) != NULL)
+      continue;
+    if (vp_slot_is_intact (slot, present))
+      add_change (plan, slot, vp_slot_dup_present (slot, present), vp_slot_dup_was (slot), gone);
+    else
+      add_change (plan, slot, vp_slot_dup_present (slot, present), vp_slot_dup_present (slot, present),
+                  "it was changed by hand, and that is as good: it is the domain's own now");
+  }
+}
+
+/* At restore and migrate what the guest sees stays as it was saved, and so does the memory of what it replaced. */
+static void
+carry_over (GPtrArray *slots, GPtrArray *old, VpPlanFlags flags)
+{
+  for (guint i = 0; i < old->len; i++) {
+    VpSlot *slot = old->pdata[i];
+    if (!is_out_of_reach (slot->guest_visible, flags))
+      continue;
+    g_ptr_array_steal_index (old, i--);
+    g_ptr_array_add (slots, slot);
+  }
+}
+
+static gboolean
+resolve_tag (VpPlan *plan, const VpDomain *domain, const VpProfiles *profiles, GError **error)
+{
+  const xmlNode *node = vp_domain_tag (domain);
+
+  if (node == NULL)
+    return TRUE;
+  g_autoptr (VpTag) tag = vp_tag_resolve (node, profiles, error);
+  if (tag == NULL)
+    return FALSE;
+  plan->profile = g_steal_pointer (&tag->names);
+  plan->settings = g_steal_pointer (&tag->settings);
+  return TRUE;
+}
+
+VpPlan *
+vp_plan_new (const VpDomain *domain, const VpHost *host, const VpProfiles *profiles, VpPlanFlags flags, GError **error)
+{
+  g_autoptr (VpPlan) plan = plan_start (domain);
+  g_autoptr (GPtrArray) wants = g_ptr_array_new_with_free_func ((GDestroyNotify) vp_want_free);
+  g_autoptr (GPtrArray) old = vp_slots_read (domain, error);
+
+  if (old == NULL)
+    return NULL;
+  if ((flags & VP_PLAN_UNDO) == 0 && !resolve_tag (plan, domain, profiles, error))
+    return NULL;
+  undo_all (plan->result, old, flags);
+  if (plan->settings != NULL && !plan_rules (plan, domain, host, wants, error))
+    return NULL;
+  g_autoptr (GPtrArray) slots = apply_all (plan->result, wants, flags);
+  compare_slots (plan, domain, old, slots, flags);
+  if (vp_plan_is_ready (plan)) {
+    /* What stands is right, down to the layout. */
+    vp_domain_free (plan->result);
+    plan->result = vp_domain_copy (domain);
+    return g_steal_pointer (&plan);
+  }
+  carry_over (slots, old, flags);
+  vp_slots_write (plan->result, slots);
+  return g_steal_pointer (&plan);
+}

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The main job: a tagged domain starts pinned, on hugepages, with KVM and Hyper-V hidden."""
+import os
+
+from lib import (Qemu, Skip, check, check_equal, connect, cpus_of_first_core, defined, definition, domain_xml, has,
+                 main, need_cpus_beside_the_host, note, online_cpus, parse_cpus, pins, plan, profile_tool, test, virsh,
+                 wait_ready)
+
+# As virt-manager writes it for Windows.
+HYPERV = "<hyperv mode='custom'><relaxed state='on'/><vapic state='on'/><spinlocks state='on' retries='8191'/></hyperv>"
+CLOCK = ("<clock offset='localtime'><timer name='rtc' tickpolicy='catchup'/><timer name='hpet' present='no'/>"
+         "<timer name='hypervclock' present='yes'/></clock>")
+
+connection = connect()
+
+
+def check_threads_follow_the_plan(name):
+    wanted = {vcpu: parse_cpus(cpus) for vcpu, cpus in enumerate(plan(name)["pins"]["vcpus"])}
+    got = {vcpu: parse_cpus(cpus) for vcpu, cpus in Qemu(name).vcpu_affinities().items()}
+    check_equal(got, wanted, "the CPUs of the vCPU threads in /proc")
+    return got
+
+
+@test("a domain defined with the tag is prepared, started pinned and on hugepages")
+def tagged_domain():
+    need_cpus_beside_the_host()
+    with defined(connection, domain_xml("tagged", "pinned")) as domain:
+        wait_ready("tagged")
+        check(pins(definition(domain)), "the stored definition has no vcpupin")
+        domain.create()
+        got = check_threads_follow_the_plan("tagged")
+        check(not got[0] & cpus_of_first_core(), f"vCPU 0 is on {got[0]}, a CPU of the host's own core")
+        check_equal(Qemu("tagged").hugetlb_kib(), 64 * 1024, "guest memory on hugepages, KiB")
+        emulator = parse_cpus(plan("tagged")["pins"]["emulator"])
+        others = {cpus for name, cpus in Qemu("tagged").threads() if not name.startswith("CPU ")}
+        check_equal({frozenset(parse_cpus(cpus)) for cpus in others}, {frozenset(emulator)}, "the other threads' CPUs")
+
+
+@test("'vfio-profile set' on an untagged domain does the same")
+def set_by_command():
+    need_cpus_beside_the_host()
+    with defined(connection, domain_xml("plain")) as domain:
+        check(not pins(definition(domain)), "an untagged domain was pinned")
+        profile_tool("set", "plain", "pinned")
+        wait_ready("plain")
+        virsh("start", "plain")
+        check_threads_follow_the_plan("plain")
+        check_equal(Qemu("plain").hugetlb_kib(), 64 * 1024, "guest memory on hugepages, KiB")
+
+
+@test("profile nvidia: kvm=off, no hv-* and no hypervclock in QEMU's arguments")
+def hidden_domain():
+    with defined(connection, domain_xml("hidden", "nvidia", features=HYPERV, clock=CLOCK)) as domain:
+        wait_ready("hidden")
+        domain.create()
+        (cpu,) = Qemu("hidden").option("-cpu")
+        words = cpu.split(",")
+        check("kvm=off" in words, f"kvm=off is missing in -cpu {cpu}")
+        check(not [word for word in words if word.startswith(("hv-", "hv_"))], f"Hyper-V is visible in -cpu {cpu}")
+        running = domain.XMLDesc()
+        check(not has(running, "clock/timer[@name='hypervclock']"), "the running domain has hypervclock")
+        check(not has(running, "features/hyperv"), "the running domain has <hyperv>")
+        check(has(running, "clock/timer[@name='hpet']"), "the user's other timers are gone")
+
+
+@test("profile gaming: Hyper-V stays, with a vendor id of its own")
+def spoofed_domain():
+    with defined(connection, domain_xml("gaming", "gaming", features=HYPERV, clock=CLOCK)) as domain:
+        wait_ready("gaming")
+        text = definition(domain)
+        check(has(text, "features/hyperv/relaxed"), "<relaxed> is gone")
+        check(has(text, "features/hyperv/vendor_id[@state='on']"), "there is no vendor_id")
+        check(has(text, "clock/timer[@name='hypervclock']"), "hypervclock is gone")
+
+
+@test("as many vCPUs as the machine has CPUs: pinned to all, with a warning")
+def whole_machine():
+    cpus = online_cpus()
+    if not 2 <= len(cpus) <= 8:
+        raise Skip(f"made for 2 to 8 CPUs, this machine has {len(cpus)}")
+    with defined(connection, domain_xml("whole", "pinned", vcpus=len(cpus))) as domain:
+        wait_ready("whole")
+        found = plan("whole")
+        check(found["warnings"], "no warning that the host's reserved core is used")
+        note(found["warnings"])
+        domain.create()
+        got = check_threads_follow_the_plan("whole")
+        check_equal(set().union(*got.values()), cpus, "the CPUs of all vCPUs together")
+        check(all(len(one) == 1 for one in got.values()), f"a vCPU has more than one CPU: {got}")
+
+
+@test("more vCPUs than CPUs: it starts unpinned, with a warning that says both numbers")
+def too_large():
+    count = os.cpu_count() + 1
+    if count > 9:
+        raise Skip(f"made for up to 8 CPUs, this machine has {count - 1}")
+    with defined(connection, domain_xml("large", "pinned", vcpus=count)) as domain:
+        wait_ready("large")
+        text = " ".join(plan("large")["warnings"])
+        check(str(count) in text and str(count - 1) in text, f"the warning names not both numbers: '{text}'")
+        domain.create()
+        check_equal(pins(definition(domain)), {}, "vcpupin of a domain that does not fit")
+
+
+main()

@@ -1,0 +1,161 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Installs what the tests need, builds, and runs every suite; then once more, unit
+# and integration, with ASan and UBSan. Works in a fresh clone, as root, on a
+# Debian 12 that has git and nothing else.
+set -eu
+
+usage() {
+  cat <<'TEXT'
+Usage: tests/run.sh [OPTION…] [BUILD-FOLDER]
+
+  BUILD-FOLDER    where the two builds go (default: build, in the clone)
+  --ci            a skip that was not expected is a failure
+  --no-sanitizers leave the second build out
+  --install-only  install the packages that build and tests need, and end
+  --help          show this text
+
+Exit: 0 all passed, 1 something failed.
+TEXT
+}
+
+# To build; to run the integration suite; to check documents.
+packages='
+  gcc libc6-dev pkg-config meson ninja-build
+  libglib2.0-dev libxml2-dev libhwloc-dev libjson-c-dev libvirt-dev libsystemd-dev libselinux1-dev
+  python3-docutils
+  libvirt-daemon-system libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86
+  python3-libvirt iproute2 util-linux
+  libxml2-utils'
+
+# Skips that CI knows, as patterns of `case`; each with its reason.
+is_expected_skip() {
+  case $1 in
+    # A race that the daemon may win each time is no defect.
+    *'the daemon was faster than the start'*) return 0 ;;
+  esac
+  return 1
+}
+
+step() {
+  printf '\n== %s ==\n' "$*"
+}
+
+install_packages() {
+  missing=''
+  for package in $packages; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null)" = installed ] || missing="$missing $package"
+  done
+  [ -n "$missing" ] || return 0
+  step "Installing$missing"
+  if [ "$(id -u)" != 0 ]; then
+    echo "tests/run.sh: these packages are missing, and installing them needs root:$missing" >&2
+    exit 1
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get -qq update
+  # shellcheck disable=SC2086
+  apt-get -qq -y install --no-install-recommends $missing > "${TMPDIR:-/tmp}/vfio-profile-apt.log" 2>&1 || {
+    cat "${TMPDIR:-/tmp}/vfio-profile-apt.log" >&2
+    exit 1
+  }
+}
+
+# build FOLDER OPTION…
+build() {
+  folder=$1
+  shift
+  if [ -f "$folder/build.ninja" ]; then
+    meson configure "$folder" "$@"
+  else
+    meson setup "$folder" . --prefix=/usr -Dwerror=true "$@"
+  fi
+  meson compile -C "$folder"
+}
+
+# run FOLDER ARGUMENT…: the results go to the end's sum, whatever they are.
+run() {
+  folder=$1
+  shift
+  logs="$logs $folder/meson-logs/testlog.json"
+  rm -f "$folder/meson-logs/testlog.json"
+  meson test -C "$folder" --no-rebuild --print-errorlogs "$@" || status=1
+}
+
+# Prints "PASSED FAILED SKIPPED" and then each skip, of whole tests and of parts of one.
+read_logs() {
+  /usr/bin/python3 - "$@" <<'PYTHON'
+import json, os, re, sys
+
+counts = {"passed": 0, "failed": 0, "skipped": 0}
+kinds = {"OK": "passed", "EXPECTEDFAIL": "passed", "SKIP": "skipped"}
+skips = []
+for path in sys.argv[1:]:
+    if not os.path.exists(path):
+        counts["failed"] += 1
+        continue
+    with open(path) as file:
+        for line in file:
+            entry = json.loads(line)
+            counts[kinds.get(entry["result"], "failed")] += 1
+            reasons = re.findall(r"^(?:ok\b.*|1\.\.0\s*)# SKIP\S*\s*(.*)$", entry.get("stdout") or "", re.M | re.I)
+            if entry["result"] == "SKIP" and not reasons:
+                reasons = ["no reason given"]
+            skips += [f"{entry['name']}: {reason}" for reason in reasons]
+print(counts["passed"], counts["failed"], counts["skipped"])
+print("\n".join(skips))
+PYTHON
+}
+
+cd "$(dirname "$0")/.."
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+ci='' sanitizers=yes folder=build
+while [ $# -gt 0 ]; do
+  case $1 in
+    --ci) ci=yes ;;
+    --no-sanitizers) sanitizers='' ;;
+    --install-only) install_packages; exit 0 ;;
+    --help) usage; exit 0 ;;
+    -*) usage >&2; exit 2 ;;
+    *) folder=$1 ;;
+  esac
+  shift
+done
+
+logs='' status=0 builds=$folder
+install_packages
+
+step 'Build'
+build "$builds/plain"
+step 'Tests'
+run "$builds/plain"
+
+if [ -n "$sanitizers" ]; then
+  step 'Build with AddressSanitizer and UndefinedBehaviorSanitizer'
+  build "$builds/sanitized" -Db_sanitize=address,undefined
+  step 'Tests with the sanitizers'
+  # The same paths, fewer rounds: each is several times slower.
+  STRESS_EDITS=${STRESS_EDITS:-150} CRASH_KILLS=${CRASH_KILLS:-30} \
+    run "$builds/sanitized" --suite unit --suite integration --timeout-multiplier 3
+fi
+
+# shellcheck disable=SC2086
+results=$(read_logs $logs)
+skips=$(printf '%s\n' "$results" | sed 1d)
+if [ -n "$skips" ]; then
+  step 'Skipped'
+  while IFS= read -r skip; do
+    if [ -n "$ci" ] && ! is_expected_skip "$skip"; then
+      echo "$skip (not expected in CI)"
+      status=1
+    else
+      echo "$skip"
+    fi
+  done <<LIST
+$skips
+LIST
+fi
+echo
+printf '%s\n' "$results" | sed -n '1s/\(.*\) \(.*\) \(.*\)/\1 passed, \2 failed, \3 skipped/p'
+exit $status

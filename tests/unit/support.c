@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "support.h"
+
+#include <string.h>
+
+VpProfiles *
+test_profiles (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *folder = g_test_build_filename (G_TEST_DIST, "..", "..", "data", "profiles", NULL);
+  const char *folders[] = { folder, NULL };
+  VpProfiles *profiles = vp_profiles_load (folders, &error);
+
+  g_assert_no_error (error);
+  return profiles;
+}
+
+VpHost *
+test_host (const char *sysfs, const char *topology)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *folder = g_test_build_filename (G_TEST_DIST, "..", "data", "sysfs", sysfs, NULL);
+  g_autoptr (VpRoot) root = sysfs != NULL ? vp_root_open_sysfs (folder, &error) : NULL;
+
+  g_assert_no_error (error);
+  VpHostSource source = { root, vp_topology_load_description (topology, &error), TEST_WRAPPERS, 9000000 };
+  g_assert_no_error (error);
+  VpHost *host = vp_host_load (&source, &error);
+  g_assert_no_error (error);
+  return host;
+}
+
+VpDomain *
+test_domain_load (const char *path)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text = NULL;
+  gsize length = 0;
+
+  g_file_get_contents (path, &text, &length, &error);
+  g_assert_no_error (error);
+  VpDomain *domain = vp_domain_parse (text, length, path, &error);
+  g_assert_no_error (error);
+  return domain;
+}
+
+VpDomain *
+test_domain (const char *text)
+{
+  g_autoptr (GError) error = NULL;
+  VpDomain *domain = vp_domain_parse (text, strlen (text), "the test's domain", &error);
+
+  g_assert_no_error (error);
+  return domain;
+}
+
+VpDomain *
+test_tagged (const char *tag, const char *body)
+{
+  g_autofree char *text = g_strdup_printf ("<domain type='kvm'>\n"
+                                           "  <name>guest</name>\n"
+                                           "  <metadata>\n"
+                                           "    %s\n"
+                                           "  </metadata>\n"
+                                           "  <memory unit='KiB'>4194304</memory>\n"
+                                           "  <vcpu placement='static'>4</vcpu>\n"
+                                           "  <os>\n"
+                                           "    <type arch='x86_64' machine='pc-q35-7.2'>hvm</type>\n"
+                                           "  </os>\n"
+                                           "  <cpu mode='host-passthrough'>\n"
+                                           "    <topology sockets='1' dies='1' cores='2' threads='2'/>\n"
+                                           "  </cpu>\n"
+                                           "%s"
+                                           "</domain>\n",
+                                           tag, body);
+
+  return test_domain (text);
+}
+
+VpPlan *
+test_plan (const VpDomain *domain, const VpHost *host, VpPlanFlags flags)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VpProfiles) profiles = test_profiles ();
+  VpPlan *plan = vp_plan_new (domain, host, profiles, flags, &error);
+
+  g_assert_no_error (error);
+  return plan;
+}
+
+const VpChange *
+test_change (const VpPlan *plan, const char *place)
+{
+  for (guint i = 0; i < plan->changes->len; i++) {
+    const VpChange *change = plan->changes->pdata[i];
+    if (strcmp (change->place, place) == 0)
+      return change;
+  }
+  return NULL;
+}
+
+gboolean
+test_warns (const VpPlan *plan, const char *part)
+{
+  for (guint i = 0; i < plan->warnings->len; i++)
+    if (strstr (plan->warnings->pdata[i], part) != NULL)
+      return TRUE;
+  return FALSE;
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The tag, the profile files, and the schema that must say the same as the key table. */
+#include <glib/gstdio.h>
+#include <libxml/relaxng.h>
+#include <string.h>
+
+#include "support.h"
+#include "vp-error.h"
+#include "vp-tag.h"
+
+#define NS "xmlns:vfio='urn:vfio-profile:1'"
+
+static VpTag *
+resolve (const char *tag, GError **error)
+{
+  g_autoptr (VpProfiles) profiles = test_profiles ();
+  g_autoptr (VpDomain) domain = test_tagged (tag, "");
+
+  return vp_tag_resolve (vp_domain_tag (domain), profiles, error);
+}
+
+static void
+expect_error (const char *tag, const char *first, const char *second)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VpTag) resolved = resolve (tag, &error);
+
+  g_assert_null (resolved);
+  g_assert_error (error, VP_ERROR, VP_ERROR_TAG);
+  if (strstr (error->message, first) == NULL || strstr (error->message, second) == NULL)
+    g_error ("'%s' does not say '%s' and '%s'", error->message, first, second);
+}
+
+static void
+test_names (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VpTag) tag = resolve ("<vfio:profile " NS " name='  nvidia \n gaming'/>", &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (tag->names, ==, "nvidia gaming");
+  /* later ones over earlier ones */
+  g_assert_cmpstr (vp_settings_get (tag->settings, VP_KEY_HYPERVISOR_HYPERV), ==, "spoof");
+  g_assert_cmpstr (vp_settings_get (tag->settings, VP_KEY_CPU_PIN), ==, "yes");
+  g_assert_cmpstr (vp_settings_get (tag->settings, VP_KEY_START_ON_STALE), ==, "refuse");
+}
+
+static void
+test_overrides (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VpTag) tag = resolve ("<vfio:profile " NS " name='pinned'><!-- mine --><vfio:cpu reserve-cores='2'/>"
+                                   "<vfio:memory page-size='1G'/></vfio:profile>",
+                                   &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (vp_settings_get (tag->settings, VP_KEY_CPU_RESERVE_CORES), ==, "2");
+  g_assert_cmpstr (vp_settings_get (tag->settings, VP_KEY_MEMORY_PAGE_SIZE), ==, "1G");
+  g_assert_cmpint (vp_settings_choice (tag->settings, VP_KEY_MEMORY_PAGE_SIZE), ==, -1);
+}
+
+static void
+test_errors (void)
+{
+  expect_error ("<vfio:profile " NS " name='pined'/>", "'pined'", "gaming, nvidia, pinned, vga");
+  expect_error ("<vfio:profile " NS " name=' '/>", "names no profile", "");
+  expect_error ("<vfio:profile " NS "/>", "names no profile", "");
+  expect_error ("<vfio:profile " NS " name='pinned' nmae='x'/>", "'nmae'", "name");
+  expect_error ("<vfio:profile " NS " name='pinned'><vfio:cups pin='yes'/></vfio:profile>", "'cups'",
+                "cpu, memory, hypervisor, vga, start");
+  expect_error ("<vfio:profile " NS " name='pinned'><vfio:cpu pins='yes'/></vfio:profile>", "'pins'",
+                "pin, reserve-cores");
+  expect_error ("<vfio:profile " NS " name='pinned'><vfio:cpu pin='maybe'/></vfio:profile>", "'maybe'",
+                "no, yes, required");
+  expect_error ("<vfio:profile " NS " name='pinned'><vfio:cpu reserve-cores='-1'/></vfio:profile>", "'-1'",
+                "a number from 0 to 9999");
+  expect_error ("<vfio:profile " NS " name='pinned'><cpu pin='yes'/></vfio:profile>", "<cpu>", "urn:vfio-profile:1");
+  expect_error ("<vfio:profile " NS " name='pinned'>text</vfio:profile>", "schema", "");
+  expect_error ("<vfio:profile " NS " name='pinned'><vfio:cpu/><vfio:cpu/></vfio:profile>", "schema", "");
+  expect_error ("<vfio:profile " NS " name='pinned'/><vfio:profile " NS " name='vga'/>", "second element", "one");
+  expect_error ("<vfio:profile " NS " name='../../etc/passwd'/>", "no profile", "");
+}
+
+
+static void
+write_profile (const char *folder, const char *name, const char *text)
+{
+  g_autofree char *path = g_build_filename (folder, name, NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_file_set_contents (path, text, -1, &error);
+  g_assert_no_error (error);
+}
+
+static void
+remove_folder (const char *folder)
+{
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+
+  for (const char *name = g_dir_read_name (dir); name != NULL; name = g_dir_read_name (dir)) {
+    g_autofree char *path = g_build_filename (folder, name, NULL);
+    g_assert_cmpint (g_unlink (path), ==, 0);
+  }
+  g_assert_cmpint (g_rmdir (folder), ==, 0);
+}
+
+/* /etc hides /usr/share by name; a broken file harms only those that name it. */
+static void
+test_files (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *shipped = g_dir_make_tmp ("vp-profiles-XXXXXX", &error);
+  g_autofree char *local = g_dir_make_tmp ("vp-profiles-XXXXXX", &error);
+  const char *folders[] = { shipped, local, "/nonexistent", NULL };
+
+  g_assert_no_error (error);
+  write_profile (shipped, "one.conf", "[cpu]\npin=yes\nreserve-cores=3\n");
+  write_profile (local, "one.conf", "[profile]\ndescription=Mine\n[cpu]\npin=required\n");
+  write_profile (shipped, "two.conf", "[cpu]\npin=yes\n");
+  write_profile (shipped, "broken.conf", "[cpu]\npin=perhaps\n");
+  write_profile (shipped, "broken2.conf", "no key file at all");
+  write_profile (shipped, "broken3.conf", "[cpu]\nspeed=11\n");
+  write_profile (shipped, "README", "not a profile");
+  g_autoptr (VpProfiles) profiles = vp_profiles_load (folders, &error);
+  g_assert_no_error (error);
+
+  const VpProfile *one = vp_profiles_get (profiles, "one", &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (one->description, ==, "Mine");
+  g_assert_cmpstr (vp_settings_get (one->settings, VP_KEY_CPU_PIN), ==, "required");
+  g_assert_cmpstr (vp_settings_get (one->settings, VP_KEY_CPU_RESERVE_CORES), ==, "1");
+  g_assert_nonnull (vp_profiles_get (profiles, "two", &error));
+  for (guint i = 0; i < 3; i++) {
+    static const char *const names[] = { "broken", "broken2", "broken3" };
+    g_assert_null (vp_profiles_get (profiles, names[i], &error));
+    g_assert_error (error, VP_ERROR, VP_ERROR_PROFILE);
+    g_assert_nonnull (strstr (error->message, names[i]));
+    g_clear_error (&error);
+  }
+  g_autoptr (GPtrArray) list = vp_profiles_list (profiles);
+  g_assert_cmpuint (list->len, ==, 5);
+  remove_folder (shipped);
+  remove_folder (local);
+}
+
+static void
+test_shipped (void)
+{
+  g_autoptr (VpProfiles) profiles = test_profiles ();
+  g_autoptr (GPtrArray) list = vp_profiles_list (profiles);
+
+  g_assert_cmpuint (list->len, >=, 4);
+  for (guint i = 0; i < list->len; i++) {
+    const VpProfile *profile = list->pdata[i];
+    g_assert_no_error (profile->error);
+    g_assert_cmpstr (profile->description, !=, "");
+  }
+}
+
+/* What the key table takes the schema must take, and the other way round. */
+static void
+check_value (VpKey key, const char *value, gboolean good)
+{
+  const VpKeyInfo *info = vp_key_info (key);
+  g_autofree char *escaped = g_markup_escape_text (value, -1);
+  g_autofree char *tag = g_strdup_printf ("<vfio:profile " NS " name='pinned'><vfio:%s %s=\"%s\"/></vfio:profile>",
+                                          info->section, info->name, escaped);
+  g_autofree char *path = g_test_build_filename (G_TEST_DIST, "..", "..", "data", "vfio-profile-tag.rng", NULL);
+  g_autoptr (VpDomain) domain = test_tagged (tag, "");
+  xmlDoc *doc = xmlNewDoc (BAD_CAST "1.0");
+  xmlRelaxNGParserCtxt *parser = xmlRelaxNGNewParserCtxt (path);
+  xmlRelaxNG *schema = xmlRelaxNGParse (parser);
+  xmlRelaxNGValidCtxt *validation = xmlRelaxNGNewValidCtxt (schema);
+
+  xmlDocSetRootElement (doc, xmlDocCopyNode (vp_domain_tag (domain), doc, 1));
+  gboolean in_schema = xmlRelaxNGValidateDoc (validation, doc) == 0;
+  gboolean in_table = vp_key_check (key, value, "test", NULL);
+  xmlRelaxNGFreeValidCtxt (validation);
+  xmlRelaxNGFree (schema);
+  xmlRelaxNGFreeParserCtxt (parser);
+  xmlFreeDoc (doc);
+  if (in_table != good || in_schema != good)
+    g_error ("%s.%s='%s': table says %d, schema says %d, expected %d", info->section, info->name, value, in_table,
+             in_schema, good);
+}
+
+static void
+ignore_problem (void *data, const char *format, ...)
+{
+  (void) data, (void) format;
+}
+
+static void
+test_schema (void)
+{
+  static const char *const bad[] = { "", "perhaps", "-1", "12345", "2 M", "0M", "yes\nno", "a,b", "1234567890123", NULL };
+
+  xmlSetGenericErrorFunc (NULL, ignore_problem);
+  for (VpKey key = 0; key < VP_N_KEYS; key++) {
+    const VpKeyInfo *info = vp_key_info (key);
+    check_value (key, info->fallback, TRUE);
+    for (guint i = 0; info->choices[i] != NULL; i++)
+      check_value (key, info->choices[i], TRUE);
+    for (guint i = 0; bad[i] != NULL; i++) {
+      if (key == VP_KEY_HYPERVISOR_VENDOR_ID && i > 0 && i < 4)
+        continue; /* good ones for a text */
+      if (key == VP_KEY_HYPERVISOR_VENDOR_ID && strcmp (bad[i], "0M") == 0)
+        continue;
+      check_value (key, bad[i], FALSE);
+    }
+  }
+  check_value (VP_KEY_CPU_RESERVE_CORES, "9999", TRUE);
+  check_value (VP_KEY_MEMORY_PAGE_SIZE, "64K", TRUE);
+  check_value (VP_KEY_MEMORY_PAGE_SIZE, "1g", FALSE);
+  check_value (VP_KEY_HYPERVISOR_VENDOR_ID, "AuthenticAMD", TRUE);
+  check_value (VP_KEY_HYPERVISOR_VENDOR_ID, "with space", FALSE);
+  xmlSetGenericErrorFunc (NULL, NULL);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/tag/names", test_names);
+  g_test_add_func ("/tag/overrides", test_overrides);
+  g_test_add_func ("/tag/errors", test_errors);
+  g_test_add_func ("/tag/schema", test_schema);
+  g_test_add_func ("/profiles/files", test_files);
+  g_test_add_func ("/profiles/shipped", test_shipped);
+  return g_test_run ();
+}
