@@ -43,7 +43,9 @@ vp_fit_compare (const VpFit *a, const VpFit *b)
 static VpFit
 rate (guint n_bins, guint n_used, guint left)
 {
-  return (VpFit) { .n_bins = n_bins, .shared = MAX (n_used, left > 0), .breaks = n_used == 0 && left > 0, .left = left };
+  return (VpFit) {
+    .n_bins = n_bins, .shared = MAX (n_used, left > 0), .breaks = n_used == 0 && left > 0, .left = left
+  };
 }
 
 static int

@@ -3,14 +3,15 @@
  * A plan is the CPUs of all guests. It is made in one pass over the guests,
  * large ones first, each against what the guests that run hold and what the
  * other stopped ones have or are planned on. The passes differ in what they
- * start with; the first that leaves the fewest guests in each other's way wins:
+ * start with:
  *
  *   sticky   with the pins that the guests have
  *   fresh    without those of stopped guests
  *   dense    the same, two vCPUs a core also for guests without threads
  *
- * The winner is then passed over again until nothing moves, so that planning
- * again with the result as current pins gives the result.
+ * Each is passed over again until nothing moves; the first that leaves the
+ * fewest guests in each other's way wins. So planning again with the result as
+ * current pins gives the result.
  */
 #include "vp-placement-fleet.h"
 
@@ -205,24 +206,6 @@ is_same_plan (const Fleet *fleet, const Plan *a, const Plan *b)
   return TRUE;
 }
 
-static Plan *
-find_best_plan (const Fleet *fleet)
-{
-  Plan *best = make_plan (fleet, NULL, PASS_STICKY);
-
-  for (Pass next = PASS_FRESH; next < PASS_N && best->score > 0; next++) {
-    Plan *plan = make_plan (fleet, NULL, next);
-
-    if (plan->score < best->score) {
-      plan_free (best, fleet->n_guests);
-      best = plan;
-    } else {
-      plan_free (plan, fleet->n_guests);
-    }
-  }
-  return best;
-}
-
 /* What is said of each guest (emulator, warnings) knows all others only in the last round. */
 static Plan *
 settle (const Fleet *fleet, Plan *plan)
@@ -237,6 +220,24 @@ settle (const Fleet *fleet, Plan *plan)
       break;
   }
   return plan;
+}
+
+static Plan *
+find_best_plan (const Fleet *fleet)
+{
+  Plan *best = settle (fleet, make_plan (fleet, NULL, PASS_STICKY));
+
+  for (Pass next = PASS_FRESH; next < PASS_N && best->score > 0; next++) {
+    Plan *plan = settle (fleet, make_plan (fleet, NULL, next));
+
+    if (plan->score < best->score) {
+      plan_free (best, fleet->n_guests);
+      best = plan;
+    } else {
+      plan_free (plan, fleet->n_guests);
+    }
+  }
+  return best;
 }
 
 GPtrArray *
@@ -255,7 +256,6 @@ vp_placement_new_fleet (const VpTopology *topology, const VpPlacementGuest *gues
   }
   g_qsort_with_data (order, (int) n_guests, sizeof *order, compare_guests, &fleet);
   Plan *plan = find_best_plan (&fleet);
-  plan = settle (&fleet, plan);
   for (guint i = 0; i < n_guests; i++) {
     g_ptr_array_add (answers, g_steal_pointer (&plan->answers[i]));
     if (plan->errors[i] != NULL)

@@ -22,6 +22,7 @@ typedef struct {
   gboolean avoid_planned;
   guint reserve; /* cores that the host keeps, by VpCoreView.keep */
   guint kind;    /* one kind, or VP_ANY_KIND */
+  gboolean dense; /* no VP_SHAPE_SPREAD */
   VpShape shape;
 } VpPool;
 

@@ -243,7 +243,7 @@ warn_cores (const VpView *view, const VpKey *key, VpPlacement *answer)
     warn (answer, "%u vCPUs fit on no one kind of core: cores of several kinds are used", n);
   else if (view->request->kind != VP_KIND_ANY && key->part[VP_KEY_KIND] > 0)
     warn (answer, "%u vCPUs do not fit on the free %s cores: the next kind is used", n, wanted);
-  if (key->part[VP_KEY_SPLIT] != 0)
+  if (view->threads > 1 && key->part[VP_KEY_SPLIT] != 0)
     warn (answer, "the guest's cores have %u threads, which no longer fit on one host core each: some guest cores "
                   "are on several host cores", view->threads);
 }

@@ -120,7 +120,7 @@ try_no_threads (VpPool *pool, guint n_vcpus, GArray *cores, int *vcpus)
   if (!vp_pool_pick (pool, n_vcpus, &filled))
     return FALSE;
   pool->shape = VP_SHAPE_SPREAD;
-  gboolean best_spread = !pool->view->request->dense && vp_pool_pick (pool, n_vcpus, &spread) &&
+  gboolean best_spread = !pool->dense && vp_pool_pick (pool, n_vcpus, &spread) &&
                          compare_picks (&spread, &filled) <= 0;
   deal (pool->view, best_spread ? cores : others, best_spread ? VP_SHAPE_SPREAD : VP_SHAPE_FILLED, n_vcpus, vcpus);
   return TRUE;
@@ -188,6 +188,9 @@ static gboolean
 try_rung (const VpView *view, guint reserve, gboolean avoid_planned, int *vcpus)
 {
   VpPool pool = { .view = view, .reserve = reserve, .avoid_planned = avoid_planned };
+
+  /* Who is in the way of guests that are planned does not spread. */
+  pool.dense = view->request->dense || (!avoid_planned && view->has_planned);
 
   for (int large = view->has_large ? 1 : 0; large >= 0; large--) {
     for (int isolated = view->n_isolated > 0 ? 1 : 0; isolated >= 0; isolated--) {
@@ -298,10 +301,9 @@ try_shared (const VpView *view, int *vcpus)
 gboolean
 vp_search (const VpView *view, gboolean share, int *vcpus)
 {
-  gboolean planned = view->request->planned != NULL && !hwloc_bitmap_iszero (view->request->planned);
-
   if (view->request->n_vcpus > view->n_cpus)
     return FALSE;
-  return try_rung (view, view->reserve, TRUE, vcpus) || (planned && try_rung (view, view->reserve, FALSE, vcpus)) ||
+  return try_rung (view, view->reserve, TRUE, vcpus) ||
+         (view->has_planned && try_rung (view, view->reserve, FALSE, vcpus)) ||
          try_reserve (view, vcpus) || (share && try_shared (view, vcpus));
 }

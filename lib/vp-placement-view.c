@@ -162,6 +162,7 @@ vp_view_new (const VpTopology *topology, const VpPlacementRequest *request, guin
   self->threads = CLAMP (threads, 1, MAX (request->n_vcpus, 1));
   self->cores = g_new0 (VpCoreView, topology->n_cores);
   self->device_rank = g_new0 (guint, topology->n_nodes);
+  self->has_planned = request->planned != NULL && !hwloc_bitmap_iszero (request->planned);
   fill_cores (self);
   self->by_keep = g_new0 (guint, self->n_cores);
   order_reserve (self);
@@ -237,6 +238,24 @@ has_split_core (const VpView *self, const int *vcpus)
   return FALSE;
 }
 
+/* Without threads siblings still belong to adjacent vCPUs: a core is not come back to. */
+static gboolean
+has_scattered_core (const VpView *self, const int *vcpus)
+{
+  g_autofree gboolean *seen = g_new0 (gboolean, self->topology->n_cores);
+  guint last = self->topology->n_cores;
+
+  for (guint i = 0; i < self->request->n_vcpus; i++) {
+    guint core = self->topology->pus[vp_topology_find_pu (self->topology, (unsigned) vcpus[i])].core;
+
+    if (core != last && seen[core])
+      return TRUE;
+    seen[core] = TRUE;
+    last = core;
+  }
+  return FALSE;
+}
+
 static void
 rate_core (const VpView *self, guint position, guint on_core, VpKey *key)
 {
@@ -302,7 +321,7 @@ vp_view_rate (const VpView *view, const int *vcpus, VpKey *key)
   if (!count_cpus (view, vcpus, &count))
     return FALSE;
   rate_places (view, on_core, key);
-  key->part[VP_KEY_SPLIT] = view->threads > 1 && has_split_core (view, vcpus);
+  key->part[VP_KEY_SPLIT] = view->threads > 1 ? has_split_core (view, vcpus) : has_scattered_core (view, vcpus);
   for (guint i = 0; i < view->topology->n_cores; i++)
     beside += on_core[i] > 0 && view->cores[i].taken > 0 ? 1 : 0;
 
@@ -313,6 +332,8 @@ vp_view_rate (const VpView *view, const int *vcpus, VpKey *key)
     key->part[VP_KEY_RUNG] = 2;
   } else if (count.overlap_planned > 0) {
     key->part[VP_KEY_RUNG] = 1;
+    /* Who is in the way of others does not spread. */
+    key->part[VP_KEY_PAIRS] = 0;
     key->n_planned = count.overlap_planned;
   }
   return TRUE;

@@ -31,6 +31,7 @@ typedef struct {
   guint n_cpus;      /* usable ones */
   guint n_isolated;  /* usable cores that are isolated */
   guint n_nodes;     /* usable nodes */
+  gboolean has_planned; /* other guests' plans are to be avoided */
   gboolean has_large; /* asked for, and there is a difference */
   guint *device_rank; /* for each node the position of its first device in the request; n_device_nodes: none */
   guint best_device;  /* the lowest of these; n_device_nodes: no device is near any usable node */
@@ -44,12 +45,13 @@ typedef enum {
   VP_KEY_CACHE,      /* 1: not all behind the large cache */
   VP_KEY_ISOLATED,   /* 1: not all isolated */
   VP_KEY_KIND,       /* place of its kind in the order asked for; n_kinds: several */
-  VP_KEY_SPLIT,      /* threads >= 2: 1 where a guest core has threads on several host cores */
+  VP_KEY_SPLIT,      /* 1: a guest core has threads on several host cores, or (threads == 1) the
+                      * vCPUs of a host core do not stand together */
   VP_KEY_MEMORYLESS, /* 1: some core has no usable node */
   VP_KEY_NODES,
   VP_KEY_MEMORY,     /* 1: its nodes have less memory than the guest */
   VP_KEY_DEVICE,     /* place of the first device that is near it */
-  VP_KEY_PAIRS,      /* threads == 1: 1 where two vCPUs share a core */
+  VP_KEY_PAIRS,      /* threads == 1: 1 where two vCPUs share a core (rung 1: 0) */
   VP_KEY_CORES,
   VP_KEY_L3S,
   VP_KEY_N,

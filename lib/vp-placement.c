@@ -141,7 +141,8 @@ vp_placement_new (const VpTopology *topology, const VpPlacementRequest *request,
   VpKey key = { .n_planned = 0 };
 
   if (request->n_vcpus == 0) {
-    g_set_error_literal (error, VP_ERROR, VP_ERROR_UNFIT, "a guest without vCPUs cannot be placed; it needs at least 1");
+    g_set_error_literal (error, VP_ERROR, VP_ERROR_UNFIT,
+                         "a guest without vCPUs cannot be placed; it needs at least 1");
     return NULL;
   }
   answer->n_vcpus = request->n_vcpus;

@@ -23,16 +23,18 @@ typedef enum { VP_CONFLICT_SHARE, VP_CONFLICT_REFUSE } VpConflict;
  *   fewest nodes, memory that fits them, the devices' node, one vCPU a core
  *   (threads = 1), the fewest cores, the fewest L3s; then whole L3s, the
  *   fewest fragments left, and the highest-numbered cores.
+ * A guest with threads = 1 that has more vCPUs than there are cores is put on as
+ * few whole cores as hold it, two a core: no half cores, and all vCPUs alike.
  * `current` stays as long as all of these but those after "then" are as good
  * as in a fresh answer: a rule that counts moves a guest, tidiness does not.
  */
 typedef struct {
   /* the guest */
   guint n_vcpus;       /* the maximum that the domain can have online, at least 1 */
-  guint threads;       /* threads of a guest core; vCPU i is thread i % threads; 1 when the domain has no topology */
+  guint threads;       /* of a guest core; vCPU i is thread i % threads; 1 when the domain has no topology */
   guint n_iothreads;
   guint64 memory_kib;  /* 0: not known */
-  const int *device_nodes; /* OS indexes of the host nodes of its assigned devices, most important first; -1 unknown */
+  const int *device_nodes; /* OS indexes of the nodes of its devices, most important first; -1 unknown */
   guint n_device_nodes;
   const char *device_name; /* what the first of them is called in texts, "0000:41:00.0"; NULL: "the device" */
   guint64 page_kib;    /* size of the pages that its memory is made of; 0: 2 MiB; only the cells need it */
@@ -47,7 +49,7 @@ typedef struct {
   gboolean dense;      /* two vCPUs a core also where threads is 1: leaves room for other guests */
   /* the rest of the host */
   hwloc_const_bitmap_t taken; /* CPUs (OS indexes) that other guests hold; NULL: none */
-  hwloc_const_bitmap_t planned; /* CPUs that guests hold which do not run now: avoided while that costs nothing; NULL: none */
+  hwloc_const_bitmap_t planned; /* CPUs of guests that do not run now: avoided where possible; NULL: none */
   const int *current;  /* n_vcpus OS indexes as pinned now, -1 where not pinned to exactly one CPU; NULL: none */
 } VpPlacementRequest;
 
@@ -71,7 +73,8 @@ typedef struct {
   VpLevel level;
   guint n_vcpus;
   int *vcpus;            /* OS index for each vCPU; NULL when level is VP_LEVEL_UNPINNED */
-  char **reasons;        /* n_vcpus + NULL, "CPU 6: core 2, L3 0, node 0, second thread of vCPU 0's core"; NULL when unpinned */
+  char **reasons;        /* n_vcpus + NULL, "CPU 6: core 2, L3 0, node 0, second thread of vCPU 0's core";
+                          * NULL when unpinned */
   hwloc_bitmap_t emulator; /* the host's CPUs nearest to the guest; NULL: not pinned */
   guint n_iothreads;
   hwloc_bitmap_t *iothreads; /* one for each iothread, in order; NULL: not pinned */

@@ -137,7 +137,8 @@ static void
 test_kinds_merged (void)
 {
   const MadeHost favoured = { .synthetic = "pack:1 l3:1 core:8 pu:2",
-                              .kinds = { { "0-11", "FrequencyMaxMHz", "5200" }, { "12-15", "FrequencyMaxMHz", "5300" } } };
+                              .kinds = { { "0-11", "FrequencyMaxMHz", "5200" },
+                                         { "12-15", "FrequencyMaxMHz", "5300" } } };
   const MadeHost gb10 = { .synthetic = "pack:1 l3:2 core:10 pu:1",
                           .kinds = { { "0-4,10-14", "LinuxCapacity", "718" },
                                      { "5-7,15-17", "LinuxCapacity", "997" },
@@ -314,9 +315,11 @@ dup_file (const char *number, const char *set)
       "<topology version=\"2.0\">\n"
       "<object type=\"Machine\" os_index=\"0\" cpuset=\"@S\" complete_cpuset=\"@S\" allowed_cpuset=\"@S\" "
       "nodeset=\"0x1\" complete_nodeset=\"0x1\" allowed_nodeset=\"0x1\" gp_index=\"1\">"
-      "<object type=\"NUMANode\" os_index=\"0\" cpuset=\"@S\" complete_cpuset=\"@S\" nodeset=\"0x1\" complete_nodeset=\"0x1\" "
+      "<object type=\"NUMANode\" os_index=\"0\" cpuset=\"@S\" complete_cpuset=\"@S\" "
+      "nodeset=\"0x1\" complete_nodeset=\"0x1\" "
       "gp_index=\"2\"/>"
-      "<object type=\"PU\" os_index=\"@N\" cpuset=\"@S\" complete_cpuset=\"@S\" nodeset=\"0x1\" complete_nodeset=\"0x1\" "
+      "<object type=\"PU\" os_index=\"@N\" cpuset=\"@S\" complete_cpuset=\"@S\" "
+      "nodeset=\"0x1\" complete_nodeset=\"0x1\" "
       "gp_index=\"3\"/></object></topology>";
   g_autoptr (GString) text = g_string_new (pattern);
 

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Placement on hosts that are out of the ordinary: large caches, several nodes,
+ * kinds of cores, CPUs that are offline, disallowed or isolated. Each case says
+ * why the answer is the right one.
+ */
+#include "placement-checks.h"
+
+/* 96 MB against 32: by 64 MB larger. The guest has CPU 0's core, the host keeps one of the other CCD. */
+static void
+test_large_cache (void)
+{
+  const MadeHost host = { .synthetic = RYZEN_7950X, .l3_mib = { 96, 32 } };
+  const MadeHost small_part = { .synthetic = RYZEN_7950X, .l3_mib = { 16, 8 } };
+  g_autoptr (VpTopology) x3d = made_host_load (&host);
+  g_autoptr (VpTopology) ratio = made_host_load (&small_part);
+  VpPlacementRequest request = guest (16, 2);
+
+  g_autoptr (VpPlacement) any = check_request (x3d, &request, "8 24 9 25 10 26 11 27 12 28 13 29 14 30 15 31",
+                                               "0-7,16-23");
+  request.cache = VP_CACHE_LARGEST;
+  g_autoptr (VpPlacement) largest = check_request (x3d, &request, "0 16 1 17 2 18 3 19 4 20 5 21 6 22 7 23",
+                                                   "8-15,24-31");
+  g_assert_cmpuint (largest->warnings->len, ==, 0);
+  /* Twice as large is not large. */
+  g_autoptr (VpPlacement) same = check_request (ratio, &request, "8 24 9 25 10 26 11 27 12 28 13 29 14 30 15 31",
+                                                "0-7,16-23");
+  request = guest (20, 2);
+  request.cache = VP_CACHE_LARGEST;
+  g_autoptr (VpPlacement) more = place (x3d, &request);
+  check_warning (more, "20 vCPUs do not fit on the free cores of the largest L3");
+}
+
+/* The card's node, also when another would do; memory strictly from there. */
+static void
+test_device_node (void)
+{
+  const int zero = 0;
+  const int one = 1;
+  g_autoptr (VpTopology) topology = describe (THREADRIPPER_1950X);
+  VpPlacementRequest request = guest (8, 2);
+
+  request.device_nodes = &one;
+  request.n_device_nodes = 1;
+  request.device_name = "0000:41:00.0";
+  g_autoptr (VpPlacement) there = check_request (topology, &request, "12 28 13 29 14 30 15 31", "8-11,24-27");
+  check_set (there->nodes, "1");
+  g_assert_nonnull (strstr (there->summary, "node 1 beside 0000:41:00.0"));
+
+  request.device_nodes = &zero;
+  g_autoptr (VpPlacement) here = check_request (topology, &request, "4 20 5 21 6 22 7 23", "0-3,16-19");
+  check_set (here->nodes, "0");
+
+  /* Eight whole cores are only on the other node. */
+  request.n_vcpus = 16;
+  g_autoptr (VpPlacement) away = place (topology, &request);
+  check_set (away->nodes, "1");
+  check_warning (away, "16 vCPUs do not fit on node 0 beside 0000:41:00.0");
+  g_assert_cmpint (away->level, ==, VP_LEVEL_WHOLE_L3);
+}
+
+/* Four nodes a package: the second node of a large guest is in the card's package. */
+static void
+test_nps4 (void)
+{
+  const int two = 2;
+  g_autoptr (VpTopology) topology = describe (EPYC_NPS4);
+  VpPlacementRequest request = guest (48, 2);
+
+  request.device_nodes = &two;
+  request.n_device_nodes = 1;
+  g_autoptr (VpPlacement) answer = place (topology, &request);
+  check_set (answer->nodes, "2-3");
+  check_warning (answer, "2 nodes are used");
+  /* All of the card's node, one whole L3 of its neighbour. */
+  g_assert_cmpint (answer->level, ==, VP_LEVEL_WHOLE_L3);
+  g_assert_cmpint (answer->vcpus[0], ==, 32);
+  g_assert_cmpint (answer->vcpus[31], ==, 128 + 47);
+  g_assert_cmpint (answer->vcpus[47], ==, 128 + 63);
+}
+
+static void
+test_cells (void)
+{
+  g_autoptr (VpTopology) topology = describe (EPYC_NPS4);
+  VpPlacementRequest request = guest (48, 2);
+
+  request.expose = TRUE;
+  request.memory_kib = 12 << 20;
+  request.page_kib = 1 << 20;
+  g_autoptr (VpPlacement) answer = place (topology, &request);
+  g_assert_cmpuint (answer->n_cells, ==, 2);
+  check_set (answer->cells[0].vcpus, "0-15");
+  check_set (answer->cells[1].vcpus, "16-47");
+  g_assert_cmpuint (answer->cells[0].memory_kib, ==, 4 << 20);
+  g_assert_cmpuint (answer->cells[1].memory_kib, ==, 8 << 20);
+
+  request.n_vcpus = 16;
+  g_autoptr (VpPlacement) small = place (topology, &request);
+  g_assert_cmpuint (small->n_cells, ==, 0);
+}
+
+/* Memory decides between nodes, and comes from more of them where one has not enough. */
+static void
+test_node_memory (void)
+{
+  const MadeHost host = { .synthetic = "pack:1 numa:3 l3:1 core:4 pu:1", .node_mib = { 8192, 4096, 2048 } };
+  g_autoptr (VpTopology) topology = made_host_load (&host);
+  VpPlacementRequest request = guest (4, 1);
+
+  request.memory_kib = 4 << 20;
+  g_autoptr (VpPlacement) one = check_request (topology, &request, "4 5 6 7", "0");
+  check_set (one->nodes, "1");
+  request.memory_kib = 12 << 20;
+  g_autoptr (VpPlacement) more = place (topology, &request);
+  check_warning (more, "it comes from");
+  g_assert_cmpint (hwloc_bitmap_weight (more->nodes), >, 1);
+  request.memory_kib = 64 << 20;
+  g_autoptr (VpPlacement) none = place (topology, &request);
+  g_assert_null (none->nodes);
+  check_warning (none, "not bound");
+}
+
+/* A 2990WX: two of its four nodes have no memory. */
+static void
+test_memoryless_nodes (void)
+{
+  const MadeHost host = { .synthetic = "pack:1 numa:4 l3:2 core:4 pu:2", .node_mib = { 16384, -1, 16384, -1 } };
+  g_autoptr (VpTopology) topology = made_host_load (&host);
+  VpPlacementRequest request = guest (16, 2);
+
+  g_autoptr (VpPlacement) one = place (topology, &request);
+  check_set (one->nodes, "2");
+  request = guest (30, 2);
+  g_autoptr (VpPlacement) two = place (topology, &request);
+  check_set (two->nodes, "0,2");
+  request = guest (40, 2);
+  g_autoptr (VpPlacement) more = place (topology, &request);
+  check_set (more->nodes, "0,2");
+  check_warning (more, "nodes that have memory");
+}
+
+/* P cores with SMT and CPU 0, E cores without. */
+static const MadeHost hybrid = {
+  .synthetic = "pack:1 l3:1 core:10 pu:2",
+  .offline = "13,15,17,19",
+  .kinds = { { "12,14,16,18", "CoreType", "IntelAtom" }, { "0-11", "CoreType", "IntelCore" } }
+};
+
+static void
+test_hybrid (void)
+{
+  g_autoptr (VpTopology) topology = made_host_load (&hybrid);
+  VpPlacementRequest request = guest (8, 2);
+
+  g_autoptr (VpPlacement) fast = check_request (topology, &request, "4 5 6 7 8 9 10 11", "0-3,12,14,16,18");
+  g_assert_cmpuint (fast->warnings->len, ==, 0);
+  g_assert_nonnull (strstr (fast->reasons[0], "core kind 1 of 0-1"));
+  request = guest (2, 1);
+  request.kind = VP_KIND_EFFICIENCY;
+  g_autoptr (VpPlacement) slow = check_request (topology, &request, "16 18", "0-12,14");
+  g_assert_cmpuint (slow->warnings->len, ==, 0);
+  request = guest (12, 2);
+  g_autoptr (VpPlacement) mixed = place (topology, &request);
+  check_warning (mixed, "12 vCPUs fit on no one kind of core");
+  g_assert_cmpint (mixed->level, ==, VP_LEVEL_WHOLE_CORES);
+  request.kind = VP_KIND_ANY;
+  g_autoptr (VpPlacement) any = place (topology, &request);
+  g_assert_cmpuint (any->warnings->len, ==, 1);
+  check_warning (any, "some guest cores are on several host cores");
+}
+
+/* One P core, four E cores, CPU 0 an E core: two vCPUs are not one of each. */
+static void
+test_lakefield (void)
+{
+  g_autoptr (VpTopology) topology = recorded_host_load ("19_intel-hybrid-1p4e_lakefield.xml");
+  VpPlacementRequest one = guest (1, 1);
+  VpPlacementRequest two = guest (2, 1);
+
+  g_autoptr (VpPlacement) fast = check_request (topology, &one, "4", "0-3");
+  g_autoptr (VpPlacement) slow = check_request (topology, &two, "2 3", "0-1,4");
+  check_warning (slow, "2 vCPUs do not fit on the free performance cores");
+}
+
+/* Three A510 with CPU 0, four A7xx, one X3: four vCPUs are the A7xx. */
+static void
+test_big_little (void)
+{
+  g_autoptr (VpTopology) topology = recorded_host_load ("18_arm-biglittle-3a510-4a7xx-1x3.xml");
+  VpPlacementRequest four = guest (4, 1);
+  VpPlacementRequest six = guest (6, 1);
+
+  g_autoptr (VpPlacement) one_kind = check_request (topology, &four, "3 4 5 6", "0-2,7");
+  /* The best kinds first; one slow core is enough. */
+  g_autoptr (VpPlacement) several = check_request (topology, &six, "7 3 4 5 6 2", "0-1");
+  check_warning (several, "several kinds");
+}
+
+/* Node 0 and CPU 0 are offline: the host keeps the lowest CPU there is, whose package has no memory. */
+static void
+test_offline_node (void)
+{
+  g_autoptr (VpTopology) topology = recorded_host_load ("16_intel-2s-offline-cpu0-node0_2xe5-2680v3.xml");
+  VpPlacementRequest request = guest (8, 1);
+  g_autoptr (VpPlacement) answer = check_request (topology, &request, "5 7 9 11 13 15 17 19", "4");
+
+  g_assert_cmpuint (answer->warnings->len, ==, 0);
+  g_assert_cmpint (answer->level, ==, VP_LEVEL_WHOLE_L3);
+  g_assert_null (answer->nodes);
+  request.n_vcpus = 12;
+  g_autoptr (VpPlacement) more = place (topology, &request);
+  check_warning (more, "without memory of their own");
+}
+
+/* A cgroup that allows CPUs 0 to 5 of 32: nothing else is ever used, also not by the emulator. */
+static void
+test_cgroup (void)
+{
+  g_autoptr (VpTopology) topology = recorded_host_load ("17b_amd-cgroup2-disallowed-kept_4xopteron-6134.xml");
+  VpPlacementRequest request = guest (2, 1);
+  g_autoptr (VpPlacement) two = check_request (topology, &request, "4 5", "0");
+
+  g_assert_cmpint (two->level, ==, VP_LEVEL_WHOLE_L3);
+  check_set (two->nodes, "1");
+  request.n_vcpus = 3;
+  g_autoptr (VpPlacement) three = check_request (topology, &request, "1 2 3", "0");
+  request.n_vcpus = 7;
+  g_autoptr (VpPlacement) seven = place (topology, &request);
+  g_assert_cmpint (seven->level, ==, VP_LEVEL_UNPINNED);
+  check_warning (seven, "7 vCPUs are more than the 6 CPUs");
+}
+
+/* SMT off in part: whole cores with two threads before the one that lost its sibling. */
+static void
+test_missing_sibling (void)
+{
+  const MadeHost host = { .synthetic = I7_3770K, .offline = "7" };
+  g_autoptr (VpTopology) topology = made_host_load (&host);
+  VpPlacementRequest four = guest (4, 2);
+  VpPlacementRequest five = guest (5, 2);
+
+  g_autoptr (VpPlacement) a = check_request (topology, &four, "1 5 2 6", "0,3-4");
+  g_autoptr (VpPlacement) b = check_request (topology, &five, "1 5 2 6 3", "0,4");
+  g_assert_cmpuint (b->warnings->len, ==, 0);
+}
+
+/* They exist for guests; threads of the host's are not put on them. */
+static void
+test_isolated (void)
+{
+  const MadeHost host = { .synthetic = I7_3770K, .isolated = "1-2,5-6" };
+  g_autoptr (VpTopology) topology = made_host_load (&host);
+  VpPlacementRequest two = guest (2, 2);
+  VpPlacementRequest six = guest (6, 2);
+
+  g_autoptr (VpPlacement) a = check_request (topology, &two, "2 6", "0,3-4,7");
+  g_assert_cmpuint (a->warnings->len, ==, 0);
+  g_autoptr (VpPlacement) b = check_request (topology, &six, "1 5 2 6 3 7", "0,4");
+  check_warning (b, "isolated CPUs");
+}
+
+/* The Ryzen 1600's two CCXs of three cores: four cores are a whole CCX and one. */
+static void
+test_ryzen_1600 (void)
+{
+  VpPlacementRequest request = guest (6, 2);
+
+  check_pins (RYZEN_1600, &request, "3 9 4 10 5 11", "0-2,6-8");
+  request = guest (8, 2);
+  check_pins (RYZEN_1600, &request, "2 8 3 9 4 10 5 11", "0-1,6-7");
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/placement/l3/large-cache", test_large_cache);
+  g_test_add_func ("/placement/numa/device-node", test_device_node);
+  g_test_add_func ("/placement/numa/nps4", test_nps4);
+  g_test_add_func ("/placement/numa/cells", test_cells);
+  g_test_add_func ("/placement/numa/memory", test_node_memory);
+  g_test_add_func ("/placement/numa/memoryless", test_memoryless_nodes);
+  g_test_add_func ("/placement/kinds/hybrid", test_hybrid);
+  g_test_add_func ("/placement/kinds/lakefield", test_lakefield);
+  g_test_add_func ("/placement/kinds/big-little", test_big_little);
+  g_test_add_func ("/placement/hosts/offline-node", test_offline_node);
+  g_test_add_func ("/placement/hosts/cgroup", test_cgroup);
+  g_test_add_func ("/placement/hosts/missing-sibling", test_missing_sibling);
+  g_test_add_func ("/placement/hosts/isolated", test_isolated);
+  g_test_add_func ("/placement/hosts/ryzen-1600", test_ryzen_1600);
+  return g_test_run ();
+}
