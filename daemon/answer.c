@@ -37,8 +37,8 @@ refuse_stale (const VpGateContext *context, const VpGateRequest *request, const 
                               "put the output of 'vfio-profile rewrite' into 'virsh create'",
                               plan->profile);
   } else {
-    reason = g_strdup_printf ("it was edited and is not prepared for '%s' yet (%u changes, first %s): %s",
-                              plan->profile, plan->changes->len, first->place,
+    reason = g_strdup_printf ("it was edited and is not prepared for '%s' yet (%u change%s, first %s): %s",
+                              plan->profile, plan->changes->len, plan->changes->len == 1 ? "" : "s", first->place,
                               retry ? "it is being prepared and started now" : "it is being prepared now, start it again");
     vp_keeper_request (context->keeper, request->domain, retry ? VP_AFTER_PREPARE_AND_START : VP_AFTER_PREPARE);
   }
@@ -96,8 +96,8 @@ answer_filter (const VpGateRequest *request, const VpDomain *domain, const VpHos
   }
   if (vp_plan_is_ready (plan))
     return TRUE;
-  g_message ("domain '%s': pinned for this host at %s: %u changes", request->domain, request->operation,
-             plan->changes->len);
+  g_message ("domain '%s': made right for this host at %s: %u change%s", request->domain, request->operation,
+             plan->changes->len, plan->changes->len == 1 ? "" : "s");
   *text = vp_domain_dup_text (plan->result);
   return TRUE;
 }

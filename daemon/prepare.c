@@ -85,20 +85,35 @@ parse_version (const VpVersion *version)
   return text != NULL ? vp_domain_parse (text, length, "a version of the definition", NULL) : NULL;
 }
 
+static gboolean
+find_same (const GPtrArray *parsed, const VpDomain *document, guint *position)
+{
+  for (guint i = 0; i < parsed->len; i++) {
+    if (parsed->pdata[i] == NULL || document == NULL || !is_same (parsed->pdata[i], document))
+      continue;
+    *position = i;
+    return TRUE;
+  }
+  return FALSE;
+}
+
 /*
- * Which of the versions is the one that we wrote: the first that reads like it,
- * or, should libvirt write something differently into its file, the first with
- * the state that we wrote, or the last.
+ * Which of the versions is the one that we wrote: the one that reads like it, or, where
+ * libvirt completed it (an address for a new device), like what it stored. Should somebody
+ * have written between our define and the reading of `stored`, then it is that somebody's
+ * version, and ours is taken for an edit that was lost: it is merged again, which changes
+ * nothing. The last resort errs to that side too.
  */
 static guint
-find_ours (const GPtrArray *parsed, const VpDomain *written)
+find_ours (const GPtrArray *parsed, const VpDomain *written, const VpDomain *stored)
 {
-  for (guint i = 0; i < parsed->len; i++)
-    if (parsed->pdata[i] != NULL && is_same (parsed->pdata[i], written))
-      return i;
-  for (guint i = 0; i < parsed->len; i++)
-    if (parsed->pdata[i] != NULL && is_same_state (parsed->pdata[i], written))
-      return i;
+  guint position = 0;
+
+  if (find_same (parsed, written, &position) || find_same (parsed, stored, &position))
+    return position;
+  for (guint i = parsed->len; i > 0; i--)
+    if (parsed->pdata[i - 1] != NULL && is_same_state (parsed->pdata[i - 1], written))
+      return i - 1;
   return parsed->len > 0 ? parsed->len - 1 : 0;
 }
 
@@ -110,14 +125,14 @@ free_parsed (gpointer domain)
 
 /* The last version that our define overwrote without knowing it; `deleted`: that was an undefine. */
 static VpDomain *
-find_lost (const Round *round, gboolean *deleted)
+find_lost (const Round *round, const VpDomain *stored, gboolean *deleted)
 {
   g_autoptr (GPtrArray) versions = vp_watch_versions (round->context->watch, round->name, round->serial);
   g_autoptr (GPtrArray) parsed = g_ptr_array_new_with_free_func (free_parsed);
 
   for (guint i = 0; i < versions->len; i++)
     g_ptr_array_add (parsed, parse_version (versions->pdata[i]));
-  guint ours = find_ours (parsed, round->plan->result);
+  guint ours = find_ours (parsed, round->plan->result, stored);
   *deleted = FALSE;
   if (versions->len == 0 || ours == 0)
     return NULL;
@@ -195,12 +210,12 @@ log_plan (const VpPlan *plan)
     g_string_append_printf (text, "%s%s", text->len > 0 ? ", " : "", rule);
   }
   if (plan->profile != NULL)
-    g_message ("domain '%s': prepared for '%s': %u changes (%s)%s%s", plan->domain, plan->profile, plan->changes->len,
-               text->str, plan->placement != NULL ? ": " : "",
+    g_message ("domain '%s': prepared for '%s': %u change%s (%s)%s%s", plan->domain, plan->profile,
+               plan->changes->len, plan->changes->len == 1 ? "" : "s", text->str, plan->placement != NULL ? ": " : "",
                plan->placement != NULL ? plan->placement->summary : "");
   else
-    g_message ("domain '%s': undone: %u changes (%s), the originals are back", plan->domain, plan->changes->len,
-               text->str);
+    g_message ("domain '%s': undone: %u change%s (%s), the originals are back", plan->domain, plan->changes->len,
+               plan->changes->len == 1 ? "" : "s", text->str);
   for (guint i = 0; i < plan->warnings->len; i++)
     g_message ("domain '%s': %s", plan->domain, (const char *) plan->warnings->pdata[i]);
 }
@@ -215,11 +230,12 @@ write_until_whole (Round *round, GError **error)
 
     if (!define_result (round, error))
       return FALSE;
+    g_autoptr (VpDomain) stored = vp_libvirt_read (round->domain, NULL);
     log_plan (round->plan);
     if (!vp_watch_sync (round->context->watch, &now))
       g_warning ("domain '%s': the watch of libvirt's folder is late: an edit of this moment could be lost",
                  round->name);
-    g_autoptr (VpDomain) lost = find_lost (round, &deleted);
+    g_autoptr (VpDomain) lost = find_lost (round, stored, &deleted);
     if (deleted)
       return repeat_undefine (round, error);
     if (lost == NULL) {

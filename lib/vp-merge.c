@@ -15,6 +15,7 @@
 #include "vp-merge.h"
 
 #include "vp-error.h"
+#include "vp-xml.h"
 #include "vp-merge-list.h"
 #include "vp-merge-tree.h"
 
@@ -472,6 +473,48 @@ check_roots (const xmlNode *base, const xmlNode *ours, const xmlNode *theirs, GE
   return TRUE;
 }
 
+static guint64
+read_count (const xmlDoc *doc)
+{
+  xmlNode *node = vp_xml_find (doc, "iothreads");
+  g_autofree char *text = node != NULL ? vp_xml_dup_content (node) : NULL;
+  guint64 count = 0;
+
+  return text != NULL && g_ascii_string_to_unsigned (text, 10, 0, G_MAXUINT32, &count, NULL) ? count : 0;
+}
+
+static guint64
+list_threads (const xmlDoc *doc)
+{
+  xmlNode *list = vp_xml_find (doc, "iothreadids");
+  guint64 listed = 0;
+
+  for (xmlNode *node = list != NULL ? vp_xml_first (list) : NULL; node != NULL; node = vp_xml_next (node))
+    listed++;
+  return listed;
+}
+
+/*
+ * <iothreads> is a value that follows from others: with a list of all threads from its
+ * length (one that says more would make libvirt invent threads), without from how many
+ * came and went on both sides.
+ */
+static void
+recount_iothreads (xmlDoc *result, const xmlDoc *base, const xmlDoc *ours, const xmlDoc *theirs)
+{
+  xmlNode *count = vp_xml_find (result, "iothreads");
+  guint64 listed = list_threads (result);
+  guint64 sum = read_count (ours) + read_count (theirs);
+  gboolean both = read_count (ours) != read_count (base) && read_count (theirs) != read_count (base) &&
+                  read_count (ours) != read_count (theirs);
+
+  if (count == NULL || (listed > 0 ? list_threads (theirs) != read_count (theirs) : !both))
+    return;
+  sum -= MIN (sum, read_count (base));
+  g_autofree char *text = g_strdup_printf ("%" G_GUINT64_FORMAT, listed > 0 ? listed : sum);
+  xmlNodeSetContent (count, (const xmlChar *) text);
+}
+
 xmlDoc *
 vp_merge_three_way (const xmlDoc *base, const xmlDoc *ours, const xmlDoc *theirs, GError **error)
 {
@@ -496,6 +539,8 @@ vp_merge_three_way (const xmlDoc *base, const xmlDoc *ours, const xmlDoc *theirs
     merge_node (&merge, NULL, &roots, FALSE, FALSE);
     merge_copy_around (&merge, theirs);
   }
+  if (merge.result && !merge.failed)
+    recount_iothreads (merge.result, base, ours, theirs);
   if (!merge.result || merge.failed) {
     g_clear_pointer (&merge.result, xmlFreeDoc);
     g_set_error_literal (error, VP_ERROR, VP_ERROR_IO,

@@ -114,14 +114,15 @@ choose_page_kib (const VpRuleContext *context, const GArray *portions, const cha
 
   /* A size that was chosen and is still right stays, or the definition would flip as pools grow. */
   if (present == ordinary && is_multiple (portions, present)) {
-    *why = "the size that the memory divides by";
+    *why = "a size that is right stays";
     return present;
   }
   if (fits_pool (context, portions, KIB_1G)) {
     *why = "the memory is a multiple, and the host's pool has enough of them";
     return KIB_1G;
   }
-  *why = "the host's pool of 1G pages is too small for it, or it is no multiple of 1G";
+  *why = is_multiple (portions, KIB_1G) ? "the host's pool has too few pages of 1G"
+                                        : "the memory is no multiple of 1G";
   return ordinary;
 }
 

@@ -28,7 +28,15 @@ typedef struct {
   const char *expected;
 } Case;
 
+#define THREAD(id) "<iothread id='" id "'/>"
+
 static const Case cases[] = {
+  { "iothreads-added-and-deleted",
+    "<iothreads>2</iothreads><iothreadids>" THREAD ("5") THREAD ("7") "</iothreadids>",
+    "<iothreads>1</iothreads><iothreadids>" THREAD ("5") "</iothreadids>",
+    "<iothreads>3</iothreads><iothreadids>" THREAD ("5") THREAD ("7") THREAD ("9") "</iothreadids>",
+    "<iothreads>2</iothreads><iothreadids>" THREAD ("5") THREAD ("9") "</iothreadids>" },
+
   { "memory-and-disk",
     "<memory unit='KiB'>4194304</memory><devices>" DISK ("vda", "/a", "") "</devices>",
     "<memory unit='KiB'>8388608</memory><devices>" DISK ("vda", "/a", "") "</devices>",
@@ -309,6 +317,12 @@ static const Case cases[] = {
 
 /* The same, but where the edit cannot be told from a new one when it is merged into the result again. */
 static const Case cases_once[] = {
+  { "iothreads-without-names",
+    "<iothreads>2</iothreads>",
+    "<iothreads>3</iothreads>",
+    "<iothreads>1</iothreads>",
+    "<iothreads>2</iothreads>" },
+
   { "both-attach-nameless-devices",
     "<devices>" RNG ("0x03") "</devices>",
     "<devices>" RNG ("0x03") RNG ("0x04") "</devices>",
