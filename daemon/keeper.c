@@ -34,7 +34,7 @@ entry_free (Entry *entry)
   if (entry->timer != 0)
     g_source_remove (entry->timer);
   g_free (entry->name);
-  g_free (entry->written.text);
+  vp_written_clear (&entry->written);
   g_free (entry->last_error);
   g_free (entry);
 }

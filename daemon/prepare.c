@@ -31,6 +31,7 @@ typedef struct {
   VpDomain *base;    /* B: what was read */
   guint64 serial;    /* of the last version that is not younger than B */
   VpPlan *plan;      /* of B, or of B with a recovered edit merged in */
+  VpWritten *written;
 } Round;
 
 static void
@@ -196,28 +197,50 @@ plan_recovery (Round *round, const VpDomain *lost, GError **error)
   return round->plan != NULL;
 }
 
-static void
-log_plan (const VpPlan *plan)
+/* "cpu, memory": the rules that change something. */
+static char *
+dup_rules (const VpPlan *plan)
 {
   g_autoptr (GString) text = g_string_new (NULL);
-  const char *rule = NULL;
+  const char *rule = "";
 
   for (guint i = 0; i < plan->changes->len; i++) {
     const VpChange *change = plan->changes->pdata[i];
-    if (rule != NULL && strcmp (rule, change->rule) == 0)
+    if (strcmp (rule, change->rule) == 0)
       continue;
     rule = change->rule;
     g_string_append_printf (text, "%s%s", text->len > 0 ? ", " : "", rule);
   }
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+static void
+log_warnings (const VpPlan *plan, VpWritten *written)
+{
+  g_ptr_array_add (plan->warnings, NULL);
+  g_autofree char *warnings = g_strjoinv ("; ", (char **) plan->warnings->pdata);
+  g_ptr_array_set_size (plan->warnings, (int) plan->warnings->len - 1);
+
+  if (warnings[0] != '\0' && g_strcmp0 (warnings, written->warnings) != 0)
+    g_message ("domain '%s': %s", plan->domain, warnings);
+  g_free (written->warnings);
+  written->warnings = g_steal_pointer (&warnings);
+}
+
+static void
+log_plan (const VpPlan *plan, VpWritten *written)
+{
+  g_autofree char *rules = dup_rules (plan);
+  const char *plural = plan->changes->len == 1 ? "" : "s";
+
   if (plan->profile != NULL)
     g_message ("domain '%s': prepared for '%s': %u change%s (%s)%s%s", plan->domain, plan->profile,
-               plan->changes->len, plan->changes->len == 1 ? "" : "s", text->str, plan->placement != NULL ? ": " : "",
+               plan->changes->len, plural, rules, plan->placement != NULL ? ": " : "",
                plan->placement != NULL ? plan->placement->summary : "");
   else
     g_message ("domain '%s': undone: %u change%s (%s), the originals are back", plan->domain, plan->changes->len,
-               plan->changes->len == 1 ? "" : "s", text->str);
-  for (guint i = 0; i < plan->warnings->len; i++)
-    g_message ("domain '%s': %s", plan->domain, (const char *) plan->warnings->pdata[i]);
+               plural, rules);
+  log_warnings (plan, written);
 }
 
 /* Defines the round's plan, and again for as long as it finds that an edit came between. */
@@ -231,7 +254,7 @@ write_until_whole (Round *round, GError **error)
     if (!define_result (round, error))
       return FALSE;
     g_autoptr (VpDomain) stored = vp_libvirt_read (round->domain, NULL);
-    log_plan (round->plan);
+    log_plan (round->plan, round->written);
     if (!vp_watch_sync (round->context->watch, &now))
       g_warning ("domain '%s': the watch of libvirt's folder is late: an edit of this moment could be lost",
                  round->name);
@@ -276,6 +299,13 @@ plan_present (Round *round, GError **error)
   return FALSE;
 }
 
+void
+vp_written_clear (VpWritten *written)
+{
+  g_clear_pointer (&written->text, g_free);
+  g_clear_pointer (&written->warnings, g_free);
+}
+
 /*
  * Our define comes back as an event. Should libvirt store something that we plan
  * differently again, that would never end: the same text five times within
@@ -301,7 +331,7 @@ gboolean
 vp_prepare_domain (const VpPrepareContext *context, const char *name, VpWritten *written, VpPrepareOutcome *outcome,
                    GError **error)
 {
-  g_auto (Round) round = { .context = context, .name = name };
+  g_auto (Round) round = { .context = context, .name = name, .written = written };
 
   round.domain = virDomainLookupByName (context->connection, name);
   if (round.domain == NULL || virDomainIsPersistent (round.domain) != 1) {

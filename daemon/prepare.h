@@ -24,12 +24,18 @@ typedef struct {
   const VpProfiles *profiles;
 } VpPrepareContext;
 
-/* The caller's to keep for each domain: what was defined last, to notice that libvirt does not keep it. */
+/*
+ * The caller's to keep for each domain, zeroed at first: what was defined last, to notice
+ * that libvirt does not keep it, and what was warned of, to say it once.
+ */
 typedef struct {
   char *text;
   gint64 at; /* monotonic; 0: never */
   guint repeats;
+  char *warnings;
 } VpWritten;
+
+void vp_written_clear (VpWritten *written);
 
 gboolean vp_prepare_domain (const VpPrepareContext *context, const char *name, VpWritten *written,
                             VpPrepareOutcome *outcome, GError **error);

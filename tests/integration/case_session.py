@@ -83,7 +83,7 @@ def session():
         check(live.find("features/kvm/hidden[@state='on']") is not None, "KVM is not hidden")
         user.run("virsh", "--quiet", "destroy", "mine")
 
-        process.terminate()
+        run("pkill", "-TERM", "-u", USER, "-x", "vfio-profiled")
         check_equal(process.wait(20), 0, "the daemon's exit status")
         refused = user.run("virsh", "start", "mine", ok=False).stderr
         check("vfio-profiled --session" in refused and user.gate in refused, f"no advice in: {refused}")
