@@ -127,6 +127,15 @@ on_host_changed (gpointer data)
   vp_daemon_reload (data);
 }
 
+/* Not at once: it was made in the midst of a look at a domain. */
+static void
+on_wrapper_made (gpointer data)
+{
+  VpDaemon *daemon = data;
+
+  vp_host_watch_note (daemon->host_watch);
+}
+
 static void
 on_definition (const char *domain, gpointer data)
 {
@@ -207,7 +216,7 @@ start_parts (VpDaemon *daemon, GError **error)
   daemon->watch = vp_watch_new (daemon->config_folder, on_definition, daemon, error);
   if (daemon->watch == NULL)
     return FALSE;
-  daemon->keeper = vp_keeper_new (daemon->ledger, daemon->watch);
+  daemon->keeper = vp_keeper_new (daemon->ledger, daemon->watch, on_wrapper_made, daemon);
   daemon->host_watch = vp_host_watch_new (folders, on_host_changed, daemon);
   (void) virGetVersion (&daemon->libvirt_version, NULL, NULL); /* until the connection says better */
   vp_daemon_reload (daemon);

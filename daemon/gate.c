@@ -97,6 +97,8 @@ serve (const VpGate *gate, GSocketConnection *connection, GError **error)
   if (!check_peer (g_socket_connection_get_socket (connection), error))
     return FALSE;
   g_autoptr (GByteArray) bytes = read_request (g_io_stream_get_input_stream (G_IO_STREAM (connection)), error);
+  if (bytes != NULL && bytes->len == 0)
+    return TRUE; /* somebody looked whether we are here */
   if (bytes == NULL || !parse_request (bytes, &request, error))
     return FALSE;
   gboolean ok = vp_gate_answer (&gate->context, &request, &text);

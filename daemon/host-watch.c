@@ -32,8 +32,8 @@ on_settled (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-static void
-note_change (VpHostWatch *watch)
+void
+vp_host_watch_note (VpHostWatch *watch)
 {
   if (watch->timer == 0)
     watch->timer = g_timeout_add (SETTLE_MS, on_settled, watch);
@@ -53,7 +53,7 @@ on_uevent (int fd, GIOCondition condition, gpointer data)
         (strstr (text, "@/devices/pci") != NULL &&
          (g_str_has_prefix (text, "add@") || g_str_has_prefix (text, "remove@") || g_str_has_prefix (text, "bind@") ||
           g_str_has_prefix (text, "unbind@"))))
-      note_change (data);
+      vp_host_watch_note (data);
   }
   return G_SOURCE_CONTINUE;
 }
@@ -76,7 +76,7 @@ static void
 on_file (GFileMonitor *monitor, GFile *file, GFile *other, GFileMonitorEvent event, gpointer data)
 {
   (void) monitor, (void) file, (void) other, (void) event;
-  note_change (data);
+  vp_host_watch_note (data);
 }
 
 static void

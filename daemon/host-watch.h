@@ -14,6 +14,8 @@ typedef void (*VpHostWatchFunc) (gpointer data);
 
 /* `folders` are watched for files; NULL-ended. Changes within half a second are told once. */
 VpHostWatch *vp_host_watch_new (const char *const *folders, VpHostWatchFunc changed, gpointer data);
+/* Somebody else knows that the host changed. */
+void vp_host_watch_note (VpHostWatch *watch);
 /* Another file to watch: an emulator behind a wrapper. Twice is once. */
 void vp_host_watch_add_file (VpHostWatch *watch, const char *path);
 void vp_host_watch_free (VpHostWatch *watch);

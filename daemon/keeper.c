@@ -24,6 +24,8 @@ typedef struct {
 struct VpKeeper {
   VpLedger *ledger;
   VpWatch *watch;
+  void (*wrapper_made) (gpointer data);
+  gpointer data;
   virConnectPtr connection;
   GHashTable *entries; /* name -> Entry */
 };
@@ -54,12 +56,14 @@ get_entry (VpKeeper *keeper, const char *name)
 }
 
 VpKeeper *
-vp_keeper_new (VpLedger *ledger, VpWatch *watch)
+vp_keeper_new (VpLedger *ledger, VpWatch *watch, void (*wrapper_made) (gpointer data), gpointer data)
 {
   VpKeeper *keeper = g_new0 (VpKeeper, 1);
 
   keeper->ledger = ledger;
   keeper->watch = watch;
+  keeper->wrapper_made = wrapper_made;
+  keeper->data = data;
   keeper->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) entry_free);
   return keeper;
 }
@@ -142,8 +146,12 @@ look_at (Entry *entry)
 
   if (keeper->connection == NULL || !vp_ledger_get (keeper->ledger, &host, &profiles))
     return; /* all are looked at once both are there */
-  VpPrepareContext context = { keeper->connection, keeper->watch, host, profiles };
-  if (!vp_prepare_domain (&context, entry->name, &entry->written, &outcome, &error)) {
+  gboolean made = FALSE;
+  VpPrepareContext context = { keeper->connection, keeper->watch, host, profiles, &made };
+  gboolean done = vp_prepare_domain (&context, entry->name, &entry->written, &outcome, &error);
+  if (made)
+    keeper->wrapper_made (keeper->data);
+  if (!done) {
     log_error_once (entry, error->message);
     entry->start_wanted = FALSE;
     return;

@@ -156,6 +156,7 @@ define_result (const Round *round, GError **error)
   if (!vp_libvirt_prepare_files (round->plan, round->context->host, &made, error))
     return FALSE;
   if (made) {
+    *round->context->wrapper_made = TRUE;
     /* The define would ask it too, but then the time between read and define would be seconds. */
     g_autofree char *wrapper = vp_domain_dup_emulator (round->plan->result);
     vp_libvirt_warm (round->context->connection, wrapper);
@@ -179,22 +180,36 @@ repeat_undefine (const Round *round, GError **error)
   return FALSE;
 }
 
-/* B, M and N as in the picture above; the round's plan becomes that of N with M's edit. */
+static VpDomain *
+merge (const VpDomain *base, const VpDomain *ours, const VpDomain *theirs, GError **error)
+{
+  g_autoptr (VpDomain) merged = g_new0 (VpDomain, 1);
+
+  merged->doc = vp_merge_three_way (base->doc, ours->doc, theirs->doc, error);
+  return merged->doc != NULL ? g_steal_pointer (&merged) : NULL;
+}
+
+/*
+ * B, M, R and N as in the picture above, in the order of time: M's edit of B goes onto R,
+ * over what R changed (R may be a recovery, and then M is the younger edit); what was edited
+ * since, R to N, goes over that. The round's plan becomes that of the sum.
+ */
 static gboolean
 plan_recovery (Round *round, const VpDomain *lost, GError **error)
 {
   g_autoptr (VpDomain) before = g_steal_pointer (&round->base);
+  const VpDomain *written = round->plan->result;
 
   if (!read_base (round, error))
     return FALSE;
-  VpDomain *merged = g_new0 (VpDomain, 1);
-  g_autoptr (VpDomain) owner = merged;
-  merged->doc = vp_merge_three_way (before->doc, lost->doc, round->base->doc, error);
-  if (merged->doc == NULL)
+  g_autoptr (VpDomain) recovered = merge (before, written, lost, error);
+  g_autoptr (VpDomain) sum = recovered != NULL ? merge (written, recovered, round->base, error) : NULL;
+  if (sum == NULL)
     return FALSE;
-  g_clear_pointer (&round->plan, vp_plan_free);
-  round->plan = vp_plan_new (merged, round->context->host, round->context->profiles, VP_PLAN_DEFAULT, error);
-  return round->plan != NULL;
+  VpPlan *plan = vp_plan_new (sum, round->context->host, round->context->profiles, VP_PLAN_DEFAULT, error);
+  vp_plan_free (round->plan);
+  round->plan = plan;
+  return plan != NULL;
 }
 
 /* "cpu, memory": the rules that change something. */
@@ -344,7 +359,10 @@ vp_prepare_domain (const VpPrepareContext *context, const char *name, VpWritten 
     gboolean made = FALSE;
     *outcome = VP_PREPARE_READY;
     vp_watch_forget (context->watch, name, round.serial);
-    return vp_libvirt_prepare_files (round.plan, context->host, &made, error);
+    if (!vp_libvirt_prepare_files (round.plan, context->host, &made, error))
+      return FALSE;
+    *context->wrapper_made = made;
+    return TRUE;
   }
   if (!note_written (written, round.plan->result)) {
     *outcome = VP_PREPARE_REPEATED;

@@ -22,6 +22,7 @@ typedef struct {
   VpWatch *watch;
   const VpHost *host;
   const VpProfiles *profiles;
+  gboolean *wrapper_made; /* out: the state folder has another wrapper than `host` knows */
 } VpPrepareContext;
 
 /*

@@ -20,6 +20,9 @@
 /* A name for a message, made harmless; names that libvirt accepts are at most this long. */
 #define SHOWN_NAME_MAX 256
 
+/* Where the answer changes nothing nobody shall wait long for it: libvirt holds the domain meanwhile. */
+#define SHORT_DEADLINE_SECONDS 2u
+
 /* One line of the gate's for stderr: more than a screen helps nobody. */
 #define SHOWN_LINE_MAX 2048
 
@@ -235,7 +238,9 @@ ask_gate (const VpHookSettings *settings, const Operation *operation, char *cons
 static int
 run_operation (const VpHookSettings *settings, const Operation *operation, char *const *argv)
 {
-  const VpDeadline deadline = vp_deadline_new (settings->deadline_seconds);
+  const VpDeadline deadline = vp_deadline_new (operation->may_refuse || settings->deadline_seconds < SHORT_DEADLINE_SECONDS
+                                                ? settings->deadline_seconds
+                                                : SHORT_DEADLINE_SECONDS);
   VpBytes xml = { 0 };
   int status = 0;
 
