@@ -35,13 +35,11 @@ be_silent (void *data, xmlErrorPtr problem)
   (void) data, (void) problem;
 }
 
-static const char *
-first_line (char *message)
+/* libxml2 quotes the document in its message, whatever bytes those are. */
+static char *
+dup_first_line (const char *message)
 {
-  if (message == NULL)
-    return "not well-formed";
-  message[strcspn (message, "\n")] = '\0';
-  return message;
+  return message != NULL ? g_utf8_make_valid (message, (gssize) strcspn (message, "\n")) : g_strdup ("not well-formed");
 }
 
 xmlDoc *
@@ -56,6 +54,8 @@ vp_xml_parse (const char *text, gsize length, const char *what, GError **error)
   }
   g_assert (parser != NULL); /* out of memory ends the program everywhere in GLib */
 
+  /* Of this thread: a problem of an encoding has no parser to tell, and would go to stderr. */
+  xmlSetStructuredErrorFunc (NULL, be_silent);
   parser->sax->internalSubset = refuse_dtd;
   parser->sax->serror = be_silent;
   g_autoptr (xmlDoc) doc = xmlCtxtReadMemory (parser, text, (int) length, NULL, NULL,
@@ -65,8 +65,8 @@ vp_xml_parse (const char *text, gsize length, const char *what, GError **error)
     return NULL;
   }
   if (doc == NULL || xmlDocGetRootElement (doc) == NULL) {
-    g_set_error (error, VP_ERROR, VP_ERROR_XML, "%s is not XML: line %d: %s", what, parser->lastError.line,
-                 first_line (parser->lastError.message));
+    g_autofree char *reason = dup_first_line (parser->lastError.message);
+    g_set_error (error, VP_ERROR, VP_ERROR_XML, "%s is not XML: line %d: %s", what, parser->lastError.line, reason);
     return NULL;
   }
   return g_steal_pointer (&doc);

@@ -47,9 +47,12 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   }
   g_autoptr (VpPlan) again = vp_plan_new (plan->result, world->host, world->profiles, VP_PLAN_DEFAULT, &error);
   g_assert_no_error (error);
-  g_autoptr (VpPlan) undone = vp_plan_new (plan->result, world->host, world->profiles, VP_PLAN_UNDO, &error);
-  g_assert_no_error (error);
+  g_assert (vp_plan_is_ready (again));
   g_autoptr (VpPlan) filtered = vp_plan_new (plan->result, world->host, world->profiles, VP_PLAN_HOST_ONLY, &error);
   g_assert_no_error (error);
+  g_assert (vp_plan_is_ready (filtered));
+  g_autoptr (VpPlan) undone = vp_plan_new (plan->result, world->host, world->profiles, VP_PLAN_UNDO, &error);
+  g_assert_no_error (error);
+  g_assert (vp_domain_state (undone->result) == NULL);
   return 0;
 }
