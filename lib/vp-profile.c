@@ -13,6 +13,8 @@ static const VpKeyInfo keys[VP_N_KEYS] = {
   [VP_KEY_CPU_RESERVE_CORES] = { "cpu", "reserve-cores", "1", { NULL }, "[0-9]{1,4}", "a number from 0 to 9999" },
   [VP_KEY_CPU_KIND] = { "cpu", "kind", "performance", { "performance", "efficiency", "any" }, NULL, NULL },
   [VP_KEY_CPU_CACHE] = { "cpu", "cache", "any", { "any", "largest" }, NULL, NULL },
+  [VP_KEY_CPU_TOPOLOGY] = { "cpu", "topology", "keep", { "keep", "match" }, NULL, NULL },
+  [VP_KEY_CPU_NUMA] = { "cpu", "numa", "strict", { "strict", "preferred" }, NULL, NULL },
   [VP_KEY_MEMORY_PAGE_SIZE] = { "memory", "page-size", "off", { "off", "auto" }, "[1-9][0-9]{0,5}[KMG]",
                                 "a size such as 2M or 1G" },
   [VP_KEY_MEMORY_NOSHAREPAGES] = { "memory", "nosharepages", "no", { "no", "yes" }, NULL, NULL },

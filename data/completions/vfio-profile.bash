@@ -14,7 +14,7 @@ _vfio_profile_profiles()
     done
 }
 
-_vfio_profile_keys='cpu.pin= cpu.reserve-cores= cpu.kind= cpu.cache= memory.page-size= memory.nosharepages=
+_vfio_profile_keys='cpu.pin= cpu.reserve-cores= cpu.kind= cpu.cache= cpu.topology= cpu.numa= memory.page-size= memory.nosharepages=
     hypervisor.kvm-hidden= hypervisor.hyperv= hypervisor.vendor-id= vga.x-vga= vga.method= start.on-stale='
 
 _vfio_profile_options()

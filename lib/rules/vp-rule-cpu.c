@@ -8,9 +8,9 @@
 
 #include "vp-rule.h"
 
-/* GPUs first: their traffic is what the node matters for. */
+/* GPUs first: their traffic is what the node matters for. `name` is the first one's address. */
 static GArray *
-list_device_nodes (const VpRuleContext *context)
+list_device_nodes (const VpRuleContext *context, char **name)
 {
   GArray *nodes = g_array_new (FALSE, FALSE, sizeof (int));
   g_autoptr (GArray) hostdevs = vp_domain_hostdevs (context->original);
@@ -20,8 +20,11 @@ list_device_nodes (const VpRuleContext *context)
       const VpPciDevice *device =
         vp_host_find_device (context->host, &g_array_index (hostdevs, VpHostdev, i).address);
       gboolean is_gpu = device != NULL && device->class_code >> 16 == VP_PCI_CLASS_DISPLAY;
-      if (device != NULL && device->node >= 0 && is_gpu == (pass == 0))
-        g_array_append_val (nodes, device->node);
+      if (device == NULL || device->node < 0 || is_gpu != (pass == 0))
+        continue;
+      g_array_append_val (nodes, device->node);
+      if (*name == NULL)
+        *name = vp_pci_address_dup_text (&device->address);
     }
   }
   return nodes;
@@ -40,13 +43,15 @@ list_present_pins (const VpDomain *domain, guint n_vcpus)
 static VpPlacement *
 place (const VpRuleContext *context, const GArray *iothreads, GError **error)
 {
-  g_autoptr (GArray) nodes = list_device_nodes (context);
+  g_autofree char *name = NULL;
+  g_autoptr (GArray) nodes = list_device_nodes (context, &name);
   VpPlacementRequest request = {
     .n_vcpus = vp_domain_vcpus (context->original, error),
     .threads = vp_domain_threads (context->original),
     .n_iothreads = iothreads->len,
     .device_nodes = (const int *) (void *) nodes->data,
     .n_device_nodes = nodes->len,
+    .device_name = name,
     .pin = (VpPin) vp_settings_choice (context->settings, VP_KEY_CPU_PIN),
     .reserve_cores =
       (guint) g_ascii_strtoull (vp_settings_get (context->settings, VP_KEY_CPU_RESERVE_CORES), NULL, 10),
@@ -54,6 +59,9 @@ place (const VpRuleContext *context, const GArray *iothreads, GError **error)
     .cache = (VpCache) vp_settings_choice (context->settings, VP_KEY_CPU_CACHE),
   };
 
+  /* A topology that the user wrote stays, and with it the threads that it names. */
+  request.match = vp_settings_choice (context->settings, VP_KEY_CPU_TOPOLOGY) == VP_TOPOLOGY_MATCH &&
+                  vp_xml_find (context->original->doc, "cpu/topology") == NULL;
   if (request.n_vcpus == 0)
     return NULL;
   request.memory_kib = vp_domain_memory_kib (context->original, error);
@@ -116,7 +124,8 @@ want_nodes (VpRuleContext *context, const VpPlacement *placement)
   }
   g_autofree char *nodes = dup_cpu_list (placement->nodes);
   vp_rule_want (context, &vp_rule_cpu, VP_HOST_ONLY, g_strdup ("numatune/memory"),
-                vp_xml_new ("memory", "mode", "strict", "nodeset", nodes, NULL),
+                vp_xml_new ("memory", "mode", vp_settings_get (context->settings, VP_KEY_CPU_NUMA), "nodeset", nodes,
+                            NULL),
                 "memory from node %s, where the guest's CPUs are", nodes);
 }
 

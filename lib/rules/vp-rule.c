@@ -6,6 +6,7 @@
 
 static const VpRule *const rules[] = {
   &vp_rule_cpu,
+  &vp_rule_topology, /* needs what cpu placed */
   &vp_rule_memory,
   &vp_rule_hypervisor,
   &vp_rule_vga,

@@ -30,6 +30,7 @@ typedef struct {
 } VpRule;
 
 extern const VpRule vp_rule_cpu;
+extern const VpRule vp_rule_topology;
 extern const VpRule vp_rule_memory;
 extern const VpRule vp_rule_hypervisor;
 extern const VpRule vp_rule_vga;

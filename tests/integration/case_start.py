@@ -102,4 +102,18 @@ def too_large():
         check_equal(pins(definition(domain)), {}, "vcpupin of a domain that does not fit")
 
 
+@test("a topology that follows the host's CPUs: libvirt keeps it, QEMU is told, undo takes it away")
+def topology():
+    need_cpus_beside_the_host()
+    overrides = "<vfio:cpu topology='match'/>"
+    with defined(connection, domain_xml("shown", "pinned", overrides)) as domain:
+        wait_ready("shown")
+        check(has(definition(domain), "cpu/topology[@threads='1']"), "no topology in the definition")
+        domain.create()
+        check_equal(Qemu("shown").option("-smp"), ["1,sockets=1,dies=1,cores=1,threads=1"], "-smp")
+        domain.destroy()
+        profile_tool("unset", "shown")
+        check(not has(definition(domain), "cpu/topology"), "the topology is still there")
+
+
 main()

@@ -124,6 +124,57 @@ test_cpu_automatic_placement (void)
   g_assert_true (vp_xml_attr_is (vp_xml_find (plan->result->doc, "vcpu"), "placement", "static"));
 }
 
+#define MATCH "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='pinned'><vfio:cpu topology='match'/></vfio:profile>"
+
+/* The guest is shown the threads that its vCPUs are; a topology of its own stays. */
+static void
+test_topology_match (void)
+{
+  g_autoptr (VpHost) host = test_host ("howto-2015", TEST_I7_3770K);
+  g_autoptr (VpDomain) explicit = test_tagged (MATCH, "");
+  g_autoptr (VpDomain) open = test_tagged (MATCH, "");
+
+  vp_xml_remove (vp_xml_find (open->doc, "cpu/topology"));
+  g_autoptr (VpPlan) plan = plan_checked (open, host);
+  g_autoptr (VpPlan) kept = plan_checked (explicit, host);
+  assert_value (plan, "cpu/topology", "<topology sockets=\"1\" dies=\"1\" cores=\"2\" threads=\"2\"/>");
+  assert_value (plan, "cpu/cache", "<cache mode=\"passthrough\"/>");
+  assert_value (plan, "cpu/feature[@name='topoext']", NULL);
+  assert_value (plan, "cputune/vcpupin[@vcpu='1']", "<vcpupin vcpu=\"1\" cpuset=\"6\"/>");
+  g_assert_true (test_change (plan, "cpu/topology")->guest_visible);
+  g_assert_null (test_change (kept, "cpu/topology"));
+  host->topology->amd = TRUE;
+  g_autoptr (VpPlan) amd = plan_checked (open, host);
+  assert_value (amd, "cpu/feature[@name='topoext']", "<feature policy=\"require\" name=\"topoext\"/>");
+}
+
+/* Two CCXs are shown as two dies, the part of the topology that carries an L3. */
+static void
+test_topology_dies (void)
+{
+  g_autoptr (VpHost) host = test_host (NULL, TEST_RYZEN_3900X);
+  g_autoptr (VpDomain) domain = test_tagged (MATCH, "");
+
+  vp_xml_remove (vp_xml_find (domain->doc, "cpu/topology"));
+  xmlNodeSetContent (vp_xml_find (domain->doc, "vcpu"), BAD_CAST "12");
+  g_autoptr (VpPlan) plan = plan_checked (domain, host);
+  assert_value (plan, "cpu/topology", "<topology sockets=\"1\" dies=\"2\" cores=\"3\" threads=\"2\"/>");
+}
+
+static void
+test_cpu_numa (void)
+{
+  g_autoptr (VpHost) host = test_host ("numa-2node", "pack:2 [numa(memory=68719476736)] l3:2 core:4 pu:2");
+  g_autoptr (VpDomain) strict = test_tagged (TAG ("pinned"), "");
+  g_autoptr (VpDomain) preferred = test_tagged (
+    "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='pinned'><vfio:cpu numa='preferred'/></vfio:profile>", "");
+  g_autoptr (VpPlan) first = plan_checked (strict, host);
+  g_autoptr (VpPlan) second = plan_checked (preferred, host);
+
+  g_assert_true (vp_xml_attr_is (vp_xml_find (first->result->doc, "numatune/memory"), "mode", "strict"));
+  g_assert_true (vp_xml_attr_is (vp_xml_find (second->result->doc, "numatune/memory"), "mode", "preferred"));
+}
+
 /* More vCPUs than the machine has: unpinned, with both numbers; required refuses. */
 static void
 test_cpu_too_many (void)
@@ -338,6 +389,9 @@ main (int argc, char **argv)
   g_test_add_func ("/cpu/wrong-pairs", test_cpu_wrong_pairs);
   g_test_add_func ("/cpu/sticky", test_cpu_sticky);
   g_test_add_func ("/cpu/automatic-placement", test_cpu_automatic_placement);
+  g_test_add_func ("/cpu/numa", test_cpu_numa);
+  g_test_add_func ("/topology/match", test_topology_match);
+  g_test_add_func ("/topology/dies", test_topology_dies);
   g_test_add_func ("/cpu/too-many", test_cpu_too_many);
   g_test_add_func ("/memory/pages", test_memory_pages);
   g_test_add_func ("/memory/automatic", test_memory_automatic);
