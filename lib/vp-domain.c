@@ -81,12 +81,6 @@ vp_domain_dup_name (const VpDomain *domain)
   return name != NULL ? name : g_strdup ("(no name)");
 }
 
-char *
-vp_domain_dup_uuid (const VpDomain *domain)
-{
-  return dup_child_content (domain, "uuid");
-}
-
 static xmlNode *
 metadata_child (const VpDomain *domain, const char *ns, const char *name)
 {

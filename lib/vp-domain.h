@@ -39,7 +39,6 @@ gboolean vp_domain_equal (const VpDomain *a, const VpDomain *b);
 
 const xmlNode *vp_domain_root (const VpDomain *domain);
 char *vp_domain_dup_name (const VpDomain *domain);  /* never NULL */
-char *vp_domain_dup_uuid (const VpDomain *domain);  /* NULL: it has none */
 xmlNode *vp_domain_tag (const VpDomain *domain);    /* <vfio:profile>, or NULL */
 xmlNode *vp_domain_state (const VpDomain *domain);  /* the saved originals, or NULL */
 /* Takes <vfio:profile> out (NULL), or gives it these profile names; overrides in it stay. */
