@@ -74,7 +74,13 @@ answer_prepare (const VpGateContext *context, const VpGateRequest *request, cons
     vp_keeper_request (context->keeper, request->domain, VP_AFTER_PREPARE);
     return TRUE;
   }
-  plan = vp_plan_new (domain, host, profiles, VP_PLAN_DEFAULT, &error);
+  /* A guest that was saved keeps what it saw then, also where its profile changed since. */
+  gboolean incoming = vp_ledger_take_incoming (context->ledger, request->domain);
+  plan = vp_plan_new (domain, host, profiles, incoming ? VP_PLAN_HOST_ONLY : VP_PLAN_DEFAULT, &error);
+  if (incoming && plan == NULL) {
+    g_warning ("domain '%s': it goes on as it was saved: %s", request->domain, error->message);
+    return TRUE;
+  }
   if (plan == NULL) {
     *text = dup_refusal (request->domain, error->message);
     return FALSE;
@@ -84,12 +90,13 @@ answer_prepare (const VpGateContext *context, const VpGateRequest *request, cons
 
 /* A true filter: what depends on this host is made right, what the guest sees stays as it was saved. */
 static gboolean
-answer_filter (const VpGateRequest *request, const VpDomain *domain, const VpHost *host, const VpProfiles *profiles,
-               char **text)
+answer_filter (const VpGateContext *context, const VpGateRequest *request, const VpDomain *domain, const VpHost *host,
+               const VpProfiles *profiles, char **text)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (VpPlan) plan = vp_plan_new (domain, host, profiles, VP_PLAN_HOST_ONLY, &error);
 
+  vp_ledger_note_incoming (context->ledger, request->domain);
   if (plan == NULL) {
     g_warning ("domain '%s': %s as it was saved: %s", request->domain, request->operation, error->message);
     return TRUE;
@@ -128,5 +135,5 @@ vp_gate_answer (const VpGateContext *context, const VpGateRequest *request, char
     return is_filter;
   }
   return is_prepare ? answer_prepare (context, request, domain, host, profiles, text)
-                    : answer_filter (request, domain, host, profiles, text);
+                    : answer_filter (context, request, domain, host, profiles, text);
 }

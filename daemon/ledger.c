@@ -2,12 +2,15 @@
 /* Shared state between the main thread and the gate. */
 #include "ledger.h"
 
+#define INCOMING_SECONDS 60 /* libvirt asks for restore and prepare one behind the other */
+
 struct VpLedger {
   GMutex mutex;
   VpHost *host;
   VpProfiles *profiles;
   char *problem;
   GHashTable *starting; /* set of char * */
+  GHashTable *incoming; /* char * -> gint64 *, monotonic, when it was noted */
 };
 
 VpLedger *
@@ -17,6 +20,7 @@ vp_ledger_new (void)
 
   g_mutex_init (&ledger->mutex);
   ledger->starting = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  ledger->incoming = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   return ledger;
 }
 
@@ -29,6 +33,7 @@ vp_ledger_free (VpLedger *ledger)
   vp_profiles_unref (ledger->profiles);
   g_free (ledger->problem);
   g_hash_table_unref (ledger->starting);
+  g_hash_table_unref (ledger->incoming);
   g_mutex_clear (&ledger->mutex);
   g_free (ledger);
 }
@@ -99,6 +104,30 @@ vp_ledger_is_starting (VpLedger *ledger, const char *domain)
 {
   g_mutex_lock (&ledger->mutex);
   gboolean is = g_hash_table_contains (ledger->starting, domain);
+  g_mutex_unlock (&ledger->mutex);
+  return is;
+}
+
+void
+vp_ledger_note_incoming (VpLedger *ledger, const char *domain)
+{
+  gint64 *now = g_new (gint64, 1);
+
+  *now = g_get_monotonic_time ();
+  g_mutex_lock (&ledger->mutex);
+  g_hash_table_replace (ledger->incoming, g_strdup (domain), now);
+  g_mutex_unlock (&ledger->mutex);
+}
+
+gboolean
+vp_ledger_take_incoming (VpLedger *ledger, const char *domain)
+{
+  gint64 oldest = g_get_monotonic_time () - INCOMING_SECONDS * G_TIME_SPAN_SECOND;
+
+  g_mutex_lock (&ledger->mutex);
+  const gint64 *noted = g_hash_table_lookup (ledger->incoming, domain);
+  gboolean is = noted != NULL && *noted >= oldest;
+  g_hash_table_remove (ledger->incoming, domain);
   g_mutex_unlock (&ledger->mutex);
   return is;
 }

@@ -29,6 +29,13 @@ gboolean vp_ledger_begin_start (VpLedger *ledger, const char *domain);
 void vp_ledger_end_start (VpLedger *ledger, const char *domain);
 gboolean vp_ledger_is_starting (VpLedger *ledger, const char *domain);
 
+/*
+ * A domain that comes from a saved or migrated guest: the prepare that follows within a
+ * minute may change nothing that the guest sees. Taking the mark removes it.
+ */
+void vp_ledger_note_incoming (VpLedger *ledger, const char *domain);
+gboolean vp_ledger_take_incoming (VpLedger *ledger, const char *domain);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpLedger, vp_ledger_free)
 
 G_END_DECLS

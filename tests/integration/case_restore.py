@@ -11,8 +11,8 @@ import xml.etree.ElementTree as ET
 import libvirt
 
 from lib import (STATE_NS, Qemu, check, check_equal, check_same, connect, cpus_of_first_core, daemon, defined,
-                 definition, domain_xml, main, need_cpus_beside_the_host, online_cpus, parse_cpus, pins, stop,
-                 test, virsh, wait_ready)
+                 definition, domain_xml, has, main, need_cpus_beside_the_host, online_cpus, parse_cpus, pins,
+                 profile_tool, stop, test, virsh, wait_ready)
 
 IMAGE = "/var/lib/libvirt/saved.image"
 
@@ -124,6 +124,27 @@ def managed_save():
         cpus = parse_cpus(Qemu("kept").vcpu_affinities()[0])
         check_equal(cpus, parse_cpus(pins(definition(domain))["0"]), "the CPUs of vCPU 0")
         stop(domain)
+
+
+@test("a guest that was saved before its profile changed goes on as it was saved")
+def profile_changed():
+    for restore in ("image", "managed save"):
+        with defined(connection, domain_xml("older", "pinned")) as domain:
+            wait_ready("older")
+            domain.create()
+            if restore == "image":
+                domain.save(IMAGE)
+            else:
+                domain.managedSave()
+            profile_tool("set", "older", "nvidia")
+            if restore == "image":
+                connection.restore(IMAGE)
+                os.unlink(IMAGE)
+            else:
+                domain.create()
+            check(not has(domain.XMLDesc(), "features/kvm/hidden"), f"{restore}: what the guest sees was changed")
+            check(has(definition(domain), "features/kvm/hidden"), f"{restore}: the definition is not the new one")
+            stop(domain)
 
 
 main()
