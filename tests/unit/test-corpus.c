@@ -170,6 +170,8 @@ main (int argc, char **argv)
     xmlRelaxNGFreeParserCtxt (parser);
     g_assert_nonnull (schema);
   }
+  g_autofree char *examples = g_test_build_filename (G_TEST_DIST, "..", "..", "examples", NULL);
+  g_assert_cmpuint (add_files (examples, "/corpus/examples/", test_file), >=, 3);
   guint count = add_files (good, "/corpus/", test_file);
   g_assert_cmpuint (count, >=, 40);
   g_assert_cmpuint (add_files (bad, "/corpus/bad/", test_bad_file), >=, 5);

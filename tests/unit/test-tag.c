@@ -157,6 +157,25 @@ test_shipped (void)
   }
 }
 
+/* Other names, and what the user wrote for this domain alone stays. */
+static void
+test_set (void)
+{
+  g_autoptr (VpDomain) domain =
+    test_tagged ("<vfio:profile " NS " name='pinned'><!-- mine --><vfio:cpu reserve-cores='2'/></vfio:profile>", "");
+  g_autoptr (VpDomain) bare = test_domain ("<domain type='kvm'><name>a</name></domain>");
+
+  vp_domain_set_tag (domain, "nvidia vga");
+  g_assert_true (vp_xml_attr_is (vp_domain_tag (domain), "name", "nvidia vga"));
+  g_assert_nonnull (vp_xml_child_ns (vp_domain_tag (domain), VP_TAG_NS, "cpu"));
+  vp_domain_set_tag (domain, NULL);
+  g_assert_null (vp_domain_tag (domain));
+  vp_domain_set_tag (bare, "pinned");
+  g_assert_true (vp_xml_attr_is (vp_domain_tag (bare), "name", "pinned"));
+  vp_domain_set_tag (bare, NULL);
+  g_assert_null (vp_xml_find (bare->doc, "metadata"));
+}
+
 /* What the key table takes the schema must take, and the other way round. */
 static void
 check_value (VpKey key, const char *value, gboolean good)
@@ -224,6 +243,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tag/names", test_names);
   g_test_add_func ("/tag/overrides", test_overrides);
   g_test_add_func ("/tag/errors", test_errors);
+  g_test_add_func ("/tag/set", test_set);
   g_test_add_func ("/tag/schema", test_schema);
   g_test_add_func ("/profiles/files", test_files);
   g_test_add_func ("/profiles/shipped", test_shipped);
