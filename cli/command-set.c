@@ -102,7 +102,8 @@ print_outcome (const Edit *edit, const VpPlan *plan, gboolean changed)
   if (edit->names == NULL && !changed)
     vp_output_line (VP_STYLE_PLAIN, "domain '%s': it has no tag, nothing to do", name);
   else if (edit->names == NULL)
-    vp_output_line (VP_STYLE_PLAIN, "domain '%s': no tag any more, %u changes undone%s", name, n, running);
+    vp_output_line (VP_STYLE_PLAIN, "domain '%s': no tag any more, %u change%s undone%s", name, n,
+                    n == 1 ? "" : "s", running);
   else if (!changed)
     vp_output_line (VP_STYLE_PLAIN, "domain '%s': it is ready for '%s' already, nothing to do", name, plan->profile);
   else
