@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A plan as text. The reasons are the plan's own; nothing is worked out here. */
-#include <string.h>
 
 #include "diff.h"
 #include "output.h"

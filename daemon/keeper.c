@@ -2,8 +2,6 @@
 /* When to look at which domain. What is done then is in prepare.c and live.c. */
 #include "keeper.h"
 
-#include <string.h>
-
 #include "live.h"
 #include "prepare.h"
 

@@ -115,7 +115,7 @@ find_ours (const GPtrArray *parsed, const VpDomain *written, const VpDomain *sto
   for (guint i = parsed->len; i > 0; i--)
     if (parsed->pdata[i - 1] != NULL && is_same_state (parsed->pdata[i - 1], written))
       return i - 1;
-  return parsed->len > 0 ? parsed->len - 1 : 0;
+  return parsed->len - 1;
 }
 
 static void
@@ -126,16 +126,19 @@ free_parsed (gpointer domain)
 
 /* The last version that our define overwrote without knowing it; `deleted`: that was an undefine. */
 static VpDomain *
-find_lost (const Round *round, const VpDomain *stored, gboolean *deleted)
+find_lost (const Round *round, gboolean *deleted)
 {
   g_autoptr (GPtrArray) versions = vp_watch_versions (round->context->watch, round->name, round->serial);
   g_autoptr (GPtrArray) parsed = g_ptr_array_new_with_free_func (free_parsed);
 
+  *deleted = FALSE;
+  if (versions->len < 2)
+    return NULL; /* ours alone, as nearly always */
   for (guint i = 0; i < versions->len; i++)
     g_ptr_array_add (parsed, parse_version (versions->pdata[i]));
+  g_autoptr (VpDomain) stored = vp_libvirt_read (round->domain, NULL);
   guint ours = find_ours (parsed, round->plan->result, stored);
-  *deleted = FALSE;
-  if (versions->len == 0 || ours == 0)
+  if (ours == 0)
     return NULL;
   const VpVersion *last = versions->pdata[ours - 1];
   *deleted = last->deleted;
@@ -268,12 +271,11 @@ write_until_whole (Round *round, GError **error)
 
     if (!define_result (round, error))
       return FALSE;
-    g_autoptr (VpDomain) stored = vp_libvirt_read (round->domain, NULL);
     log_plan (round->plan, round->written);
     if (!vp_watch_sync (round->context->watch, &now))
       g_warning ("domain '%s': the watch of libvirt's folder is late: an edit of this moment could be lost",
                  round->name);
-    g_autoptr (VpDomain) lost = find_lost (round, stored, &deleted);
+    g_autoptr (VpDomain) lost = find_lost (round, &deleted);
     if (deleted)
       return repeat_undefine (round, error);
     if (lost == NULL) {

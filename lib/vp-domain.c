@@ -3,7 +3,6 @@
 #include "vp-domain.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "vp-error.h"
 

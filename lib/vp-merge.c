@@ -15,9 +15,9 @@
 #include "vp-merge.h"
 
 #include "vp-error.h"
-#include "vp-xml.h"
 #include "vp-merge-list.h"
 #include "vp-merge-tree.h"
+#include "vp-xml.h"
 
 typedef struct {
   xmlDoc *result;

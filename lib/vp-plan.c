@@ -2,8 +2,6 @@
 /* Undo, plan, apply, compare: the order of things. What is wanted is the rules' matter. */
 #include "vp-plan.h"
 
-#include <string.h>
-
 #include "rules/vp-rule.h"
 
 static void

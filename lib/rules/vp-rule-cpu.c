@@ -4,7 +4,6 @@
  * from. Which CPUs those are is placement's matter; this turns the domain into a
  * request and the answer into XML. All of it is host-only.
  */
-#include <string.h>
 
 #include "vp-rule.h"
 

@@ -4,7 +4,6 @@
  * enlightenments, their clock. NVIDIA's driver before 465 refused to start where
  * it saw any of them (Code 43); later ones and AMD's mind less. Guest-visible.
  */
-#include <string.h>
 
 #include "vp-rule.h"
 

@@ -4,7 +4,6 @@
  * that its scheduler knows which of them are threads of one core and which share an
  * L3. Guest-visible. A topology that the user wrote stays his.
  */
-#include <string.h>
 
 #include "vp-rule.h"
 

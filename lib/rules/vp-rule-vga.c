@@ -6,7 +6,6 @@
  * marked devices (hooks/emulator-args.c). With method = override libvirt's own
  * <qemu:override> does it, which taints the domain.
  */
-#include <string.h>
 
 #include "vp-error.h"
 #include "vp-rule.h"
