@@ -14,9 +14,19 @@ typedef struct {
 /* What is planned, and for which libvirt. */
 typedef struct {
   VpDomain *domain;
+  virConnectPtr connection; /* NULL: the definition comes from a file */
   gboolean session;
   unsigned long libvirt_version;
 } Subject;
+
+static void
+subject_clear (Subject *subject)
+{
+  g_clear_pointer (&subject->domain, vp_domain_free);
+  g_clear_pointer (&subject->connection, virConnectClose);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Subject, subject_clear)
 
 static gboolean
 read_subject (const VpSource *source, const Options *options, const char *name, Subject *subject, GError **error)
@@ -27,12 +37,13 @@ read_subject (const VpSource *source, const Options *options, const char *name, 
     subject->domain = vp_source_read_file (options->file, error);
     return subject->domain != NULL;
   }
-  g_autoptr (virConnect) connection = vp_libvirt_open (source->uri, error);
-  g_autoptr (virDomain) domain = connection != NULL ? vp_source_find_domain (connection, name, error) : NULL;
+  subject->connection = vp_libvirt_open (source->uri, error);
+  g_autoptr (virDomain) domain =
+    subject->connection != NULL ? vp_source_find_domain (subject->connection, name, error) : NULL;
   if (domain == NULL)
     return FALSE;
-  subject->session = vp_libvirt_is_session (connection);
-  (void) virConnectGetLibVersion (connection, &subject->libvirt_version); /* stays 0, not known */
+  subject->session = vp_libvirt_is_session (subject->connection);
+  (void) virConnectGetLibVersion (subject->connection, &subject->libvirt_version); /* stays 0, not known */
   subject->domain = vp_libvirt_read (domain, error);
   return subject->domain != NULL;
 }
@@ -52,22 +63,36 @@ show (const VpPlan *plan, const VpDomain *before, const Options *options, const 
   return TRUE;
 }
 
+/* The other guests count where their libvirt and their host are the ones that are planned for. */
+static VpPlan *
+plan_subject (const VpSource *source, const Subject *subject, const VpHost *host, const VpProfiles *profiles,
+              GError **error)
+{
+  g_autofree char *uuid = vp_domain_dup_uuid (subject->domain);
+
+  if (subject->connection == NULL || source->topology != NULL || source->sysfs != NULL)
+    return vp_plan_new (subject->domain, host, profiles, NULL, VP_PLAN_DEFAULT, error);
+  g_autoptr (VpFleet) fleet = vp_libvirt_load_fleet (subject->connection, host, profiles, NULL, error);
+  if (fleet == NULL)
+    return NULL;
+  return vp_plan_new (subject->domain, host, profiles, vp_fleet_find (fleet, uuid), VP_PLAN_DEFAULT, error);
+}
+
 static gboolean
 plan_and_show (const VpSource *source, const Options *options, const char *name, GError **error)
 {
-  Subject subject = { 0 };
+  g_auto (Subject) subject = { 0 };
 
   if (!read_subject (source, options, name, &subject, error))
     return FALSE;
-  g_autoptr (VpDomain) domain = subject.domain;
   g_autoptr (VpProfiles) profiles = vp_source_load_profiles (source, subject.session, error);
   g_autoptr (VpHost) host =
     profiles != NULL ? vp_source_load_host (source, subject.session, subject.libvirt_version, error) : NULL;
-  g_autoptr (VpPlan) plan = host != NULL ? vp_plan_new (domain, host, profiles, VP_PLAN_DEFAULT, error) : NULL;
+  g_autoptr (VpPlan) plan = host != NULL ? plan_subject (source, &subject, host, profiles, error) : NULL;
 
   if (plan != NULL)
-    return show (plan, domain, options, options->file != NULL ? options->file : name, error);
-  g_autofree char *subject_name = vp_domain_dup_name (domain);
+    return show (plan, subject.domain, options, options->file != NULL ? options->file : name, error);
+  g_autofree char *subject_name = vp_domain_dup_name (subject.domain);
   g_prefix_error (error, "domain '%s': ", subject_name);
   return FALSE;
 }

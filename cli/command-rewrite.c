@@ -26,7 +26,7 @@ rewrite (const VpSource *source, const char *path, VpPlanFlags flags, GError **e
   g_autoptr (VpProfiles) profiles = domain != NULL ? vp_source_load_profiles (source, session, error) : NULL;
   g_autoptr (VpHost) host =
     profiles != NULL ? vp_source_load_host (source, session, vp_source_libvirt_version (), error) : NULL;
-  g_autoptr (VpPlan) plan = host != NULL ? vp_plan_new (domain, host, profiles, flags, error) : NULL;
+  g_autoptr (VpPlan) plan = host != NULL ? vp_plan_new (domain, host, profiles, NULL, flags, error) : NULL;
 
   if (plan == NULL)
     return FALSE;

@@ -37,7 +37,12 @@ plan_edit (const Edit *edit, const VpDomain *base, GError **error)
   vp_domain_set_tag (tagged, edit->names);
   if (edit->names != NULL)
     vp_overrides_apply (edit->overrides, tagged);
-  return vp_plan_new (tagged, edit->host, edit->profiles, VP_PLAN_DEFAULT, error);
+  g_autofree char *uuid = vp_domain_dup_uuid (tagged);
+  g_autoptr (VpFleet) fleet =
+    vp_libvirt_load_fleet (edit->connection, edit->host, edit->profiles, tagged, error);
+  if (fleet == NULL)
+    return NULL;
+  return vp_plan_new (tagged, edit->host, edit->profiles, vp_fleet_find (fleet, uuid), VP_PLAN_DEFAULT, error);
 }
 
 /* Also where no daemon ever ran. QEMU's user has to get in, whatever umask this shell has. */

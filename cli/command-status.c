@@ -28,6 +28,7 @@ typedef struct {
   gboolean running;
   guint n_changes;
   char *why;     /* NULL when there is nothing to explain */
+  GPtrArray *warnings; /* of char *: the plan's; NULL where there is none */
   VpPins *pins;  /* of the definition as it is; NULL when it could not be read */
 } Report;
 
@@ -39,6 +40,7 @@ report_free (gpointer data)
   g_free (report->name);
   g_free (report->profile);
   g_free (report->why);
+  g_clear_pointer (&report->warnings, g_ptr_array_unref);
   vp_pins_free (report->pins);
   g_free (report);
 }
@@ -48,11 +50,13 @@ typedef struct {
   virConnectPtr connection;
   VpHost *host;
   VpProfiles *profiles;
+  VpFleet *fleet;
 } Context;
 
 static void
 context_clear (Context *context)
 {
+  g_clear_pointer (&context->fleet, vp_fleet_free);
   g_clear_pointer (&context->profiles, vp_profiles_unref);
   g_clear_pointer (&context->host, vp_host_unref);
   g_clear_pointer (&context->connection, virConnectClose);
@@ -64,7 +68,9 @@ static void
 judge (Report *report, const VpDomain *domain, const Context *context)
 {
   g_autoptr (GError) problem = NULL;
-  g_autoptr (VpPlan) plan = vp_plan_new (domain, context->host, context->profiles, VP_PLAN_DEFAULT, &problem);
+  g_autofree char *uuid = vp_domain_dup_uuid (domain);
+  g_autoptr (VpPlan) plan = vp_plan_new (domain, context->host, context->profiles,
+                                         vp_fleet_find (context->fleet, uuid), VP_PLAN_DEFAULT, &problem);
 
   if (plan == NULL) {
     report->state = STATE_INVALID;
@@ -72,6 +78,7 @@ judge (Report *report, const VpDomain *domain, const Context *context)
     return;
   }
   report->n_changes = plan->changes->len;
+  report->warnings = g_ptr_array_ref (plan->warnings);
   if (!vp_plan_is_ready (plan)) {
     const VpChange *first = plan->changes->pdata[0];
     report->state = STATE_STALE;
@@ -166,6 +173,7 @@ report_to_json (const Report *report)
   json_object_object_add (object, "running", json_object_new_boolean (report->running));
   json_object_object_add (object, "changes", json_object_new_uint64 (report->n_changes));
   json_object_object_add (object, "reason", vp_output_json_string (report->why));
+  json_object_object_add (object, "warnings", vp_output_json_strings (report->warnings));
   json_object_object_add (object, "pins", report->pins != NULL ? vp_pins_to_json (report->pins) : NULL);
   return object;
 }
@@ -194,6 +202,8 @@ print_table (const GPtrArray *reports)
     vp_table_add (table, 2, states[report->state].style, cells);
     if (report->why != NULL)
       vp_table_note (table, report->why);
+    for (guint j = 0; report->warnings != NULL && j < report->warnings->len; j++)
+      vp_table_note (table, report->warnings->pdata[j]);
   }
   vp_table_print (table);
 }
@@ -210,7 +220,10 @@ context_open (Context *context, const VpSource *source, GError **error)
   (void) virConnectGetLibVersion (context->connection, &version); /* stays 0, not known */
   context->profiles = vp_source_load_profiles (source, session, error);
   context->host = context->profiles != NULL ? vp_source_load_host (source, session, version, error) : NULL;
-  return context->host != NULL;
+  context->fleet = context->host != NULL
+                     ? vp_libvirt_load_fleet (context->connection, context->host, context->profiles, NULL, error)
+                     : NULL;
+  return context->fleet != NULL;
 }
 
 static gboolean

@@ -29,6 +29,7 @@ extern const VpCommand vp_command_set;
 extern const VpCommand vp_command_unset;
 extern const VpCommand vp_command_status;
 extern const VpCommand vp_command_plan;
+extern const VpCommand vp_command_map;
 extern const VpCommand vp_command_rewrite;
 extern const VpCommand vp_command_profiles;
 

@@ -111,6 +111,16 @@ vp_output_json_string (const char *text)
   return valid != NULL ? json_object_new_string (valid) : NULL;
 }
 
+json_object *
+vp_output_json_strings (const GPtrArray *texts)
+{
+  json_object *array = json_object_new_array ();
+
+  for (guint i = 0; texts != NULL && i < texts->len; i++)
+    json_object_array_add (array, vp_output_json_string (texts->pdata[i]));
+  return array;
+}
+
 typedef struct {
   GStrv cells;
   guint styled;

@@ -36,6 +36,7 @@ gboolean vp_output_write (const char *text, GError **error);
 gboolean vp_output_json (json_object *object, GError **error);
 /* NULL becomes null; what is no UTF-8 is made valid. */
 json_object *vp_output_json_string (const char *text);
+json_object *vp_output_json_strings (const GPtrArray *texts); /* of char *; NULL: an empty array */
 
 typedef struct VpTable VpTable;
 

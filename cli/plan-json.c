@@ -46,16 +46,6 @@ memory_to_json (const VpPlan *plan)
   return object;
 }
 
-static json_object *
-strings_to_json (const GPtrArray *strings)
-{
-  json_object *array = json_object_new_array ();
-
-  for (guint i = 0; i < strings->len; i++)
-    json_object_array_add (array, vp_output_json_string (strings->pdata[i]));
-  return array;
-}
-
 /* The reason of each vCPU's place; null where nothing was placed. */
 static json_object *
 placement_to_json (const VpPlacement *placement)
@@ -83,6 +73,6 @@ vp_plan_to_json (const VpPlan *plan)
   json_object_object_add (object, "pins", pins_to_json (plan->result));
   json_object_object_add (object, "memory", memory_to_json (plan));
   json_object_object_add (object, "placement", placement_to_json (plan->placement));
-  json_object_object_add (object, "warnings", strings_to_json (plan->warnings));
+  json_object_object_add (object, "warnings", vp_output_json_strings (plan->warnings));
   return object;
 }

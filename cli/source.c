@@ -58,6 +58,11 @@ vp_source_load_host (const VpSource *source, gboolean session, unsigned long lib
     host.topology = vp_topology_load_description (source->topology, error);
     if (host.topology == NULL)
       return NULL;
+    g_autofree char *isolated = root != NULL ? vp_root_dup_text (root, "sys/devices/system/cpu/isolated") : NULL;
+    if (isolated != NULL && !vp_topology_set_isolated (host.topology, isolated, error)) {
+      vp_topology_free (host.topology);
+      return NULL;
+    }
   }
   return vp_host_load (&host, error);
 }

@@ -22,12 +22,14 @@ typedef struct {
 #define VP_SOURCE_ENTRY_PROFILES(source) \
   { "profiles", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &(source)->profiles, \
     "Take profiles from DIR instead of the standard folders (repeatable)", "DIR" }
-#define VP_SOURCE_ENTRIES(source) \
-  VP_SOURCE_ENTRY_CONNECT (source), \
+#define VP_SOURCE_ENTRIES_HOST(source) \
   { "topology", 0, 0, G_OPTION_ARG_FILENAME, &(source)->topology, \
     "The host's CPUs from an hwloc XML file or a synthetic description", "FILE-OR-SYNTHETIC" }, \
-  { "sysfs", 0, 0, G_OPTION_ARG_FILENAME, &(source)->sysfs, "The host's pages and devices from a recorded /sys", \
-    "DIR" }, \
+  { "sysfs", 0, 0, G_OPTION_ARG_FILENAME, &(source)->sysfs, \
+    "The host's pages, devices and isolated CPUs from a recorded /sys", "DIR" }
+#define VP_SOURCE_ENTRIES(source) \
+  VP_SOURCE_ENTRY_CONNECT (source), \
+  VP_SOURCE_ENTRIES_HOST (source), \
   VP_SOURCE_ENTRY_PROFILES (source)
 
 void vp_source_clear (VpSource *source);

@@ -2,6 +2,7 @@
 /* One answer for each operation of the qemu hook (vfio-profile-hooks(7)). */
 #include "answer.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "vp-plan.h"
@@ -25,11 +26,20 @@ is_persistent (const VpGateContext *context, const char *domain)
   return strchr (domain, '/') == NULL && g_file_test (path, G_FILE_TEST_IS_REGULAR);
 }
 
-static gboolean
-refuse_stale (const VpGateContext *context, const VpGateRequest *request, const VpPlan *plan, gboolean retry,
-              char **text)
+/* Why a start is stale, before what is done about it. */
+static char *
+dup_edited (const VpPlan *plan)
 {
   const VpChange *first = plan->changes->pdata[0];
+
+  return g_strdup_printf ("it was edited and is not prepared for '%s' yet (%u change%s, first %s)", plan->profile,
+                          plan->changes->len, plan->changes->len == 1 ? "" : "s", first->place);
+}
+
+static gboolean
+refuse_stale (const VpGateContext *context, const VpGateRequest *request, const VpPlan *plan, const char *why,
+              gboolean retry, char **text)
+{
   g_autofree char *reason = NULL;
 
   if (!is_persistent (context, request->domain)) {
@@ -37,8 +47,7 @@ refuse_stale (const VpGateContext *context, const VpGateRequest *request, const 
                               "put the output of 'vfio-profile rewrite' into 'virsh create'",
                               plan->profile);
   } else {
-    reason = g_strdup_printf ("it was edited and is not prepared for '%s' yet (%u change%s, first %s): %s",
-                              plan->profile, plan->changes->len, plan->changes->len == 1 ? "" : "s", first->place,
+    reason = g_strdup_printf ("%s: %s", why,
                               retry ? "it is being prepared and started now" : "it is being prepared now, start it again");
     vp_keeper_request (context->keeper, request->domain, retry ? VP_AFTER_PREPARE_AND_START : VP_AFTER_PREPARE);
   }
@@ -47,7 +56,8 @@ refuse_stale (const VpGateContext *context, const VpGateRequest *request, const 
 }
 
 static gboolean
-answer_stale (const VpGateContext *context, const VpGateRequest *request, const VpPlan *plan, char **text)
+answer_stale (const VpGateContext *context, const VpGateRequest *request, const VpPlan *plan, const char *why,
+              char **text)
 {
   switch ((VpStale) vp_settings_choice (plan->settings, VP_KEY_START_ON_STALE)) {
     case VP_STALE_START:
@@ -55,11 +65,112 @@ answer_stale (const VpGateContext *context, const VpGateRequest *request, const 
       return TRUE;
     case VP_STALE_RETRY:
       /* Our own second try may find it edited once more: then somebody else has to decide. */
-      return refuse_stale (context, request, plan, !vp_ledger_is_starting (context->ledger, request->domain), text);
+      return refuse_stale (context, request, plan, why, !vp_ledger_is_starting (context->ledger, request->domain),
+                           text);
     case VP_STALE_REFUSE:
       break;
   }
-  return refuse_stale (context, request, plan, FALSE, text);
+  return refuse_stale (context, request, plan, why, FALSE, text);
+}
+
+/*
+ * Neighbours that came or went since the definition was prepared make no start stale: it
+ * is planned beside those that it was prepared beside.
+ */
+static VpPlan *
+plan_as_prepared (const VpGateContext *context, const VpDomain *domain, const char *uuid, const VpHost *host,
+                  const VpProfiles *profiles, GError **error)
+{
+  g_autoptr (GPtrArray) known = vp_ledger_dup_neighbours (context->ledger, uuid);
+  g_autoptr (VpPlan) plan = NULL;
+
+  if (known->len == 0)
+    return vp_plan_new (domain, host, profiles, NULL, VP_PLAN_DEFAULT, error);
+  for (guint i = 0; i < known->len && (plan == NULL || !vp_plan_is_ready (plan)); i++) {
+    g_clear_pointer (&plan, vp_plan_free);
+    g_clear_error (error);
+    plan = vp_plan_new (domain, host, profiles, known->pdata[i], VP_PLAN_DEFAULT, error);
+  }
+  return g_steal_pointer (&plan);
+}
+
+static hwloc_bitmap_t
+new_cpu_set (const int *cpus, guint n)
+{
+  hwloc_bitmap_t set = hwloc_bitmap_alloc ();
+
+  for (guint i = 0; i < n; i++)
+    hwloc_bitmap_set (set, (unsigned) cpus[i]);
+  return set;
+}
+
+/* "'b' (2,6), 'c' (3)": the running guests that hold some of these CPUs; NULL: none does. */
+static char *
+dup_holders (const VpNeighbours *running, hwloc_const_bitmap_t cpus)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  hwloc_bitmap_t shared = hwloc_bitmap_alloc ();
+
+  for (guint i = 0; i < running->others->len; i++) {
+    const VpNeighbour *other = running->others->pdata[i];
+    char *list = NULL;
+    hwloc_bitmap_and (shared, other->cpus, cpus);
+    if (hwloc_bitmap_iszero (shared) || hwloc_bitmap_list_asprintf (&list, shared) < 0)
+      continue;
+    g_string_append_printf (text, "%s'%s' (%s)", text->len > 0 ? ", " : "", other->name, list);
+    free (list);
+  }
+  hwloc_bitmap_free (shared);
+  return text->len > 0 ? g_string_free (g_steal_pointer (&text), FALSE) : NULL;
+}
+
+/* Whether the guest can be placed so that it meets nobody who runs now. */
+static gboolean
+can_avoid (const VpDomain *domain, const VpHost *host, const VpProfiles *profiles, const VpNeighbours *running)
+{
+  g_autoptr (VpPlan) plan = vp_plan_new (domain, host, profiles, running, VP_PLAN_HOST_ONLY, NULL);
+
+  if (plan == NULL || plan->placement == NULL || plan->placement->vcpus == NULL)
+    return FALSE;
+  hwloc_bitmap_t cpus = new_cpu_set (plan->placement->vcpus, plan->placement->n_vcpus);
+  gboolean meets = hwloc_bitmap_intersects (cpus, running->taken);
+  hwloc_bitmap_free (cpus);
+  return !meets;
+}
+
+/* From here to its release the guest holds its CPUs; no overlap is silent. */
+static gboolean
+claim_cpus (const VpGateContext *context, const VpGateRequest *request, const VpDomain *domain, const char *uuid,
+            const VpHost *host, const VpProfiles *profiles, const VpPlan *plan, char **text)
+{
+  const VpPlacement *placement = plan->placement;
+  gboolean share = placement == NULL || vp_settings_choice (plan->settings, VP_KEY_CPU_CONFLICT) == VP_CONFLICT_SHARE;
+
+  if (placement == NULL || placement->vcpus == NULL)
+    return TRUE;
+  gboolean claimed = FALSE;
+  hwloc_bitmap_t cpus = new_cpu_set (placement->vcpus, placement->n_vcpus);
+  g_autoptr (VpNeighbours) running =
+    vp_ledger_claim (context->ledger, uuid, request->domain, cpus, share, &claimed);
+  g_autofree char *holders = dup_holders (running, cpus);
+  hwloc_bitmap_free (cpus);
+  if (holders == NULL)
+    return TRUE;
+  g_autofree char *why = g_strdup_printf ("its CPUs are those of guests that run: %s", holders);
+  gboolean avoidable = can_avoid (domain, host, profiles, running);
+  if (claimed) {
+    g_message ("domain '%s': %s: %s", request->domain, why,
+               avoidable ? "it gets others once it runs" : "they are shared, there are no others left");
+    if (avoidable)
+      vp_keeper_request (context->keeper, request->domain, VP_AFTER_TUNE_LIVE);
+    return TRUE;
+  }
+  if (avoidable)
+    return answer_stale (context, request, plan, why, text);
+  g_autofree char *reason = g_strdup_printf ("%s, there are no others left, and cpu.conflict is refuse: stop one of "
+                                             "them, or give one of them fewer vCPUs", why);
+  *text = dup_refusal (request->domain, reason);
+  return FALSE;
 }
 
 static gboolean
@@ -68,16 +179,18 @@ answer_prepare (const VpGateContext *context, const VpGateRequest *request, cons
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (VpPlan) plan = NULL;
+  g_autofree char *uuid = vp_domain_dup_uuid (domain);
 
-  if (vp_domain_tag (domain) == NULL) {
+  if (vp_domain_tag (domain) == NULL || uuid == NULL) {
     /* The tag went a moment ago. It is no longer ours to refuse. */
     vp_keeper_request (context->keeper, request->domain, VP_AFTER_PREPARE);
     return TRUE;
   }
   /* A guest that was saved keeps what it saw then, also where its profile changed since. */
-  gboolean incoming = vp_ledger_take_incoming (context->ledger, request->domain);
-  plan = vp_plan_new (domain, host, profiles, incoming ? VP_PLAN_HOST_ONLY : VP_PLAN_DEFAULT, &error);
-  if (incoming && plan == NULL) {
+  g_autoptr (VpNeighbours) incoming = vp_ledger_take_incoming (context->ledger, request->domain);
+  plan = incoming != NULL ? vp_plan_new (domain, host, profiles, incoming, VP_PLAN_HOST_ONLY, &error)
+                          : plan_as_prepared (context, domain, uuid, host, profiles, &error);
+  if (incoming != NULL && plan == NULL) {
     g_warning ("domain '%s': it goes on as it was saved: %s", request->domain, error->message);
     return TRUE;
   }
@@ -85,7 +198,20 @@ answer_prepare (const VpGateContext *context, const VpGateRequest *request, cons
     *text = dup_refusal (request->domain, error->message);
     return FALSE;
   }
-  return vp_plan_is_ready (plan) || answer_stale (context, request, plan, text);
+  if (!vp_plan_is_ready (plan)) {
+    g_autofree char *why = dup_edited (plan);
+    return answer_stale (context, request, plan, why, text);
+  }
+  return claim_cpus (context, request, domain, uuid, host, profiles, plan, text);
+}
+
+static void
+answer_release (const VpGateContext *context, const VpDomain *domain)
+{
+  g_autofree char *uuid = vp_domain_dup_uuid (domain);
+
+  if (uuid != NULL)
+    vp_ledger_release (context->ledger, uuid);
 }
 
 /* A true filter: what depends on this host is made right, what the guest sees stays as it was saved. */
@@ -94,9 +220,15 @@ answer_filter (const VpGateContext *context, const VpGateRequest *request, const
                const VpProfiles *profiles, char **text)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (VpPlan) plan = vp_plan_new (domain, host, profiles, VP_PLAN_HOST_ONLY, &error);
+  g_autofree char *uuid = vp_domain_dup_uuid (domain);
+  VpNeighbours *running = vp_ledger_new_neighbours (context->ledger, uuid);
+  g_autoptr (VpPlan) plan = vp_plan_new (domain, host, profiles, running, VP_PLAN_HOST_ONLY, &error);
 
-  vp_ledger_note_incoming (context->ledger, request->domain);
+  if (plan != NULL && plan->placement != NULL && plan->placement->vcpus != NULL) {
+    running->n_vcpus = plan->placement->n_vcpus;
+    running->vcpus = g_memdup2 (plan->placement->vcpus, running->n_vcpus * sizeof *running->vcpus);
+  }
+  vp_ledger_note_incoming (context->ledger, request->domain, running);
   if (plan == NULL) {
     g_warning ("domain '%s': %s as it was saved: %s", request->domain, request->operation, error->message);
     return TRUE;
@@ -114,17 +246,22 @@ vp_gate_answer (const VpGateContext *context, const VpGateRequest *request, char
 {
   gboolean is_prepare = strcmp (request->operation, "prepare") == 0;
   gboolean is_filter = strcmp (request->operation, "restore") == 0 || strcmp (request->operation, "migrate") == 0;
+  gboolean is_release = strcmp (request->operation, "release") == 0;
   g_autoptr (GError) error = NULL;
   g_autoptr (VpHost) host = NULL;
   g_autoptr (VpProfiles) profiles = NULL;
 
   *text = NULL;
-  if (!is_prepare && !is_filter)
+  if (!is_prepare && !is_filter && !is_release)
     return TRUE;
   g_autoptr (VpDomain) domain = vp_domain_parse (request->xml, request->xml_length, "the domain", &error);
   if (domain == NULL) {
     *text = dup_refusal (request->domain, error->message);
     return FALSE;
+  }
+  if (is_release) {
+    answer_release (context, domain);
+    return TRUE;
   }
   if (!vp_ledger_get (context->ledger, &host, &profiles)) {
     g_autofree char *problem = vp_ledger_dup_problem (context->ledger);

@@ -4,6 +4,8 @@
 
 #include "live.h"
 #include "prepare.h"
+#include "roster.h"
+#include "vp-drift.h"
 
 #define BURST_MS 60      /* edits that follow closer than this are waited out, so that they don't meet our define */
 #define LONGEST_BURST_MS 600
@@ -13,8 +15,10 @@ typedef struct {
   char *name;
   guint timer;           /* 0: no look is planned */
   gint64 burst_since;    /* monotonic; 0: the look that is planned is at once */
+  VpNeighbours *neighbours; /* those that the last look knew of; NULL: none */
   VpWritten written;     /* our last define */
   char *last_error;      /* so that it is logged once */
+  char *last_drift;
   gboolean start_wanted; /* on-stale = retry */
   gboolean tune_wanted;  /* on-stale = start */
 } Entry;
@@ -24,6 +28,7 @@ struct VpKeeper {
   VpWatch *watch;
   void (*wrapper_made) (gpointer data);
   gpointer data;
+  VpRoster *roster;
   virConnectPtr connection;
   GHashTable *entries; /* name -> Entry */
 };
@@ -36,6 +41,8 @@ entry_free (Entry *entry)
   g_free (entry->name);
   vp_written_clear (&entry->written);
   g_free (entry->last_error);
+  g_free (entry->last_drift);
+  vp_neighbours_unref (entry->neighbours);
   g_free (entry);
 }
 
@@ -62,6 +69,7 @@ vp_keeper_new (VpLedger *ledger, VpWatch *watch, void (*wrapper_made) (gpointer 
   keeper->watch = watch;
   keeper->wrapper_made = wrapper_made;
   keeper->data = data;
+  keeper->roster = vp_roster_new ();
   keeper->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) entry_free);
   return keeper;
 }
@@ -72,6 +80,7 @@ vp_keeper_free (VpKeeper *keeper)
   if (keeper == NULL)
     return;
   g_hash_table_unref (keeper->entries);
+  vp_roster_free (keeper->roster);
   g_free (keeper);
 }
 
@@ -133,6 +142,84 @@ log_error_once (Entry *entry, const char *message)
   g_warning ("domain '%s': not prepared: %s", entry->name, message);
 }
 
+/* A look at one domain may show that another must be looked at. */
+static gboolean on_timer (gpointer data);
+
+static void
+plan_look (Entry *entry, guint delay_ms)
+{
+  if (entry->timer != 0)
+    g_source_remove (entry->timer);
+  entry->timer = g_timeout_add (delay_ms, on_timer, entry);
+}
+
+static VpNeighbours *
+find_neighbours (const VpKeeper *keeper, const VpFleet *fleet, const char *name)
+{
+  const VpDomain *stored = vp_roster_find_stored (keeper->roster, name);
+  g_autofree char *uuid = stored != NULL ? vp_domain_dup_uuid (stored) : NULL;
+
+  return uuid != NULL ? vp_fleet_find (fleet, uuid) : NULL;
+}
+
+/* Where `entry` and all others are to be placed, as libvirt's domains are now. */
+static void
+settle (Entry *entry, VpHost *host, VpProfiles *profiles)
+{
+  VpKeeper *keeper = entry->keeper;
+  GHashTableIter iter;
+  gpointer value = NULL;
+
+  vp_roster_refresh (keeper->roster, keeper->connection, entry->name);
+  const VpFleet *fleet = vp_roster_settle (keeper->roster, host, profiles);
+  vp_ledger_set_running (keeper->ledger, fleet);
+  g_hash_table_iter_init (&iter, keeper->entries);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    Entry *other = value;
+    VpNeighbours *neighbours = find_neighbours (keeper, fleet, other->name);
+    if (vp_neighbours_equal (neighbours, other->neighbours))
+      continue;
+    g_clear_pointer (&other->neighbours, vp_neighbours_unref);
+    other->neighbours = neighbours != NULL ? vp_neighbours_ref (neighbours) : NULL;
+    if (other != entry && other->timer == 0)
+      plan_look (other, 0);
+  }
+}
+
+/* A guest that runs keeps what it has until it is started anew; the administrator should know. */
+static void
+log_drift (Entry *entry, const VpHost *host)
+{
+  const VpDomain *live = vp_roster_find_live (entry->keeper->roster, entry->name);
+  g_autofree char *drift = live != NULL ? vp_drift_dup_lost_cpus (live, host) : NULL;
+
+  if (drift != NULL && g_strcmp0 (drift, entry->last_drift) != 0)
+    g_warning ("domain '%s': %s", entry->name, drift);
+  g_free (entry->last_drift);
+  entry->last_drift = g_steal_pointer (&drift);
+}
+
+/* The gate may ask at any moment: it is told of the neighbours before libvirt has the pins beside them. */
+static gboolean
+prepare (Entry *entry, VpHost *host, VpProfiles *profiles, VpPrepareOutcome *outcome, GError **error)
+{
+  VpKeeper *keeper = entry->keeper;
+  const VpDomain *stored = vp_roster_find_stored (keeper->roster, entry->name);
+  g_autofree char *uuid = stored != NULL ? vp_domain_dup_uuid (stored) : NULL;
+  g_autoptr (VpNeighbours) neighbours = entry->neighbours != NULL ? vp_neighbours_ref (entry->neighbours) : NULL;
+  gboolean made = FALSE;
+  VpPrepareContext context = { keeper->connection, keeper->watch, host, profiles, neighbours, &made };
+
+  if (uuid != NULL)
+    vp_ledger_begin_prepare (keeper->ledger, uuid, neighbours != NULL ? vp_neighbours_ref (neighbours) : NULL);
+  gboolean done = vp_prepare_domain (&context, entry->name, &entry->written, outcome, error);
+  if (uuid != NULL)
+    vp_ledger_end_prepare (keeper->ledger, uuid, done);
+  if (made)
+    keeper->wrapper_made (keeper->data);
+  return done;
+}
+
 static void
 look_at (Entry *entry)
 {
@@ -144,12 +231,9 @@ look_at (Entry *entry)
 
   if (keeper->connection == NULL || !vp_ledger_get (keeper->ledger, &host, &profiles))
     return; /* all are looked at once both are there */
-  gboolean made = FALSE;
-  VpPrepareContext context = { keeper->connection, keeper->watch, host, profiles, &made };
-  gboolean done = vp_prepare_domain (&context, entry->name, &entry->written, &outcome, &error);
-  if (made)
-    keeper->wrapper_made (keeper->data);
-  if (!done) {
+  settle (entry, host, profiles);
+  log_drift (entry, host);
+  if (!prepare (entry, host, profiles, &outcome, &error)) {
     log_error_once (entry, error->message);
     entry->start_wanted = FALSE;
     return;
@@ -174,14 +258,6 @@ on_timer (gpointer data)
   entry->burst_since = 0;
   look_at (entry);
   return G_SOURCE_REMOVE;
-}
-
-static void
-plan_look (Entry *entry, guint delay_ms)
-{
-  if (entry->timer != 0)
-    g_source_remove (entry->timer);
-  entry->timer = g_timeout_add (delay_ms, on_timer, entry);
 }
 
 /* A define of ours a moment ago, and now an event: it is our own, or the next of many edits. */
@@ -224,6 +300,8 @@ vp_keeper_touch_all (VpKeeper *keeper)
     vp_libvirt_set_error (&error, "cannot list libvirt's domains");
     g_warning ("%s", error->message);
   }
+  if (keeper->connection != NULL)
+    vp_roster_refresh_all (keeper->roster, keeper->connection);
   for (int i = 0; i < n; i++) {
     vp_keeper_touch (keeper, virDomainGetName (domains[i]));
     (void) virDomainFree (domains[i]);
@@ -282,9 +360,11 @@ vp_keeper_started (VpKeeper *keeper, virDomainPtr domain)
   g_autoptr (VpProfiles) profiles = NULL;
   g_autoptr (GError) error = NULL;
 
+  vp_keeper_touch (keeper, virDomainGetName (domain)); /* it holds its CPUs now */
   if (entry == NULL || !entry->tune_wanted || !vp_ledger_get (keeper->ledger, &host, &profiles))
     return;
   entry->tune_wanted = FALSE;
-  if (!vp_live_tune (domain, host, profiles, &error))
+  settle (entry, host, profiles);
+  if (!vp_live_tune (domain, host, profiles, entry->neighbours, &error))
     g_warning ("domain '%s': it runs untuned: %s", virDomainGetName (domain), error->message);
 }

@@ -3,6 +3,23 @@
 #include "ledger.h"
 
 #define INCOMING_SECONDS 60 /* libvirt asks for restore and prepare one behind the other */
+#define CLAIM_SECONDS 120   /* from prepare until libvirt lists the guest as running; hugepages take their time */
+
+typedef struct {
+  gint64 noted; /* monotonic */
+  VpNeighbours *neighbours;
+} Incoming;
+
+typedef struct {
+  VpNeighbours *now;
+  VpNeighbours *next; /* NULL: it is not being prepared */
+} Beside;
+
+typedef struct {
+  char *name;
+  hwloc_bitmap_t cpus;
+  gint64 claimed; /* monotonic; 0: libvirt says that it runs */
+} Holder;
 
 struct VpLedger {
   GMutex mutex;
@@ -10,8 +27,39 @@ struct VpLedger {
   VpProfiles *profiles;
   char *problem;
   GHashTable *starting; /* set of char * */
-  GHashTable *incoming; /* char * -> gint64 *, monotonic, when it was noted */
+  GHashTable *incoming; /* name -> Incoming */
+  GHashTable *beside;   /* UUID -> Beside */
+  GHashTable *holders;  /* UUID -> Holder */
 };
+
+static void
+incoming_free (gpointer data)
+{
+  Incoming *incoming = data;
+
+  vp_neighbours_unref (incoming->neighbours);
+  g_free (incoming);
+}
+
+static void
+beside_free (gpointer data)
+{
+  Beside *beside = data;
+
+  vp_neighbours_unref (beside->now);
+  vp_neighbours_unref (beside->next);
+  g_free (beside);
+}
+
+static void
+holder_free (gpointer data)
+{
+  Holder *holder = data;
+
+  g_free (holder->name);
+  hwloc_bitmap_free (holder->cpus);
+  g_free (holder);
+}
 
 VpLedger *
 vp_ledger_new (void)
@@ -20,7 +68,9 @@ vp_ledger_new (void)
 
   g_mutex_init (&ledger->mutex);
   ledger->starting = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  ledger->incoming = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  ledger->incoming = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, incoming_free);
+  ledger->beside = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, beside_free);
+  ledger->holders = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, holder_free);
   return ledger;
 }
 
@@ -34,6 +84,8 @@ vp_ledger_free (VpLedger *ledger)
   g_free (ledger->problem);
   g_hash_table_unref (ledger->starting);
   g_hash_table_unref (ledger->incoming);
+  g_hash_table_unref (ledger->beside);
+  g_hash_table_unref (ledger->holders);
   g_mutex_clear (&ledger->mutex);
   g_free (ledger);
 }
@@ -109,25 +161,165 @@ vp_ledger_is_starting (VpLedger *ledger, const char *domain)
 }
 
 void
-vp_ledger_note_incoming (VpLedger *ledger, const char *domain)
+vp_ledger_note_incoming (VpLedger *ledger, const char *domain, VpNeighbours *neighbours)
 {
-  gint64 *now = g_new (gint64, 1);
+  Incoming *incoming = g_new0 (Incoming, 1);
 
-  *now = g_get_monotonic_time ();
+  incoming->noted = g_get_monotonic_time ();
+  incoming->neighbours = neighbours;
   g_mutex_lock (&ledger->mutex);
-  g_hash_table_replace (ledger->incoming, g_strdup (domain), now);
+  g_hash_table_replace (ledger->incoming, g_strdup (domain), incoming);
   g_mutex_unlock (&ledger->mutex);
 }
 
-gboolean
+VpNeighbours *
 vp_ledger_take_incoming (VpLedger *ledger, const char *domain)
 {
   gint64 oldest = g_get_monotonic_time () - INCOMING_SECONDS * G_TIME_SPAN_SECOND;
+  VpNeighbours *neighbours = NULL;
 
   g_mutex_lock (&ledger->mutex);
-  const gint64 *noted = g_hash_table_lookup (ledger->incoming, domain);
-  gboolean is = noted != NULL && *noted >= oldest;
+  Incoming *incoming = g_hash_table_lookup (ledger->incoming, domain);
+  if (incoming != NULL && incoming->noted >= oldest)
+    neighbours = g_steal_pointer (&incoming->neighbours);
   g_hash_table_remove (ledger->incoming, domain);
   g_mutex_unlock (&ledger->mutex);
-  return is;
+  return neighbours;
+}
+
+void
+vp_ledger_begin_prepare (VpLedger *ledger, const char *uuid, VpNeighbours *neighbours)
+{
+  g_mutex_lock (&ledger->mutex);
+  Beside *beside = g_hash_table_lookup (ledger->beside, uuid);
+  if (beside == NULL) {
+    beside = g_new0 (Beside, 1);
+    g_hash_table_insert (ledger->beside, g_strdup (uuid), beside);
+  }
+  vp_neighbours_unref (beside->next);
+  beside->next = neighbours;
+  g_mutex_unlock (&ledger->mutex);
+}
+
+void
+vp_ledger_end_prepare (VpLedger *ledger, const char *uuid, gboolean prepared)
+{
+  g_mutex_lock (&ledger->mutex);
+  Beside *beside = g_hash_table_lookup (ledger->beside, uuid);
+  if (beside != NULL && prepared) {
+    vp_neighbours_unref (beside->now);
+    beside->now = g_steal_pointer (&beside->next);
+  } else if (beside != NULL) {
+    g_clear_pointer (&beside->next, vp_neighbours_unref);
+  }
+  g_mutex_unlock (&ledger->mutex);
+}
+
+static void
+add_reference (GPtrArray *list, VpNeighbours *neighbours)
+{
+  if (neighbours != NULL)
+    g_ptr_array_add (list, vp_neighbours_ref (neighbours));
+}
+
+GPtrArray *
+vp_ledger_dup_neighbours (VpLedger *ledger, const char *uuid)
+{
+  GPtrArray *list = g_ptr_array_new_with_free_func ((GDestroyNotify) vp_neighbours_unref);
+
+  g_mutex_lock (&ledger->mutex);
+  const Beside *beside = g_hash_table_lookup (ledger->beside, uuid);
+  if (beside != NULL) {
+    add_reference (list, beside->now);
+    add_reference (list, beside->next);
+  }
+  g_mutex_unlock (&ledger->mutex);
+  return list;
+}
+
+static void
+add_holder (GHashTable *holders, const char *uuid, const char *name, hwloc_const_bitmap_t cpus, gint64 claimed)
+{
+  Holder *holder = g_new0 (Holder, 1);
+
+  holder->name = g_strdup (name);
+  holder->cpus = hwloc_bitmap_dup (cpus);
+  holder->claimed = claimed;
+  g_hash_table_replace (holders, g_strdup (uuid), holder);
+}
+
+static void
+add_running (const char *uuid, const char *name, hwloc_const_bitmap_t cpus, gpointer data)
+{
+  add_holder (data, uuid, name, cpus, 0);
+}
+
+static gboolean
+is_outdated (gpointer key, gpointer value, gpointer data)
+{
+  const Holder *holder = value;
+
+  (void) key;
+  return holder->claimed < *(const gint64 *) data;
+}
+
+void
+vp_ledger_set_running (VpLedger *ledger, const VpFleet *fleet)
+{
+  gint64 oldest = MAX (1, g_get_monotonic_time () - CLAIM_SECONDS * G_TIME_SPAN_SECOND);
+
+  g_mutex_lock (&ledger->mutex);
+  g_hash_table_foreach_remove (ledger->holders, is_outdated, &oldest);
+  vp_fleet_foreach_running (fleet, add_running, ledger->holders);
+  g_mutex_unlock (&ledger->mutex);
+}
+
+/* With the mutex held. */
+static VpNeighbours *
+new_neighbours (const VpLedger *ledger, const char *uuid)
+{
+  VpNeighbours *neighbours = vp_neighbours_new ();
+  GHashTableIter iter;
+  gpointer key = NULL;
+  gpointer value = NULL;
+
+  g_hash_table_iter_init (&iter, ledger->holders);
+  while (g_hash_table_iter_next (&iter, &key, &value)) {
+    const Holder *holder = value;
+    if (g_strcmp0 (key, uuid) == 0)
+      continue;
+    hwloc_bitmap_or (neighbours->taken, neighbours->taken, holder->cpus);
+    vp_neighbours_add (neighbours, holder->name, TRUE, holder->cpus);
+  }
+  return neighbours;
+}
+
+VpNeighbours *
+vp_ledger_claim (VpLedger *ledger, const char *uuid, const char *name, hwloc_const_bitmap_t cpus, gboolean share,
+                 gboolean *claimed)
+{
+  g_mutex_lock (&ledger->mutex);
+  VpNeighbours *neighbours = new_neighbours (ledger, uuid);
+  *claimed = share || !hwloc_bitmap_intersects (neighbours->taken, cpus);
+  if (*claimed)
+    add_holder (ledger->holders, uuid, name, cpus, g_get_monotonic_time ());
+  g_mutex_unlock (&ledger->mutex);
+  return neighbours;
+}
+
+void
+vp_ledger_release (VpLedger *ledger, const char *uuid)
+{
+  g_mutex_lock (&ledger->mutex);
+  g_hash_table_remove (ledger->holders, uuid);
+  g_mutex_unlock (&ledger->mutex);
+}
+
+VpNeighbours *
+vp_ledger_new_neighbours (VpLedger *ledger, const char *uuid)
+{
+  g_mutex_lock (&ledger->mutex);
+  VpNeighbours *neighbours = new_neighbours (ledger, uuid);
+  g_mutex_unlock (&ledger->mutex);
+  return neighbours;
 }

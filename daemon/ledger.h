@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the threads share: the host snapshot, the profiles, and who is being
- * started by us. One mutex, held for pointer copies only, so that the gate never
+ * What the threads share: the host snapshot, the profiles, who is being started
+ * by us, which CPUs are held and beside whom each definition was prepared. One mutex, held for pointer copies only, so that the gate never
  * waits for anything that asks libvirt.
  */
 #pragma once
 
+#include "vp-fleet.h"
 #include "vp-host.h"
+#include "vp-neighbours.h"
 #include "vp-profile.h"
 
 G_BEGIN_DECLS
@@ -31,10 +33,32 @@ gboolean vp_ledger_is_starting (VpLedger *ledger, const char *domain);
 
 /*
  * A domain that comes from a saved or migrated guest: the prepare that follows within a
- * minute may change nothing that the guest sees. Taking the mark removes it.
+ * minute may change nothing that the guest sees, and is planned beside the same neighbours.
+ * Taking the mark removes it; NULL: there is none. Both hand over a reference.
  */
-void vp_ledger_note_incoming (VpLedger *ledger, const char *domain);
-gboolean vp_ledger_take_incoming (VpLedger *ledger, const char *domain);
+void vp_ledger_note_incoming (VpLedger *ledger, const char *domain, VpNeighbours *neighbours);
+VpNeighbours *vp_ledger_take_incoming (VpLedger *ledger, const char *domain);
+
+/*
+ * What a definition was prepared beside. While a domain is prepared there are two: it is
+ * ready if it is so beside one of them. `prepared` FALSE: nothing came of it.
+ */
+void vp_ledger_begin_prepare (VpLedger *ledger, const char *uuid, VpNeighbours *neighbours);
+void vp_ledger_end_prepare (VpLedger *ledger, const char *uuid, gboolean prepared);
+GPtrArray *vp_ledger_dup_neighbours (VpLedger *ledger, const char *uuid); /* of VpNeighbours; may be empty */
+
+/*
+ * CPUs of guests that run or are being started. The fleet says which run; a claim is the
+ * gate's, at prepare, and ends with release. It is made unless it meets other guests'
+ * CPUs and `share` is FALSE. Gives the guests of that moment, as neighbours: nothing is
+ * planned, only taken.
+ */
+void vp_ledger_set_running (VpLedger *ledger, const VpFleet *fleet);
+VpNeighbours *vp_ledger_claim (VpLedger *ledger, const char *uuid, const char *name, hwloc_const_bitmap_t cpus,
+                               gboolean share, gboolean *claimed);
+void vp_ledger_release (VpLedger *ledger, const char *uuid);
+/* The same guests, without a claim. */
+VpNeighbours *vp_ledger_new_neighbours (VpLedger *ledger, const char *uuid);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpLedger, vp_ledger_free)
 

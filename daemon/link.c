@@ -13,6 +13,7 @@ struct VpLink {
   virConnectPtr connection;
   int lifecycle_id;
   int metadata_id;
+  int tunable_id;
   guint timer;
   guint retry_ms;
   gboolean complained;
@@ -36,6 +37,7 @@ drop_connection (VpLink *link)
     return;
   (void) virConnectDomainEventDeregisterAny (link->connection, link->lifecycle_id);
   (void) virConnectDomainEventDeregisterAny (link->connection, link->metadata_id);
+  (void) virConnectDomainEventDeregisterAny (link->connection, link->tunable_id);
   (void) virConnectUnregisterCloseCallback (link->connection, on_close);
   (void) virConnectClose (link->connection);
   link->connection = NULL;
@@ -70,7 +72,7 @@ on_lifecycle (virConnectPtr connection, virDomainPtr domain, int event, int deta
   (void) connection, (void) detail;
   if (event == VIR_DOMAIN_EVENT_STARTED)
     link->handlers.started (domain, link->handlers.data);
-  if (event == VIR_DOMAIN_EVENT_DEFINED || event == VIR_DOMAIN_EVENT_UNDEFINED)
+  if (event == VIR_DOMAIN_EVENT_DEFINED || event == VIR_DOMAIN_EVENT_UNDEFINED || event == VIR_DOMAIN_EVENT_STOPPED)
     link->handlers.changed (virDomainGetName (domain), link->handlers.data);
   return 0;
 }
@@ -84,9 +86,20 @@ on_metadata (virConnectPtr connection, virDomainPtr domain, int type, const char
   link->handlers.changed (virDomainGetName (domain), link->handlers.data);
 }
 
+/* Pins of a running guest that somebody changed. */
+static void
+on_tunable (virConnectPtr connection, virDomainPtr domain, virTypedParameterPtr values, int n_values, void *data)
+{
+  const VpLink *link = data;
+
+  (void) connection, (void) values, (void) n_values;
+  link->handlers.changed (virDomainGetName (domain), link->handlers.data);
+}
+
 static gboolean
 register_events (VpLink *link, GError **error)
 {
+  virConnectDomainEventGenericCallback tunable = VIR_DOMAIN_EVENT_CALLBACK (on_tunable);
   virConnectDomainEventGenericCallback lifecycle = VIR_DOMAIN_EVENT_CALLBACK (on_lifecycle);
   virConnectDomainEventGenericCallback metadata = VIR_DOMAIN_EVENT_CALLBACK (on_metadata);
 
@@ -94,7 +107,9 @@ register_events (VpLink *link, GError **error)
                                                          lifecycle, link, NULL);
   link->metadata_id = virConnectDomainEventRegisterAny (link->connection, NULL, VIR_DOMAIN_EVENT_ID_METADATA_CHANGE,
                                                         metadata, link, NULL);
-  if (link->lifecycle_id >= 0 && link->metadata_id >= 0 &&
+  link->tunable_id =
+    virConnectDomainEventRegisterAny (link->connection, NULL, VIR_DOMAIN_EVENT_ID_TUNABLE, tunable, link, NULL);
+  if (link->lifecycle_id >= 0 && link->metadata_id >= 0 && link->tunable_id >= 0 &&
       virConnectRegisterCloseCallback (link->connection, on_close, link, NULL) == 0)
     return TRUE;
   vp_libvirt_set_error (error, "cannot listen to libvirt's events");

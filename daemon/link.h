@@ -14,7 +14,7 @@ typedef struct VpLink VpLink;
 typedef struct {
   void (*connected) (virConnectPtr connection, gpointer data);
   void (*disconnected) (gpointer data);
-  void (*changed) (const char *domain, gpointer data);  /* its definition or metadata */
+  void (*changed) (const char *domain, gpointer data);  /* its definition, metadata or live pins; it stopped */
   void (*started) (virDomainPtr domain, gpointer data);
   gpointer data;
 } VpLinkHandlers;

@@ -62,17 +62,12 @@ pin_others (virDomainPtr domain, const VpPlacement *placement, const GArray *iot
 }
 
 gboolean
-vp_live_tune (virDomainPtr domain, const VpHost *host, const VpProfiles *profiles, GError **error)
+vp_live_tune (virDomainPtr domain, const VpHost *host, const VpProfiles *profiles, const VpNeighbours *neighbours,
+              GError **error)
 {
-  g_autofree char *text = virDomainGetXMLDesc (domain, 0);
-
-  if (text == NULL) {
-    vp_libvirt_set_error (error, "cannot read the running domain");
-    return FALSE;
-  }
-  g_autoptr (VpDomain) running = vp_domain_parse (text, strlen (text), "the running domain", error);
+  g_autoptr (VpDomain) running = vp_libvirt_read_live (domain, error);
   g_autoptr (VpPlan) plan =
-    running != NULL ? vp_plan_new (running, host, profiles, VP_PLAN_HOST_ONLY, error) : NULL;
+    running != NULL ? vp_plan_new (running, host, profiles, neighbours, VP_PLAN_HOST_ONLY, error) : NULL;
   if (plan == NULL)
     return FALSE;
   if (plan->placement == NULL || plan->placement->level == VP_LEVEL_UNPINNED)
@@ -80,6 +75,6 @@ vp_live_tune (virDomainPtr domain, const VpHost *host, const VpProfiles *profile
   g_autoptr (GArray) iothreads = vp_domain_iothreads (running);
   if (!pin_vcpus (domain, plan->placement, error) || !pin_others (domain, plan->placement, iothreads, error))
     return FALSE;
-  g_message ("domain '%s': started stale and pinned live: %s", plan->domain, plan->placement->summary);
+  g_message ("domain '%s': it started on other CPUs than planned and was pinned live: %s", plan->domain, plan->placement->summary);
   return TRUE;
 }

@@ -192,6 +192,14 @@ merge (const VpDomain *base, const VpDomain *ours, const VpDomain *theirs, GErro
   return merged->doc != NULL ? g_steal_pointer (&merged) : NULL;
 }
 
+static VpPlan *
+plan_document (const Round *round, const VpDomain *document, GError **error)
+{
+  const VpPrepareContext *context = round->context;
+
+  return vp_plan_new (document, context->host, context->profiles, context->neighbours, VP_PLAN_DEFAULT, error);
+}
+
 /*
  * B, M, R and N as in the picture above, in the order of time: M's edit of B goes onto R,
  * over what R changed (R may be a recovery, and then M is the younger edit); what was edited
@@ -209,7 +217,7 @@ plan_recovery (Round *round, const VpDomain *lost, GError **error)
   g_autoptr (VpDomain) sum = recovered != NULL ? merge (written, recovered, round->base, error) : NULL;
   if (sum == NULL)
     return FALSE;
-  VpPlan *plan = vp_plan_new (sum, round->context->host, round->context->profiles, VP_PLAN_DEFAULT, error);
+  VpPlan *plan = plan_document (round, sum, error);
   vp_plan_free (round->plan);
   round->plan = plan;
   return plan != NULL;
@@ -299,8 +307,7 @@ plan_present (Round *round, GError **error)
     if (!read_base (round, error))
       return FALSE;
     g_clear_pointer (&round->plan, vp_plan_free);
-    round->plan =
-      vp_plan_new (round->base, round->context->host, round->context->profiles, VP_PLAN_DEFAULT, error);
+    round->plan = plan_document (round, round->base, error);
     if (round->plan == NULL)
       return FALSE;
     if (vp_plan_is_ready (round->plan))

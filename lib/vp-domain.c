@@ -80,6 +80,12 @@ vp_domain_dup_name (const VpDomain *domain)
   return name != NULL ? name : g_strdup ("(no name)");
 }
 
+char *
+vp_domain_dup_uuid (const VpDomain *domain)
+{
+  return dup_child_content (domain, "uuid");
+}
+
 static xmlNode *
 metadata_child (const VpDomain *domain, const char *ns, const char *name)
 {
@@ -227,8 +233,8 @@ static const struct {
   { "TiB", G_GUINT64_CONSTANT (1099511627776) },
 };
 
-static gboolean
-scale_to_kib (const char *text, const char *unit, guint64 *kib)
+gboolean
+vp_size_to_kib (const char *text, const char *unit, guint64 *kib)
 {
   guint64 factor = unit == NULL ? 1024 : 0;
   guint64 number = 0;
@@ -255,7 +261,7 @@ vp_domain_cells_kib (const VpDomain *domain, GError **error)
     g_autofree char *text = vp_xml_dup_attr (node, "memory");
     g_autofree char *unit = vp_xml_dup_attr (node, "unit");
     guint64 kib = 0;
-    if (!scale_to_kib (text != NULL ? text : "0", unit, &kib)) {
+    if (!vp_size_to_kib (text != NULL ? text : "0", unit, &kib)) {
       g_set_error (error, VP_ERROR, VP_ERROR_XML, "guest NUMA cell %u has memory '%s' in unit '%s': not a size",
                    cells->len, text, unit != NULL ? unit : "KiB");
       return NULL;
@@ -273,7 +279,7 @@ vp_domain_memory_kib (const VpDomain *domain, GError **error)
   g_autofree char *unit = node != NULL ? vp_xml_dup_attr (node, "unit") : NULL;
   guint64 kib = 0;
 
-  if (text == NULL || !scale_to_kib (text, unit, &kib) || kib == 0) {
+  if (text == NULL || !vp_size_to_kib (text, unit, &kib) || kib == 0) {
     g_set_error (error, VP_ERROR, VP_ERROR_XML, "<memory> is '%s' in unit '%s': a size above 0 is needed",
                  text != NULL ? text : "", unit != NULL ? unit : "KiB");
     return 0;
@@ -356,6 +362,58 @@ vp_domain_vcpu_pin (const VpDomain *domain, guint vcpu)
   guint64 cpu = 0;
 
   return parse_number (cpus, 10, G_MAXINT, &cpu) ? (int) cpu : -1;
+}
+
+hwloc_bitmap_t
+vp_list_parse (const char *text)
+{
+  /* Numbers are bounded, or a hostile range would take the memory of a bitmap as long. */
+  if (text == NULL || !g_regex_match_simple ("^\\^?[0-9]{1,5}(-[0-9]{1,5})?(,\\^?[0-9]{1,5}(-[0-9]{1,5})?)*\\z", text, 0, 0))
+    return NULL;
+  g_auto (GStrv) parts = g_strsplit (text, ",", -1);
+  hwloc_bitmap_t cpus = hwloc_bitmap_alloc ();
+  hwloc_bitmap_t part = hwloc_bitmap_alloc ();
+  for (guint i = 0; parts[i] != NULL; i++) {
+    gboolean is_out = parts[i][0] == '^';
+    hwloc_bitmap_list_sscanf (part, parts[i] + (is_out ? 1 : 0));
+    if (is_out)
+      hwloc_bitmap_andnot (cpus, cpus, part);
+    else
+      hwloc_bitmap_or (cpus, cpus, part);
+  }
+  hwloc_bitmap_free (part);
+  return cpus;
+}
+
+static hwloc_bitmap_t
+read_cpu_list (const xmlNode *node)
+{
+  g_autofree char *text = node != NULL ? vp_xml_dup_attr (node, "cpuset") : NULL;
+
+  return vp_list_parse (text);
+}
+
+static void
+clear_cpu_list (gpointer cpus)
+{
+  hwloc_bitmap_free (*(hwloc_bitmap_t *) cpus);
+}
+
+GArray *
+vp_domain_vcpu_sets (const VpDomain *domain)
+{
+  GArray *sets = g_array_new (FALSE, TRUE, sizeof (hwloc_bitmap_t));
+  guint n = vp_domain_vcpus (domain, NULL);
+  const xmlNode *vcpu = vp_xml_child (vp_domain_root (domain), "vcpu");
+
+  g_array_set_clear_func (sets, clear_cpu_list);
+  for (guint i = 0; i < n; i++) {
+    g_autofree char *place = g_strdup_printf ("cputune/vcpupin[@vcpu='%u']", i);
+    const xmlNode *pin = vp_xml_find (domain->doc, place);
+    hwloc_bitmap_t cpus = read_cpu_list (pin != NULL ? pin : vcpu);
+    g_array_append_val (sets, cpus);
+  }
+  return sets;
 }
 
 char *

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <hwloc.h>
+
 #include "vp-xml.h"
 
 G_BEGIN_DECLS
@@ -39,6 +41,7 @@ gboolean vp_domain_equal (const VpDomain *a, const VpDomain *b);
 
 const xmlNode *vp_domain_root (const VpDomain *domain);
 char *vp_domain_dup_name (const VpDomain *domain);  /* never NULL */
+char *vp_domain_dup_uuid (const VpDomain *domain);  /* NULL: it has none */
 xmlNode *vp_domain_tag (const VpDomain *domain);    /* <vfio:profile>, or NULL */
 xmlNode *vp_domain_state (const VpDomain *domain);  /* the saved originals, or NULL */
 /* Takes <vfio:profile> out (NULL), or gives it these profile names; overrides in it stay. */
@@ -58,6 +61,14 @@ char *vp_domain_dup_arch (const VpDomain *domain);
 GArray *vp_domain_hostdevs (const VpDomain *domain);   /* of VpHostdev, PCI only, in document order */
 /* The one CPU that the vCPU is pinned to; -1: not pinned, or to several. */
 int vp_domain_vcpu_pin (const VpDomain *domain, guint vcpu);
+
+/* Of hwloc_bitmap_t: each vCPU's CPUs, in order; NULL for one that is not pinned at all. */
+GArray *vp_domain_vcpu_sets (const VpDomain *domain);
+
+/* libvirt's own lists of CPUs and nodes: "0-3,8,^2". NULL for what is none; free it. */
+hwloc_bitmap_t vp_list_parse (const char *text);
+/* A size as libvirt takes it, in KiB where `unit` is NULL; rounded up. FALSE for what is none. */
+gboolean vp_size_to_kib (const char *text, const char *unit, guint64 *kib);
 
 char *vp_pci_address_dup_text (const VpPciAddress *address);
 gboolean vp_pci_address_parse (const char *text, VpPciAddress *address);

@@ -56,54 +56,6 @@ read_pools (const VpRoot *root, GArray *pools)
   g_array_sort (pools, compare_pools);
 }
 
-static guint64
-read_attribute (const VpRoot *root, const char *folder, const char *name, int base, guint64 fallback)
-{
-  g_autofree char *path = g_build_filename (folder, name, NULL);
-  guint64 value = fallback;
-
-  (void) vp_root_read_number (root, path, base, &value);
-  return value;
-}
-
-static void
-clear_device (gpointer data)
-{
-  g_free (((VpPciDevice *) data)->driver);
-}
-
-static int
-read_group (const VpRoot *root, const char *folder)
-{
-  g_autofree char *path = g_build_filename (folder, "iommu_group", NULL);
-  g_autofree char *name = vp_root_dup_link_name (root, path);
-
-  return name != NULL && g_regex_match_simple ("^[0-9]{1,8}$", name, 0, 0) ? atoi (name) : -1;
-}
-
-static void
-read_devices (const VpRoot *root, GArray *devices)
-{
-  g_auto (GStrv) names = vp_root_list (root, "sys/bus/pci/devices");
-
-  for (guint i = 0; names[i] != NULL; i++) {
-    VpPciDevice device = { .node = -1 };
-    if (!vp_pci_address_parse (names[i], &device.address))
-      continue;
-    g_autofree char *folder = g_strdup_printf ("sys/bus/pci/devices/%s", names[i]);
-    g_autofree char *driver = g_build_filename (folder, "driver", NULL);
-
-    device.class_code = (guint32) read_attribute (root, folder, "class", 16, 0);
-    device.vendor = (guint16) read_attribute (root, folder, "vendor", 16, 0);
-    device.device = (guint16) read_attribute (root, folder, "device", 16, 0);
-    device.boot_vga = read_attribute (root, folder, "boot_vga", 10, 0) == 1;
-    device.node = (int) read_attribute (root, folder, "numa_node", 10, G_MAXUINT64); /* "-1" is no number: unknown */
-    device.iommu_group = read_group (root, folder);
-    device.driver = vp_root_dup_link_name (root, driver);
-    g_array_append_val (devices, device);
-  }
-}
-
 static void
 add_emulators (const VpRoot *root, const char *folder, const char *pattern, GPtrArray *found)
 {
@@ -176,15 +128,13 @@ vp_host_load (const VpHostSource *source, GError **error)
   g_atomic_ref_count_init (&host->references);
   host->topology = topology;
   host->pools = g_array_new (FALSE, TRUE, sizeof (VpPool));
-  host->devices = g_array_new (FALSE, TRUE, sizeof (VpPciDevice));
-  g_array_set_clear_func (host->devices, clear_device);
+  host->devices = source->root != NULL ? vp_pci_read_devices (source->root) : vp_pci_devices_new ();
   host->wrappers = g_ptr_array_new_with_free_func ((GDestroyNotify) wrapper_entry_free);
   host->wrapper_folder = g_strdup (source->wrapper_folder);
   host->libvirt_version = source->libvirt_version;
   host->emulators = read_emulators (source->root);
   if (source->root != NULL) {
     read_pools (source->root, host->pools);
-    read_devices (source->root, host->devices);
     read_wrappers (source->root, host->wrapper_folder, host->wrappers);
   }
   return host;
@@ -214,12 +164,7 @@ vp_host_unref (VpHost *host)
 const VpPciDevice *
 vp_host_find_device (const VpHost *host, const VpPciAddress *address)
 {
-  for (guint i = 0; i < host->devices->len; i++) {
-    const VpPciDevice *device = &g_array_index (host->devices, VpPciDevice, i);
-    if (vp_pci_address_equal (&device->address, address))
-      return device;
-  }
-  return NULL;
+  return vp_pci_find (host->devices, address);
 }
 
 guint64

@@ -5,8 +5,7 @@
  */
 #pragma once
 
-#include "vp-domain.h"
-#include "vp-root.h"
+#include "vp-pci.h"
 #include "vp-topology.h"
 
 G_BEGIN_DECLS
@@ -17,22 +16,6 @@ typedef struct {
   guint64 total;     /* pages in the pool */
   guint64 free;
 } VpPool;
-
-typedef struct {
-  VpPciAddress address;
-  guint32 class_code; /* 24 bits: 0x030000 is a VGA display */
-  guint16 vendor;
-  guint16 device;
-  char *driver;      /* NULL: bound to none */
-  int iommu_group;   /* -1: none */
-  int node;          /* OS index of its NUMA node; -1: not known */
-  gboolean boot_vga; /* the display that firmware started on */
-} VpPciDevice;
-
-#define VP_PCI_CLASS_DISPLAY 0x03      /* class_code >> 16 */
-#define VP_PCI_CLASS_VGA 0x0300        /* class_code >> 8 */
-#define VP_PCI_VENDOR_NVIDIA 0x10de
-#define VP_PCI_VENDOR_AMD 0x1002
 
 /* A generated wrapper in the state folder, and the QEMU behind it. */
 typedef struct {

@@ -3,6 +3,7 @@
 #include "vp-libvirt.h"
 
 #include <libvirt/virterror.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config.h"
@@ -62,17 +63,32 @@ vp_libvirt_is_session (virConnectPtr connection)
   return uri != NULL && g_str_has_prefix (uri, "qemu:///session");
 }
 
-VpDomain *
-vp_libvirt_read (virDomainPtr domain, GError **error)
+static VpDomain *
+read_xml (virDomainPtr domain, unsigned flags, const char *what, GError **error)
 {
-  g_autofree char *what = g_strdup_printf ("the definition of domain '%s'", virDomainGetName (domain));
-  g_autofree char *text = virDomainGetXMLDesc (domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
+  g_autofree char *text = virDomainGetXMLDesc (domain, flags);
 
   if (text == NULL) {
     vp_libvirt_set_error (error, "cannot read %s", what);
     return NULL;
   }
   return vp_domain_parse (text, strlen (text), what, error);
+}
+
+VpDomain *
+vp_libvirt_read (virDomainPtr domain, GError **error)
+{
+  g_autofree char *what = g_strdup_printf ("the definition of domain '%s'", virDomainGetName (domain));
+
+  return read_xml (domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE, what, error);
+}
+
+VpDomain *
+vp_libvirt_read_live (virDomainPtr domain, GError **error)
+{
+  g_autofree char *what = g_strdup_printf ("the running domain '%s'", virDomainGetName (domain));
+
+  return read_xml (domain, 0, what, error);
 }
 
 gboolean
@@ -121,6 +137,40 @@ vp_libvirt_load_host (gboolean session, unsigned long libvirt_version, GError **
     return NULL;
   }
   return vp_host_load (&source, error);
+}
+
+static gboolean
+has_uuid (virDomainPtr domain, const char *uuid)
+{
+  char text[VIR_UUID_STRING_BUFLEN] = "";
+
+  return uuid != NULL && virDomainGetUUIDString (domain, text) == 0 && strcmp (text, uuid) == 0;
+}
+
+VpFleet *
+vp_libvirt_load_fleet (virConnectPtr connection, const VpHost *host, const VpProfiles *profiles,
+                       const VpDomain *instead, GError **error)
+{
+  g_autofree char *uuid = instead != NULL ? vp_domain_dup_uuid (instead) : NULL;
+  virDomainPtr *domains = NULL;
+  int n = virConnectListAllDomains (connection, &domains, 0);
+
+  if (n < 0) {
+    vp_libvirt_set_error (error, "cannot list libvirt's domains");
+    return NULL;
+  }
+  VpFleet *fleet = vp_fleet_new (host, profiles);
+  for (int i = 0; i < n; i++) {
+    /* One that cannot be read is gone, or is no neighbour that we could know. */
+    g_autoptr (VpDomain) stored = virDomainIsPersistent (domains[i]) == 1 ? vp_libvirt_read (domains[i], NULL) : NULL;
+    g_autoptr (VpDomain) live = virDomainIsActive (domains[i]) == 1 ? vp_libvirt_read_live (domains[i], NULL) : NULL;
+    if (stored != NULL || live != NULL)
+      vp_fleet_add (fleet, has_uuid (domains[i], uuid) ? instead : stored, live);
+    (void) virDomainFree (domains[i]);
+  }
+  free (domains);
+  vp_fleet_settle (fleet);
+  return fleet;
 }
 
 gboolean

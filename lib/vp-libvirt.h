@@ -8,6 +8,7 @@
 
 #include <libvirt/libvirt.h>
 
+#include "vp-fleet.h"
 #include "vp-plan.h"
 
 G_BEGIN_DECLS
@@ -23,6 +24,8 @@ gboolean vp_libvirt_is_session (virConnectPtr connection);
 
 /* The stored definition with its secrets. A define without them would take the passwords away. */
 VpDomain *vp_libvirt_read (virDomainPtr domain, GError **error);
+/* The XML of the guest that runs, without secrets. */
+VpDomain *vp_libvirt_read_live (virDomainPtr domain, GError **error);
 gboolean vp_libvirt_define (virConnectPtr connection, const VpDomain *domain, GError **error);
 
 /* Where wrappers and profiles are, for the system's libvirt or the user's own. */
@@ -30,6 +33,10 @@ char *vp_libvirt_dup_wrapper_folder (gboolean session);
 VpProfiles *vp_libvirt_load_profiles (gboolean session, GError **error);
 /* This machine, as planning for that connection sees it. */
 VpHost *vp_libvirt_load_host (gboolean session, unsigned long libvirt_version, GError **error);
+
+/* All domains of that libvirt, settled. `instead`: what a domain of that UUID is about to be; NULL: none is. */
+VpFleet *vp_libvirt_load_fleet (virConnectPtr connection, const VpHost *host, const VpProfiles *profiles,
+                                const VpDomain *instead, GError **error);
 
 /* What must be there before libvirt sees the result: the wrapper that it names. */
 gboolean vp_libvirt_prepare_files (const VpPlan *plan, const VpHost *host, gboolean *changed, GError **error);

@@ -29,9 +29,8 @@ typedef struct {
 } Fleet;
 
 typedef struct {
-  VpPlacement **answers; /* NULL: refused */
-  GError **errors;
-  guint score;           /* stopped guests that are in another's way, or have not what they should */
+  GPtrArray *seats; /* of VpPlacementSeat */
+  guint score;      /* stopped guests that are in another's way, or have not what they should */
 } Plan;
 
 typedef enum { PASS_STICKY, PASS_FRESH, PASS_DENSE, PASS_N } Pass;
@@ -59,26 +58,42 @@ add_cpus (hwloc_bitmap_t set, const int *cpus, guint n)
   }
 }
 
+static void
+seat_free (gpointer data)
+{
+  VpPlacementSeat *seat = data;
+
+  vp_placement_free (seat->answer);
+  g_clear_error (&seat->error);
+  hwloc_bitmap_free (seat->taken);
+  hwloc_bitmap_free (seat->planned);
+  g_free (seat);
+}
+
 static Plan *
 plan_new (guint n_guests)
 {
   Plan *plan = g_new0 (Plan, 1);
 
-  plan->answers = g_new0 (VpPlacement *, n_guests);
-  plan->errors = g_new0 (GError *, n_guests);
+  plan->seats = g_ptr_array_new_full (n_guests, seat_free);
+  for (guint i = 0; i < n_guests; i++)
+    g_ptr_array_add (plan->seats, g_new0 (VpPlacementSeat, 1));
   return plan;
 }
 
 static void
-plan_free (Plan *plan, guint n_guests)
+plan_free (Plan *plan)
 {
-  for (guint i = 0; i < n_guests; i++) {
-    vp_placement_free (plan->answers[i]);
-    g_clear_error (&plan->errors[i]);
-  }
-  g_free (plan->answers);
-  g_free (plan->errors);
+  g_ptr_array_unref (plan->seats);
   g_free (plan);
+}
+
+static const int *
+find_cpus (const Plan *plan, guint guest)
+{
+  const VpPlacementSeat *seat = plan->seats->pdata[guest];
+
+  return seat->answer != NULL ? seat->answer->vcpus : NULL;
 }
 
 /* The pins that a guest has as far as this pass is concerned: those of `before`, or its own. */
@@ -86,7 +101,7 @@ static const int *
 find_current (const Fleet *fleet, const Plan *before, Pass pass, guint guest)
 {
   if (before != NULL)
-    return before->answers[guest] != NULL ? before->answers[guest]->vcpus : NULL;
+    return find_cpus (before, guest);
   if (pass != PASS_STICKY && !fleet->guests[guest].running)
     return NULL;
   return fleet->guests[guest].request.current;
@@ -113,19 +128,16 @@ held_change (Held *held, const VpTopology *topology, const int *cpus, guint n, g
   }
 }
 
-/* A guest's own request, seen in the fleet. The caller frees `taken`. */
-static VpPlacementRequest
-make_request (const Fleet *fleet, guint guest, const int *current, Pass pass, hwloc_const_bitmap_t planned)
+/* The CPUs that guests hold which run, without those that only this guest holds. */
+static hwloc_bitmap_t
+new_taken (const Fleet *fleet, guint guest)
 {
   const VpPlacementGuest *self = &fleet->guests[guest];
-  VpPlacementRequest request = self->request;
   hwloc_bitmap_t taken = hwloc_bitmap_dup (fleet->running);
 
-  if (self->running && request.current != NULL) {
-    for (guint i = 0; i < request.n_vcpus; i++) {
-      if (request.current[i] >= 0)
-        hwloc_bitmap_clr (taken, (unsigned) request.current[i]);
-    }
+  for (guint i = 0; self->running && self->request.current != NULL && i < self->request.n_vcpus; i++) {
+    if (self->request.current[i] >= 0)
+      hwloc_bitmap_clr (taken, (unsigned) self->request.current[i]);
   }
   /* A CPU that two running guests hold stays with the other one. */
   for (guint i = 0; i < fleet->n_guests && self->running; i++) {
@@ -134,11 +146,25 @@ make_request (const Fleet *fleet, guint guest, const int *current, Pass pass, hw
   }
   if (self->request.taken != NULL)
     hwloc_bitmap_or (taken, taken, self->request.taken);
-  request.taken = taken;
-  request.planned = planned;
+  return taken;
+}
+
+/* Gives the guest its place: `planned` is what the others have or are planned on. */
+static void
+fill_seat (const Fleet *fleet, guint guest, const int *current, Pass pass, hwloc_const_bitmap_t planned,
+           VpPlacementSeat *seat)
+{
+  VpPlacementRequest request = fleet->guests[guest].request;
+
+  seat->taken = new_taken (fleet, guest);
+  seat->planned = hwloc_bitmap_dup (planned);
+  if (request.planned != NULL)
+    hwloc_bitmap_or (seat->planned, seat->planned, request.planned);
+  request.taken = seat->taken;
+  request.planned = seat->planned;
   request.current = current;
   request.dense = request.dense || pass == PASS_DENSE;
-  return request;
+  seat->answer = vp_placement_new (fleet->topology, &request, &seat->error);
 }
 
 static gboolean
@@ -174,16 +200,13 @@ make_plan (const Fleet *fleet, const Plan *before, Pass pass)
     if (!fleet->guests[guest].running)
       held_change (&held, fleet->topology, current, n, FALSE);
     hwloc_const_bitmap_t planned = fleet->guests[guest].running ? running : held.set;
-    VpPlacementRequest request = make_request (fleet, guest, current, pass, planned);
-    VpPlacement *answer = vp_placement_new (fleet->topology, &request, &plan->errors[guest]);
-    plan->answers[guest] = answer;
-    plan->score += !fleet->guests[guest].running && is_in_the_way (answer, held.set) ? 1 : 0;
+    VpPlacementSeat *seat = plan->seats->pdata[guest];
+    fill_seat (fleet, guest, current, pass, planned, seat);
+    plan->score += !fleet->guests[guest].running && is_in_the_way (seat->answer, seat->planned) ? 1 : 0;
     /* A running guest that ought to move is not where its answer is, but will be. */
-    if (answer != NULL)
-      held_change (&held, fleet->topology, answer->vcpus, n, TRUE);
-    if (answer != NULL && fleet->guests[guest].running)
-      add_cpus (running, answer->vcpus, n);
-    hwloc_bitmap_free ((hwloc_bitmap_t) request.taken);
+    held_change (&held, fleet->topology, find_cpus (plan, guest), n, TRUE);
+    if (fleet->guests[guest].running)
+      add_cpus (running, find_cpus (plan, guest), n);
   }
   hwloc_bitmap_free (held.set);
   hwloc_bitmap_free (running);
@@ -195,8 +218,8 @@ static gboolean
 is_same_plan (const Fleet *fleet, const Plan *a, const Plan *b)
 {
   for (guint i = 0; i < fleet->n_guests; i++) {
-    const int *of_a = a->answers[i] != NULL ? a->answers[i]->vcpus : NULL;
-    const int *of_b = b->answers[i] != NULL ? b->answers[i]->vcpus : NULL;
+    const int *of_a = find_cpus (a, i);
+    const int *of_b = find_cpus (b, i);
 
     if ((of_a == NULL) != (of_b == NULL))
       return FALSE;
@@ -214,7 +237,7 @@ settle (const Fleet *fleet, Plan *plan)
     Plan *next = make_plan (fleet, plan, PASS_STICKY);
     gboolean same = is_same_plan (fleet, plan, next);
 
-    plan_free (plan, fleet->n_guests);
+    plan_free (plan);
     plan = next;
     if (same)
       break;
@@ -231,23 +254,22 @@ find_best_plan (const Fleet *fleet)
     Plan *plan = settle (fleet, make_plan (fleet, NULL, next));
 
     if (plan->score < best->score) {
-      plan_free (best, fleet->n_guests);
+      plan_free (best);
       best = plan;
     } else {
-      plan_free (plan, fleet->n_guests);
+      plan_free (plan);
     }
   }
   return best;
 }
 
 GPtrArray *
-vp_placement_new_fleet (const VpTopology *topology, const VpPlacementGuest *guests, guint n_guests, GError **errors)
+vp_placement_new_fleet (const VpTopology *topology, const VpPlacementGuest *guests, guint n_guests)
 {
   g_autofree guint *order = g_new0 (guint, n_guests);
   Fleet fleet = {
     .topology = topology, .guests = guests, .n_guests = n_guests, .order = order, .running = hwloc_bitmap_alloc ()
   };
-  GPtrArray *answers = g_ptr_array_new_full (n_guests, (GDestroyNotify) vp_placement_free);
 
   for (guint i = 0; i < n_guests; i++) {
     order[i] = i;
@@ -256,12 +278,8 @@ vp_placement_new_fleet (const VpTopology *topology, const VpPlacementGuest *gues
   }
   g_qsort_with_data (order, (int) n_guests, sizeof *order, compare_guests, &fleet);
   Plan *plan = find_best_plan (&fleet);
-  for (guint i = 0; i < n_guests; i++) {
-    g_ptr_array_add (answers, g_steal_pointer (&plan->answers[i]));
-    if (plan->errors[i] != NULL)
-      g_propagate_error (&errors[i], g_steal_pointer (&plan->errors[i]));
-  }
-  plan_free (plan, n_guests);
+  GPtrArray *seats = g_ptr_array_ref (plan->seats);
+  plan_free (plan);
   hwloc_bitmap_free (fleet.running);
-  return answers;
+  return seats;
 }

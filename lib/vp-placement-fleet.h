@@ -12,18 +12,28 @@ G_BEGIN_DECLS
 typedef struct {
   const char *name;           /* no two guests have the same: a UUID */
   gboolean running;           /* holds the CPUs of its request's `current` */
-  VpPlacementRequest request; /* `taken`: by others than these guests; `planned` is found here */
+  VpPlacementRequest request; /* `taken`, `planned`: by others than these guests */
 } VpPlacementGuest;
 
 /*
- * One VpPlacement for each guest, in the order given; NULL where that guest is
- * refused, with its error in `errors`, which has n_guests places that are NULL.
+ * Where a guest sits among the others. The same request with these sets, and with the
+ * answer's own CPUs as `current`, gives the same answer: so one guest can be placed again
+ * without the others at hand.
+ */
+typedef struct {
+  VpPlacement *answer;     /* NULL: refused */
+  GError *error;
+  hwloc_bitmap_t taken;
+  hwloc_bitmap_t planned;
+} VpPlacementSeat;
+
+/*
+ * One VpPlacementSeat for each guest, in the order given.
  *
  * Guests that run come first and hold what they hold. The others are placed
  * beside each other as far as the host goes, so that those can run together;
  * pins that are good stay, unless only a fresh start lets more of them do so.
  */
-GPtrArray *vp_placement_new_fleet (const VpTopology *topology, const VpPlacementGuest *guests, guint n_guests,
-                                   GError **errors);
+GPtrArray *vp_placement_new_fleet (const VpTopology *topology, const VpPlacementGuest *guests, guint n_guests);
 
 G_END_DECLS

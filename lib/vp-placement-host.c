@@ -243,6 +243,52 @@ split_memory (const VpView *view, VpPlacement *answer)
   answer->cells[answer->n_cells - 1].memory_kib = left;
 }
 
+static guint64
+node_memory_kib (const VpTopology *topology, unsigned os_index)
+{
+  for (guint i = 0; i < topology->n_nodes; i++) {
+    if (topology->nodes[i].os_index == os_index && topology->nodes[i].memory_kib != 0)
+      return topology->nodes[i].memory_kib;
+  }
+  return G_MAXUINT64; /* not known */
+}
+
+/* What a cell's node does not have goes to other cells. FALSE: that is not enough, or a cell has no memory at all. */
+static gboolean
+spread_excess (const VpView *view, VpPlacement *answer)
+{
+  guint64 page = view->request->page_kib != 0 ? view->request->page_kib : DEFAULT_PAGE_KIB;
+  guint64 excess = 0;
+
+  for (guint i = 0; i < answer->n_cells; i++) {
+    VpCell *cell = &answer->cells[i];
+    guint64 room = node_memory_kib (view->topology, cell->node) / page * page;
+
+    excess += cell->memory_kib > room ? cell->memory_kib - room : 0;
+    cell->memory_kib = MIN (cell->memory_kib, room);
+  }
+  for (guint i = 0; i < answer->n_cells; i++) {
+    VpCell *cell = &answer->cells[i];
+    guint64 room = node_memory_kib (view->topology, cell->node) / page * page;
+    guint64 more = MIN (excess, room - cell->memory_kib);
+
+    cell->memory_kib += more;
+    excess -= more;
+    if (cell->memory_kib == 0)
+      return FALSE;
+  }
+  return excess == 0;
+}
+
+static void
+clear_cells (VpPlacement *answer)
+{
+  for (guint i = 0; i < answer->n_cells; i++)
+    hwloc_bitmap_free (answer->cells[i].vcpus);
+  g_clear_pointer (&answer->cells, g_free);
+  answer->n_cells = 0;
+}
+
 static void
 fill_cells (const VpView *view, const VpKey *key, VpPlacement *answer)
 {
@@ -267,27 +313,67 @@ fill_cells (const VpView *view, const VpKey *key, VpPlacement *answer)
     hwloc_bitmap_set (answer->cells[cell_of[node]].vcpus, i);
   }
   split_memory (view, answer);
+  if (!spread_excess (view, answer))
+    clear_cells (answer);
 }
 
-/* Dies show L3s, which QEMU gives to each die, where they are alike and their vCPUs stand together. */
 static guint
-count_dies (const VpView *view, const VpKey *key, const VpPlacement *answer)
+l3_of_vcpu (const VpView *view, const VpPlacement *answer, guint vcpu)
 {
-  guint n = key->part[VP_KEY_L3S];
-  guint last = G_MAXUINT;
+  int position = vp_topology_find_pu (view->topology, (unsigned) answer->vcpus[vcpu]);
 
+  return view->topology->cores[view->topology->pus[position].core].l3;
+}
+
+static guint
+package_of_vcpu (const VpView *view, const VpPlacement *answer, guint vcpu)
+{
+  int position = vp_topology_find_pu (view->topology, (unsigned) answer->vcpus[vcpu]);
+
+  return view->topology->cores[view->topology->pus[position].core].package;
+}
+
+/*
+ * How many of the host's L3s, nodes or packages the guest is on, where it can be
+ * shown them: the same number of whole guest cores on each, one after the other; else 1.
+ */
+static guint
+count_even (const VpView *view, const VpPlacement *answer,
+            guint (*group_of) (const VpView *, const VpPlacement *, guint))
+{
+  g_autoptr (GHashTable) groups = g_hash_table_new (NULL, NULL);
+
+  for (guint i = 0; i < answer->n_vcpus; i++)
+    g_hash_table_add (groups, GUINT_TO_POINTER (group_of (view, answer, i)));
+  guint n = g_hash_table_size (groups);
   if (answer->n_vcpus % (n * view->threads) != 0)
     return 1;
   guint each = answer->n_vcpus / n;
-  for (guint i = 0; i < answer->n_vcpus; i++) {
-    int position = vp_topology_find_pu (view->topology, (unsigned) answer->vcpus[i]);
-    guint l3 = view->topology->cores[view->topology->pus[position].core].l3;
-
-    if ((i % each == 0) != (l3 != last))
+  for (guint i = 1; i < answer->n_vcpus; i++) {
+    if ((i % each == 0) != (group_of (view, answer, i) != group_of (view, answer, i - 1)))
       return 1;
-    last = l3;
   }
   return n;
+}
+
+/*
+ * Dies show L3s, for QEMU gives one to each die. A guest with cells has the host's
+ * packages as sockets; else one socket, since some systems use only so many. Neither
+ * an L3 nor a node is on two packages, so that even numbers of them divide.
+ */
+static void
+fill_topology (const VpView *view, VpPlacement *answer)
+{
+  guint dies = count_even (view, answer, l3_of_vcpu);
+
+  answer->sockets = answer->n_cells > 0 ? count_even (view, answer, package_of_vcpu) : 1;
+  if (answer->n_cells > 0 && dies == 1)
+    dies = count_even (view, answer, node_of_vcpu);
+  if (dies % answer->sockets != 0)
+    dies = answer->sockets;
+  answer->dies = dies / answer->sockets;
+  answer->threads = view->threads;
+  answer->cores = answer->n_vcpus / dies / answer->threads;
 }
 
 void
@@ -299,10 +385,6 @@ vp_host_side_fill (const VpView *view, const VpKey *key, VpPlacement *answer)
   fill_threads (view, on_core, answer);
   fill_nodes (view, on_core, answer);
   fill_cells (view, key, answer);
-  if (view->request->match) {
-    answer->sockets = 1;
-    answer->dies = count_dies (view, key, answer);
-    answer->threads = view->threads;
-    answer->cores = answer->n_vcpus / answer->dies / answer->threads;
-  }
+  if (view->request->match)
+    fill_topology (view, answer);
 }

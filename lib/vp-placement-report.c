@@ -309,8 +309,8 @@ warn_l3s (const VpView *view, const VpKey *key, VpPlacement *answer)
                   "of %u CPUs", key->part[VP_KEY_CORES], key->part[VP_KEY_L3S], ideal, count_taken (view));
 }
 
-static char *
-dup_shortage (const VpView *view)
+char *
+vp_report_dup_shortage (const VpView *view)
 {
   guint n = view->request->n_vcpus;
 
@@ -320,24 +320,11 @@ dup_shortage (const VpView *view)
                           "cores of two kinds", n, view->threads, view->n_cpus);
 }
 
-char *
-vp_report_dup_refusal (const VpView *view)
-{
-  guint n = view->request->n_vcpus;
-
-  if (n > view->n_cpus || view->request->conflict == VP_CONFLICT_SHARE || count_taken (view) == 0)
-    return dup_shortage (view);
-  g_autofree char *shape = dup_shape (view);
-  g_autofree char *all = dup_free_count (view, TRUE);
-  return g_strdup_printf ("%u vCPUs%s do not fit on the %s free, the host's reserve with them; other "
-                          "guests hold the cores of %u, and sharing is refused", n, shape, all, count_taken (view));
-}
-
 void
 vp_report_fill (const VpView *view, const VpKey *key, VpPlacement *answer)
 {
   if (answer->vcpus == NULL) {
-    g_autofree char *shortage = dup_shortage (view);
+    g_autofree char *shortage = vp_report_dup_shortage (view);
 
     answer->summary = g_strdup_printf ("%u vCPUs are not pinned: the host has %u CPUs that can be used",
                                        answer->n_vcpus, view->n_cpus);

@@ -11,7 +11,7 @@ G_BEGIN_DECLS
 /* Fills reasons, summary and warnings of an answer that is complete otherwise; vcpus NULL: unpinned. */
 void vp_report_fill (const VpView *view, const VpKey *key, VpPlacement *answer);
 
-/* Why the guest was refused: what it needs, what is there. */
-char *vp_report_dup_refusal (const VpView *view);
+/* Why the guest cannot be pinned: what it needs, what is there. */
+char *vp_report_dup_shortage (const VpView *view);
 
 G_END_DECLS

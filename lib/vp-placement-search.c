@@ -299,11 +299,11 @@ try_shared (const VpView *view, int *vcpus)
 }
 
 gboolean
-vp_search (const VpView *view, gboolean share, int *vcpus)
+vp_search (const VpView *view, int *vcpus)
 {
   if (view->request->n_vcpus > view->n_cpus)
     return FALSE;
   return try_rung (view, view->reserve, TRUE, vcpus) ||
          (view->has_planned && try_rung (view, view->reserve, FALSE, vcpus)) ||
-         try_reserve (view, vcpus) || (share && try_shared (view, vcpus));
+         try_reserve (view, vcpus) || try_shared (view, vcpus);
 }

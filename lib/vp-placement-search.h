@@ -10,9 +10,8 @@ G_BEGIN_DECLS
 
 /*
  * A fresh assignment: n_vcpus OS indexes, the best that the rules find, in
- * `vcpus`. FALSE where there is none, or none without sharing and `share` is
- * FALSE.
+ * `vcpus`. FALSE where there is none.
  */
-gboolean vp_search (const VpView *view, gboolean share, int *vcpus);
+gboolean vp_search (const VpView *view, int *vcpus);
 
 G_END_DECLS

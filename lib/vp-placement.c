@@ -40,6 +40,30 @@ keep_some (const VpView *view, const int *fresh, int *vcpus)
   hwloc_bitmap_free (left);
 }
 
+/* Cells need the vCPUs of a node to stand together; the search sees to that, people may not. */
+static gboolean
+suits_cells (const VpView *view, const int *vcpus, const VpKey *key)
+{
+  const VpTopology *topology = view->topology;
+  guint n_runs = 0;
+  guint last = G_MAXUINT;
+
+  if (!view->request->expose)
+    return TRUE;
+  for (guint i = 0; i < view->request->n_vcpus; i++) {
+    guint node = topology->cores[topology->pus[vp_topology_find_pu (topology, (unsigned) vcpus[i])].core].node;
+    n_runs += node != last ? 1 : 0;
+    last = node;
+  }
+  return n_runs <= key->part[VP_KEY_NODES];
+}
+
+static gboolean
+is_as_good (const VpView *view, const int *vcpus, const VpKey *fresh, VpKey *key)
+{
+  return vp_view_rate (view, vcpus, key) && vp_key_compare (key, fresh) <= 0 && suits_cells (view, vcpus, key);
+}
+
 /* Pins that are as good as the fresh answer by every rule stay; see vp-placement.h. */
 static void
 prefer_current (const VpView *view, int *vcpus, VpKey *key)
@@ -50,13 +74,13 @@ prefer_current (const VpView *view, int *vcpus, VpKey *key)
 
   if (view->request->current == NULL)
     return;
-  if (vp_view_rate (view, view->request->current, &of_current) && vp_key_compare (&of_current, key) <= 0) {
+  if (is_as_good (view, view->request->current, key, &of_current)) {
     memcpy (vcpus, view->request->current, n * sizeof *vcpus);
     *key = of_current;
     return;
   }
   keep_some (view, vcpus, mixed);
-  if (vp_view_rate (view, mixed, &of_current) && vp_key_compare (&of_current, key) <= 0) {
+  if (is_as_good (view, mixed, key, &of_current)) {
     memcpy (vcpus, mixed, n * sizeof *vcpus);
     *key = of_current;
   }
@@ -68,7 +92,7 @@ solve (const VpView *view, VpKey *key)
 {
   g_autofree int *vcpus = g_new (int, view->request->n_vcpus);
 
-  if (!vp_search (view, view->request->conflict == VP_CONFLICT_SHARE, vcpus))
+  if (!vp_search (view, vcpus))
     return NULL;
   vp_view_rate (view, vcpus, key);
   prefer_current (view, vcpus, key);
@@ -123,16 +147,6 @@ solve_matching (const VpTopology *topology, const VpPlacementRequest *request, V
   return g_steal_pointer (&single);
 }
 
-static gboolean
-is_refused (const VpView *view)
-{
-  const VpPlacementRequest *request = view->request;
-
-  if (request->pin == VP_PIN_REQUIRED)
-    return TRUE;
-  return request->conflict == VP_CONFLICT_REFUSE && request->taken != NULL && request->n_vcpus <= view->n_cpus;
-}
-
 VpPlacement *
 vp_placement_new (const VpTopology *topology, const VpPlacementRequest *request, GError **error)
 {
@@ -155,11 +169,11 @@ vp_placement_new (const VpTopology *topology, const VpPlacementRequest *request,
     answer->vcpus = solve (view, &key);
   }
 
-  if (answer->vcpus == NULL && is_refused (view)) {
-    g_autofree char *refusal = vp_report_dup_refusal (view);
+  if (answer->vcpus == NULL && request->pin == VP_PIN_REQUIRED) {
+    g_autofree char *shortage = vp_report_dup_shortage (view);
 
-    g_set_error (error, VP_ERROR, VP_ERROR_UNFIT, "cannot pin the guest: %s; give it fewer vCPUs%s", refusal,
-                 request->pin == VP_PIN_REQUIRED ? ", or do not require pins" : ", or allow sharing");
+    g_set_error (error, VP_ERROR, VP_ERROR_UNFIT,
+                 "cannot pin the guest: %s; give it fewer vCPUs, or do not require pins", shortage);
     return NULL;
   }
   if (answer->vcpus == NULL)

@@ -12,7 +12,6 @@ G_BEGIN_DECLS
 typedef enum { VP_PIN_NO, VP_PIN_YES, VP_PIN_REQUIRED } VpPin;
 typedef enum { VP_KIND_PERFORMANCE, VP_KIND_EFFICIENCY, VP_KIND_ANY } VpKind;
 typedef enum { VP_CACHE_ANY, VP_CACHE_LARGEST } VpCache;
-typedef enum { VP_CONFLICT_SHARE, VP_CONFLICT_REFUSE } VpConflict;
 
 /*
  * The rules, in the order in which one gives way to the next (the first that
@@ -43,7 +42,6 @@ typedef struct {
   guint reserve_cores; /* whole cores that the host keeps, the one of CPU 0 first */
   VpKind kind;
   VpCache cache;
-  VpConflict conflict;
   gboolean match;      /* the guest's topology follows the host's: `threads` is chosen here */
   gboolean expose;     /* a guest on several nodes gets cells */
   gboolean dense;      /* two vCPUs a core also where threads is 1: leaves room for other guests */
@@ -89,7 +87,7 @@ typedef struct {
   GPtrArray *warnings;   /* of char *, what was missing */
 } VpPlacement;
 
-/* Fails with VP_ERROR_UNFIT only where pin is VP_PIN_REQUIRED or conflict is VP_CONFLICT_REFUSE. */
+/* Fails with VP_ERROR_UNFIT only where pin is VP_PIN_REQUIRED. */
 VpPlacement *vp_placement_new (const VpTopology *topology, const VpPlacementRequest *request, GError **error);
 void vp_placement_free (VpPlacement *placement);
 

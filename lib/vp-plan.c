@@ -61,20 +61,12 @@ undo_all (VpDomain *domain, const GPtrArray *slots, VpPlanFlags flags)
 }
 
 static gboolean
-plan_rules (VpPlan *plan, const VpDomain *present, const VpHost *host, GPtrArray *wants, GError **error)
+plan_rules (VpRuleContext *context, GError **error)
 {
-  VpRuleContext context = {
-    .original = plan->result,
-    .present = present,
-    .host = host,
-    .settings = plan->settings,
-    .plan = plan,
-    .wants = wants,
-  };
   const VpRule *const *rules = vp_rules_get ();
 
   for (guint i = 0; rules[i] != NULL; i++)
-    if (!rules[i]->plan (&context, error))
+    if (!rules[i]->plan (context, error))
       return FALSE;
   return TRUE;
 }
@@ -125,7 +117,7 @@ compare_slots (VpPlan *plan, const VpDomain *present, const GPtrArray *old, cons
     const VpSlot *slot = old->pdata[i];
     if (is_out_of_reach (slot->guest_visible, flags) || vp_slots_find (slots, slot->place) != NULL)
       continue;
-    if (vp_slot_is_intact (slot, present))
+    if (vp_slot_is_ours (slot, present))
       add_change (plan, slot, vp_slot_dup_present (slot, present), vp_slot_dup_was (slot), gone);
     else
       add_change (plan, slot, vp_slot_dup_present (slot, present), vp_slot_dup_present (slot, present),
@@ -162,7 +154,8 @@ resolve_tag (VpPlan *plan, const VpDomain *domain, const VpProfiles *profiles, G
 }
 
 VpPlan *
-vp_plan_new (const VpDomain *domain, const VpHost *host, const VpProfiles *profiles, VpPlanFlags flags, GError **error)
+vp_plan_new (const VpDomain *domain, const VpHost *host, const VpProfiles *profiles, const VpNeighbours *neighbours,
+             VpPlanFlags flags, GError **error)
 {
   g_autoptr (VpPlan) plan = plan_start (domain);
   g_autoptr (GPtrArray) wants = g_ptr_array_new_with_free_func ((GDestroyNotify) vp_want_free);
@@ -173,7 +166,17 @@ vp_plan_new (const VpDomain *domain, const VpHost *host, const VpProfiles *profi
   if ((flags & VP_PLAN_UNDO) == 0 && !resolve_tag (plan, domain, profiles, error))
     return NULL;
   undo_all (plan->result, old, flags);
-  if (plan->settings != NULL && !plan_rules (plan, domain, host, wants, error))
+  VpRuleContext context = {
+    .original = plan->result,
+    .present = domain,
+    .host = host,
+    .neighbours = neighbours,
+    .settings = plan->settings,
+    .host_only = (flags & VP_PLAN_HOST_ONLY) != 0,
+    .plan = plan,
+    .wants = wants,
+  };
+  if (plan->settings != NULL && !plan_rules (&context, error))
     return NULL;
   g_autoptr (GPtrArray) slots = apply_all (plan->result, wants, flags);
   compare_slots (plan, domain, old, slots, flags);

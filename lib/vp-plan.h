@@ -11,6 +11,7 @@
 
 #include "vp-domain.h"
 #include "vp-host.h"
+#include "vp-neighbours.h"
 #include "vp-placement.h"
 #include "vp-profile.h"
 
@@ -46,11 +47,12 @@ typedef struct {
 
 /*
  * Undoes what is saved in the definition, then lays the tag's profiles over it.
- * Without a tag the result is the undone definition. Fails without touching
- * anything where tag, profiles, state or the host do not allow an answer.
+ * Without a tag the result is the undone definition. `neighbours`: what is known of the
+ * other guests; NULL: the guest has the host for itself. Fails without touching anything
+ * where tag, profiles, state or the host do not allow an answer.
  */
-VpPlan *vp_plan_new (const VpDomain *domain, const VpHost *host, const VpProfiles *profiles, VpPlanFlags flags,
-                     GError **error);
+VpPlan *vp_plan_new (const VpDomain *domain, const VpHost *host, const VpProfiles *profiles,
+                     const VpNeighbours *neighbours, VpPlanFlags flags, GError **error);
 void vp_plan_free (VpPlan *plan);
 
 static inline gboolean

@@ -14,9 +14,13 @@ static const VpKeyInfo keys[VP_N_KEYS] = {
   [VP_KEY_CPU_KIND] = { "cpu", "kind", "performance", { "performance", "efficiency", "any" }, NULL, NULL },
   [VP_KEY_CPU_CACHE] = { "cpu", "cache", "any", { "any", "largest" }, NULL, NULL },
   [VP_KEY_CPU_TOPOLOGY] = { "cpu", "topology", "keep", { "keep", "match" }, NULL, NULL },
-  [VP_KEY_CPU_NUMA] = { "cpu", "numa", "strict", { "strict", "preferred" }, NULL, NULL },
+  [VP_KEY_CPU_NUMA] = { "cpu", "numa", "strict", { "strict", "preferred", "expose" }, NULL, NULL },
+  [VP_KEY_CPU_CONFLICT] = { "cpu", "conflict", "share", { "share", "refuse" }, NULL, NULL },
   [VP_KEY_MEMORY_PAGE_SIZE] = { "memory", "page-size", "off", { "off", "auto" }, "[1-9][0-9]{0,5}[KMG]",
                                 "a size such as 2M or 1G" },
+  [VP_KEY_MEMORY_ALLOCATE] = { "memory", "allocate", "yes", { "no", "yes" }, NULL, NULL },
+  [VP_KEY_MEMORY_DEADLINE] = { "memory", "deadline", "10", { NULL }, "[0-9]{1,3}",
+                               "a number of seconds from 0 to 999" },
   [VP_KEY_MEMORY_NOSHAREPAGES] = { "memory", "nosharepages", "no", { "no", "yes" }, NULL, NULL },
   [VP_KEY_HYPERVISOR_KVM_HIDDEN] = { "hypervisor", "kvm-hidden", "keep", { "keep", "on", "auto" }, NULL, NULL },
   [VP_KEY_HYPERVISOR_HYPERV] = { "hypervisor", "hyperv", "keep", { "keep", "remove", "spoof" }, NULL, NULL },
@@ -25,6 +29,7 @@ static const VpKeyInfo keys[VP_N_KEYS] = {
                                     "1 to 12 printable characters without space and comma" },
   [VP_KEY_VGA_X_VGA] = { "vga", "x-vga", "off", { "off", "on", "auto" }, NULL, NULL },
   [VP_KEY_VGA_METHOD] = { "vga", "method", "wrapper", { "wrapper", "override" }, NULL, NULL },
+  [VP_KEY_DEVICES_BOOT_VGA] = { "devices", "boot-vga", "allow", { "allow", "refuse" }, NULL, NULL },
   [VP_KEY_START_ON_STALE] = { "start", "on-stale", "refuse", { "refuse", "start", "retry" }, NULL, NULL },
 };
 

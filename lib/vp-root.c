@@ -1,26 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Reading below one directory descriptor; decides nothing. */
-#include "vp-root.h"
+#include "vp-root-private.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glib/gstdio.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "vp-error.h"
 
 #define MAX_TEXT 4096 /* a sysfs attribute is at most a page */
 #define MAX_ENTRIES 65536
-
-struct VpRoot {
-  int fd;
-  gboolean sysfs;
-};
 
 static VpRoot *
 open_root (const char *path, gboolean sysfs, GError **error)
@@ -54,7 +50,7 @@ vp_root_free (VpRoot *root)
 {
   if (root == NULL)
     return;
-  (void) close (root->fd); /* only ever read from */
+  (void) close (root->fd); /* a folder's: nothing was written to it */
   g_free (root);
 }
 
@@ -68,8 +64,8 @@ path_below (const VpRoot *root, const char *path)
 }
 
 /* glibc has no wrapper for openat2; Linux has it since 5.6. */
-static int
-open_below (const VpRoot *root, const char *path, guint64 flags)
+int
+vp_root_open_below (const VpRoot *root, const char *path, guint64 flags)
 {
   struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
   const char *below = path_below (root, path);
@@ -82,24 +78,38 @@ open_below (const VpRoot *root, const char *path, guint64 flags)
 }
 
 char *
-vp_root_dup_text (const VpRoot *root, const char *path)
+vp_root_dup_bytes (const VpRoot *root, const char *path, gsize most, gsize *length)
 {
-  char text[MAX_TEXT + 1];
-  gsize length = 0;
+  int fd = vp_root_open_below (root, path, O_RDONLY | O_NONBLOCK);
+  gsize room = MIN (most, MAX_TEXT);
   gssize got = 0;
-  int fd = open_below (root, path, O_RDONLY | O_NONBLOCK);
 
   if (fd < 0)
     return NULL;
+  g_autofree char *bytes = g_malloc (room + 1);
+  *length = 0;
   do {
-    got = read (fd, text + length, MAX_TEXT - length);
-    length += got > 0 ? (gsize) got : 0;
-  } while ((got > 0 && length < MAX_TEXT) || (got < 0 && errno == EINTR));
+    if (*length == room) {
+      room = MIN (most, room * 2);
+      bytes = g_realloc (bytes, room + 1);
+    }
+    got = read (fd, bytes + *length, room - *length);
+    *length += got > 0 ? (gsize) got : 0;
+  } while ((got > 0 && *length < most) || (got < 0 && errno == EINTR));
   (void) close (fd);
   if (got < 0)
     return NULL;
-  text[length] = '\0';
-  return g_strstrip (g_strdup (text));
+  bytes[*length] = '\0';
+  return g_steal_pointer (&bytes);
+}
+
+char *
+vp_root_dup_text (const VpRoot *root, const char *path)
+{
+  gsize length = 0;
+  char *text = vp_root_dup_bytes (root, path, MAX_TEXT, &length);
+
+  return text != NULL ? g_strstrip (text) : NULL;
 }
 
 gboolean
@@ -117,22 +127,60 @@ vp_root_read_number (const VpRoot *root, const char *path, int base, guint64 *nu
   return TRUE;
 }
 
+static char *
+dup_link_at (int folder, const char *name)
+{
+  char target[MAX_TEXT];
+  gssize length = readlinkat (folder, name, target, sizeof target - 1);
+
+  return length > 0 ? g_strndup (target, (gsize) length) : NULL;
+}
+
 char *
 vp_root_dup_link_name (const VpRoot *root, const char *path)
 {
-  char target[MAX_TEXT];
   g_autofree char *folder = g_path_get_dirname (path);
   g_autofree char *name = g_path_get_basename (path);
-  int fd = open_below (root, folder, O_PATH | O_DIRECTORY);
+  int fd = vp_root_open_below (root, folder, O_PATH | O_DIRECTORY);
 
   if (fd < 0)
     return NULL;
-  gssize length = readlinkat (fd, name, target, sizeof target - 1);
+  g_autofree char *target = dup_link_at (fd, name);
   (void) close (fd);
-  if (length <= 0)
-    return NULL;
-  target[length] = '\0';
-  return g_path_get_basename (target);
+  return target != NULL ? g_path_get_basename (target) : NULL;
+}
+
+/* Only /proc's own links are followed, which lead to what is open; and only to /dev: a dead file server would block. */
+static gboolean
+stat_open_node (int folder, const char *name, const char *target, struct stat *node)
+{
+  struct statfs system;
+
+  return g_str_has_prefix (target, "/dev/") && fstatfs (folder, &system) == 0 && system.f_type == PROC_SUPER_MAGIC &&
+         fstatat (folder, name, node, AT_NO_AUTOMOUNT) == 0;
+}
+
+void
+vp_root_each_link (const VpRoot *root, const char *path, VpRootLinkFunc func, gpointer data)
+{
+  int fd = vp_root_open_below (root, path, O_RDONLY | O_DIRECTORY);
+  DIR *dir = fd >= 0 ? fdopendir (fd) : NULL;
+  guint seen = 0;
+
+  if (dir == NULL && fd >= 0)
+    (void) close (fd);
+  for (struct dirent *entry = dir != NULL ? readdir (dir) : NULL; entry != NULL && seen < MAX_ENTRIES;
+       entry = readdir (dir), seen++) {
+    g_autofree char *target = dup_link_at (fd, entry->d_name);
+    struct stat node;
+    if (target == NULL)
+      continue;
+    gboolean is_open = stat_open_node (fd, entry->d_name, target, &node);
+    if (!func (entry->d_name, target, is_open ? &node : NULL, data))
+      break;
+  }
+  if (dir != NULL)
+    (void) closedir (dir);
 }
 
 static gint
@@ -145,7 +193,7 @@ GStrv
 vp_root_list (const VpRoot *root, const char *path)
 {
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
-  int fd = open_below (root, path, O_RDONLY | O_DIRECTORY);
+  int fd = vp_root_open_below (root, path, O_RDONLY | O_DIRECTORY);
   DIR *dir = fd >= 0 ? fdopendir (fd) : NULL;
 
   if (dir == NULL && fd >= 0)
@@ -164,7 +212,7 @@ vp_root_list (const VpRoot *root, const char *path)
 gboolean
 vp_root_is_executable (const VpRoot *root, const char *path)
 {
-  int fd = open_below (root, path, O_PATH);
+  int fd = vp_root_open_below (root, path, O_PATH);
   struct stat info;
 
   if (fd < 0)

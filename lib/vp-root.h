@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The one way to read /sys, /proc and the like: paths below a directory
- * descriptor, which is the real root or a recorded tree. A link that leads out
- * of the tree is not followed.
+ * The one way to read and change /sys, /proc and our own journal: paths below a
+ * directory descriptor, which is the real root or a recorded tree. A link that
+ * leads out of the tree is not followed.
  */
 #pragma once
 
 #include <glib.h>
+#include <sys/stat.h>
 
 G_BEGIN_DECLS
 
@@ -20,11 +21,46 @@ void vp_root_free (VpRoot *root);
 /* Without the white space at its ends; NULL where the file is not there or not readable. */
 char *vp_root_dup_text (const VpRoot *root, const char *path);
 gboolean vp_root_read_number (const VpRoot *root, const char *path, int base, guint64 *number);
+/* As the file is, up to `most` bytes, with a 0 byte after them. */
+char *vp_root_dup_bytes (const VpRoot *root, const char *path, gsize most, gsize *length);
 /* Where a link leads, its last part only ("vfio-pci"); NULL: no such link. */
 char *vp_root_dup_link_name (const VpRoot *root, const char *path);
+/* Calls for each link in a folder, in no order, until `func` says FALSE. `open`: what a link of /proc's stands for. */
+typedef gboolean (*VpRootLinkFunc) (const char *name, const char *target, const struct stat *open, gpointer data);
+void vp_root_each_link (const VpRoot *root, const char *path, VpRootLinkFunc func, gpointer data);
 /* Names in a folder, sorted; empty where it is not there. */
 GStrv vp_root_list (const VpRoot *root, const char *path);
 gboolean vp_root_is_executable (const VpRoot *root, const char *path);
+/* A file of our own: NULL and an error also where somebody else may have written it, or it has more than `most` bytes. */
+char *vp_root_load_own (const VpRoot *root, const char *path, gsize most, GError **error);
+
+/*
+ * Writes to an attribute that is there already, in one call; errors are of VP_ERROR_IO, and
+ * `number` (NULL: not wanted) gets the errno, 0 for success: the kernel's reason decides what to try next.
+ */
+gboolean vp_root_write_text (const VpRoot *root, const char *path, const char *text, int *number, GError **error);
+
+#define VP_ROOT_TEMPORARY ".new" /* what vp_root_store puts behind the name; one is left where we died in it */
+
+/* Files of our own. All of it is on the disk, or nothing changed: temporary file, fsync, rename, fsync of the folder. */
+gboolean vp_root_store (const VpRoot *root, const char *path, const char *text, GError **error);
+gboolean vp_root_remove (const VpRoot *root, const char *path, GError **error); /* one that is not there is no error */
+/* To the same folder, never over another file. */
+gboolean vp_root_rename (const VpRoot *root, const char *path, const char *name, GError **error);
+gboolean vp_root_make_folder (const VpRoot *root, const char *path, GError **error); /* mode 0700; its parent is there */
+
+/*
+ * For tests: a kernel of their own below the descriptor. `step` is called before and after each
+ * change of a file, and need not return; `write` is called in place of the write of an attribute,
+ * and returns 0 or an errno. Either may be NULL.
+ */
+typedef struct {
+  void (*step) (const char *what, const char *path, gpointer data);
+  int (*write) (const char *path, const char *text, gpointer data);
+  gpointer data;
+} VpRootShim;
+
+void vp_root_set_shim (VpRoot *root, const VpRootShim *shim);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpRoot, vp_root_free)
 

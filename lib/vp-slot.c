@@ -218,6 +218,15 @@ vp_slot_is_intact (const VpSlot *slot, const VpDomain *domain)
   return equal_or_both_null (vp_xml_find (domain->doc, slot->place), slot->set);
 }
 
+gboolean
+vp_slot_is_ours (const VpSlot *slot, const VpDomain *domain)
+{
+  const xmlNode *present = is_attribute (slot) ? NULL : vp_xml_find (domain->doc, slot->place);
+
+  return vp_slot_is_intact (slot, domain) || (present != NULL && slot->set != NULL && slot->was == NULL &&
+                                              vp_rules_know_change (slot->rule, slot->set, present));
+}
+
 static char *
 dup_side (const xmlNode *element, const char *value)
 {
@@ -348,7 +357,7 @@ undo_removal (const VpSlot *slot, VpDomain *domain)
 void
 vp_slot_undo (const VpSlot *slot, VpDomain *domain)
 {
-  if (!vp_slot_is_intact (slot, domain))
+  if (!vp_slot_is_ours (slot, domain))
     return;
   if (is_attribute (slot)) {
     set_attribute (domain, slot->place, slot->was_value);

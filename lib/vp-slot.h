@@ -56,6 +56,8 @@ const VpSlot *vp_slots_find (const GPtrArray *slots, const char *place);
 gboolean vp_slot_equal (const VpSlot *a, const VpSlot *b);
 /* Whether the place holds what we set. */
 gboolean vp_slot_is_intact (const VpSlot *slot, const VpDomain *domain);
+/* The same, or what libvirt of itself made of it. */
+gboolean vp_slot_is_ours (const VpSlot *slot, const VpDomain *domain);
 /* What stands at the place now, in one line; NULL: nothing. */
 char *vp_slot_dup_present (const VpSlot *slot, const VpDomain *domain);
 char *vp_slot_dup_set (const VpSlot *slot);

@@ -8,6 +8,7 @@
 #include "vp-topology.h"
 
 #include <errno.h>
+#include <hwloc/distances.h>
 #include <string.h>
 
 #include "vp-error.h"
@@ -237,6 +238,45 @@ is_amd (hwloc_topology_t hwloc)
   return g_strcmp0 (vendor, "AuthenticAMD") == 0 || g_strcmp0 (vendor, "HygonGenuine") == 0;
 }
 
+/* What firmware says of the ways between nodes (ACPI's SLIT): 10 to itself, 255 no way. Synthetic hosts have none. */
+static void
+read_distances (VpTopology *self, hwloc_topology_t hwloc)
+{
+  struct hwloc_distances_s *matrix = NULL;
+  unsigned n = 1;
+
+  if (hwloc_distances_get_by_name (hwloc, "NUMALatency", &n, &matrix, 0) != 0 || n == 0)
+    return;
+  self->distances = g_new0 (VpDistance, (gsize) matrix->nbobjs * matrix->nbobjs);
+  for (unsigned i = 0; i < matrix->nbobjs * matrix->nbobjs; i++) {
+    hwloc_obj_t from = matrix->objs[i / matrix->nbobjs];
+    hwloc_obj_t to = matrix->objs[i % matrix->nbobjs];
+
+    /* hwloc takes objects out that it was told to ignore, and leaves their places. */
+    if (from != NULL && to != NULL)
+      self->distances[self->n_distances++] =
+        (VpDistance){ from->os_index, to->os_index, (guint) MIN (matrix->values[i], 255) };
+  }
+  hwloc_distances_release (hwloc, matrix);
+}
+
+/* An offline CPU has no object: it is in the complete set alone. */
+static void
+list_offline (VpTopology *self, hwloc_topology_t hwloc)
+{
+  g_autoptr (HwlocBitmap) offline = hwloc_bitmap_alloc ();
+  unsigned index;
+
+  hwloc_bitmap_andnot (offline, hwloc_topology_get_complete_cpuset (hwloc), hwloc_topology_get_topology_cpuset (hwloc));
+  int n = hwloc_bitmap_weight (offline);
+  if (n < 0 || n > MAX_PUS)
+    return;
+  self->offline = g_new0 (unsigned, (gsize) n);
+  hwloc_bitmap_foreach_begin (index, offline)
+    self->offline[self->n_offline++] = index;
+  hwloc_bitmap_foreach_end ();
+}
+
 VpTopology *
 vp_topology_new_from_hwloc (hwloc_topology_t hwloc, hwloc_const_bitmap_t isolated, GError **error)
 {
@@ -262,6 +302,8 @@ vp_topology_new_from_hwloc (hwloc_topology_t hwloc, hwloc_const_bitmap_t isolate
   fill_nodes (self, hwloc);
   g_autofree Place *places = find_places (self, hwloc);
   fill_tables (self, hwloc, isolated, places);
+  list_offline (self, hwloc);
+  read_distances (self, hwloc);
   if (!index_pus (self, error))
     return NULL;
   return g_steal_pointer (&self);
@@ -349,8 +391,8 @@ vp_topology_load_description (const char *description, GError **error)
   return topology;
 }
 
-VpTopology *
-vp_topology_load_host (const char *isolated, GError **error)
+static hwloc_bitmap_t
+parse_isolated (const char *isolated, GError **error)
 {
   g_autoptr (HwlocBitmap) set = hwloc_bitmap_alloc ();
   g_autofree char *list = g_strstrip (g_strdup (isolated != NULL ? isolated : ""));
@@ -360,7 +402,25 @@ vp_topology_load_host (const char *isolated, GError **error)
                  "the list of isolated CPUs is '%s'; something like \"4-7,12\" is expected", list);
     return NULL;
   }
-  return load (NULL, set, error);
+  return g_steal_pointer (&set);
+}
+
+gboolean
+vp_topology_set_isolated (VpTopology *topology, const char *isolated, GError **error)
+{
+  g_autoptr (HwlocBitmap) set = parse_isolated (isolated, error);
+
+  for (guint i = 0; set != NULL && i < topology->n_pus; i++)
+    topology->pus[i].isolated = hwloc_bitmap_isset (set, topology->pus[i].os_index) != 0;
+  return set != NULL;
+}
+
+VpTopology *
+vp_topology_load_host (const char *isolated, GError **error)
+{
+  g_autoptr (HwlocBitmap) set = parse_isolated (isolated, error);
+
+  return set != NULL ? load (NULL, set, error) : NULL;
 }
 
 void
@@ -373,6 +433,8 @@ vp_topology_free (VpTopology *topology)
   g_free (topology->l3s);
   g_free (topology->nodes);
   g_free (topology->by_os_index);
+  g_free (topology->offline);
+  g_free (topology->distances);
   g_free (topology);
 }
 
@@ -394,4 +456,13 @@ vp_topology_find_pu (const VpTopology *topology, unsigned os_index)
       high = middle;
   }
   return -1;
+}
+
+guint
+vp_topology_find_distance (const VpTopology *topology, unsigned from, unsigned to)
+{
+  for (guint i = 0; i < topology->n_distances; i++)
+    if (topology->distances[i].from == from && topology->distances[i].to == to)
+      return topology->distances[i].value;
+  return 0;
 }

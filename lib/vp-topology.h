@@ -39,6 +39,13 @@ typedef struct {
 } VpL3; /* never spans nodes: where the cache does, each node's share is an entry; cores of a
          * package and node that have no L3 share an entry of size 0 */
 
+/* The way between two nodes (OS indexes), as firmware rates it. */
+typedef struct {
+  unsigned from;
+  unsigned to;
+  guint value; /* 10: the node itself */
+} VpDistance;
+
 #define VP_NODE_NONE G_MAXUINT
 
 typedef struct {
@@ -62,6 +69,10 @@ typedef struct {
   guint n_packages;
   gboolean amd;   /* CPUVendor AuthenticAMD or HygonGenuine */
   guint *by_os_index; /* positions in pus, by os_index */
+  guint n_distances; /* 0: not known */
+  VpDistance *distances;
+  guint n_offline;
+  unsigned *offline;  /* os_index of CPUs that the machine has and that are not online, ascending; in no table */
 } VpTopology;
 
 /* Flattens a loaded hwloc topology; `isolated` may be NULL. The hwloc topology stays the caller's. */
@@ -70,6 +81,9 @@ VpTopology *vp_topology_new_from_hwloc (hwloc_topology_t hwloc, hwloc_const_bitm
 /* `description` is the path of an hwloc XML file where such a file exists, else a synthetic string. */
 VpTopology *vp_topology_load_description (const char *description, GError **error);
 
+/* For a description, which has no place for it: `isolated` as the kernel lists it ("4-7"). */
+gboolean vp_topology_set_isolated (VpTopology *topology, const char *isolated, GError **error);
+
 /* This machine's own. `isolated` as the kernel lists it ("4-7"), or NULL. */
 VpTopology *vp_topology_load_host (const char *isolated, GError **error);
 
@@ -77,6 +91,8 @@ void vp_topology_free (VpTopology *topology);
 
 /* The position of the PU with that os_index, or -1. */
 int vp_topology_find_pu (const VpTopology *topology, unsigned os_index);
+/* Between two nodes; 0: not known. */
+guint vp_topology_find_distance (const VpTopology *topology, unsigned from, unsigned to);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpTopology, vp_topology_free)
 

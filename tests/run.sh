@@ -13,7 +13,7 @@ Usage: tests/run.sh [OPTION…] [BUILD-FOLDER]
   BUILD-FOLDER    where the two builds go (default: build, in the clone)
   --ci            a skip that was not expected is a failure
   --no-sanitizers leave the second build out
-  --install-only  install the packages that build and tests need, and end
+  --install-only  install the packages that build and tests need, fetch a kernel, and end
   --help          show this text
 
 Exit: 0 all passed, 1 something failed.
@@ -23,7 +23,7 @@ TEXT
 # To build; to run the integration suite; to check documents.
 packages='
   gcc libc6-dev pkg-config meson ninja-build
-  libglib2.0-dev libxml2-dev libhwloc-dev libjson-c-dev libvirt-dev libsystemd-dev libselinux1-dev
+  libglib2.0-dev libxml2-dev libhwloc-dev libpci-dev pci.ids libjson-c-dev libvirt-dev libsystemd-dev libselinux1-dev
   python3-docutils
   libvirt-daemon-system libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86
   python3-libvirt iproute2 util-linux
@@ -60,6 +60,12 @@ install_packages() {
     cat "${TMPDIR:-/tmp}/vfio-profile-apt.log" >&2
     exit 1
   }
+}
+
+# A kernel for the guests that tell what they see. Where there is none their case is a skip.
+fetch_kernel() {
+  [ "$(id -u)" = 0 ] || return 0
+  tests/integration/guest/fetch-kernel > /dev/null || :
 }
 
 # build FOLDER OPTION…
@@ -115,7 +121,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --ci) ci=yes ;;
     --no-sanitizers) sanitizers='' ;;
-    --install-only) install_packages; exit 0 ;;
+    --install-only) install_packages; fetch_kernel; exit 0 ;;
     --help) usage; exit 0 ;;
     -*) usage >&2; exit 2 ;;
     *) folder=$1 ;;
@@ -125,6 +131,7 @@ done
 
 logs='' status=0 builds=$folder
 install_packages
+fetch_kernel
 
 step 'Build'
 build "$builds/plain"

@@ -14,8 +14,8 @@ _vfio_profile_profiles()
     done
 }
 
-_vfio_profile_keys='cpu.pin= cpu.reserve-cores= cpu.kind= cpu.cache= cpu.topology= cpu.numa= memory.page-size= memory.nosharepages=
-    hypervisor.kvm-hidden= hypervisor.hyperv= hypervisor.vendor-id= vga.x-vga= vga.method= start.on-stale='
+_vfio_profile_keys='cpu.pin= cpu.reserve-cores= cpu.kind= cpu.cache= cpu.topology= cpu.numa= cpu.conflict= memory.page-size= memory.allocate= memory.deadline= memory.nosharepages=
+    hypervisor.kvm-hidden= hypervisor.hyperv= hypervisor.vendor-id= vga.x-vga= vga.method= devices.boot-vga= start.on-stale='
 
 _vfio_profile_options()
 {
@@ -26,6 +26,7 @@ _vfio_profile_options()
         set) echo "$common --connect --option" ;;
         unset) echo "$common --connect" ;;
         status) echo "$common --connect --json" ;;
+        map) echo "$common --connect --topology --sysfs --svg --ascii --json" ;;
         plan) echo "$common $host --file --diff --json" ;;
         rewrite) echo "$common $host --undo --host-only" ;;
         profiles) echo "$common --connect --profiles --json" ;;
@@ -46,7 +47,7 @@ _vfio_profile()
         word=${COMP_WORDS[i]}
         case ${COMP_WORDS[i - 1]} in
             --connect | -c) [[ $word == '=' ]] || { uri=$word; continue; } ;;
-            --option | -o | --file | -f | --topology | --sysfs | --profiles) continue ;;
+            --option | -o | --file | -f | --topology | --sysfs | --profiles | --svg) continue ;;
         esac
         [[ $word == -* || $word == '=' || ${COMP_WORDS[i - 1]} == '=' ]] && continue
         if [[ -z $command ]]; then
@@ -66,7 +67,7 @@ _vfio_profile()
             COMPREPLY=($(compgen -W "$_vfio_profile_keys" -- "$current"))
             compopt -o nospace 2> /dev/null
             return ;;
-        --file | -f | --topology)
+        --file | -f | --topology | --svg)
             COMPREPLY=($(compgen -f -- "$current"))
             compopt -o filenames 2> /dev/null
             return ;;
@@ -80,11 +81,11 @@ _vfio_profile()
         return
     fi
     case $command:$given in
-        :*) COMPREPLY=($(compgen -W 'set unset status plan rewrite profiles' -- "$current")) ;;
+        :*) COMPREPLY=($(compgen -W 'set unset status plan map rewrite profiles' -- "$current")) ;;
         set:0 | unset:0 | plan:0 | status:*)
             COMPREPLY=($(compgen -W "$(_vfio_profile_domains "$uri")" -- "$current")) ;;
         set:* | profiles:0) COMPREPLY=($(compgen -W "$(_vfio_profile_profiles)" -- "$current")) ;;
-        rewrite:0)
+        rewrite:0 | map:*)
             COMPREPLY=($(compgen -f -- "$current"))
             compopt -o filenames 2> /dev/null ;;
     esac

@@ -5,71 +5,8 @@
  * request and the answer into XML. All of it is host-only.
  */
 
+#include "vp-request.h"
 #include "vp-rule.h"
-
-/* GPUs first: their traffic is what the node matters for. `name` is the first one's address. */
-static GArray *
-list_device_nodes (const VpRuleContext *context, char **name)
-{
-  GArray *nodes = g_array_new (FALSE, FALSE, sizeof (int));
-  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (context->original);
-
-  for (int pass = 0; pass < 2; pass++) {
-    for (guint i = 0; i < hostdevs->len; i++) {
-      const VpPciDevice *device =
-        vp_host_find_device (context->host, &g_array_index (hostdevs, VpHostdev, i).address);
-      gboolean is_gpu = device != NULL && device->class_code >> 16 == VP_PCI_CLASS_DISPLAY;
-      if (device == NULL || device->node < 0 || is_gpu != (pass == 0))
-        continue;
-      g_array_append_val (nodes, device->node);
-      if (*name == NULL)
-        *name = vp_pci_address_dup_text (&device->address);
-    }
-  }
-  return nodes;
-}
-
-static int *
-list_present_pins (const VpDomain *domain, guint n_vcpus)
-{
-  int *pins = g_new (int, n_vcpus);
-
-  for (guint i = 0; i < n_vcpus; i++)
-    pins[i] = vp_domain_vcpu_pin (domain, i);
-  return pins;
-}
-
-static VpPlacement *
-place (const VpRuleContext *context, const GArray *iothreads, GError **error)
-{
-  g_autofree char *name = NULL;
-  g_autoptr (GArray) nodes = list_device_nodes (context, &name);
-  VpPlacementRequest request = {
-    .n_vcpus = vp_domain_vcpus (context->original, error),
-    .threads = vp_domain_threads (context->original),
-    .n_iothreads = iothreads->len,
-    .device_nodes = (const int *) (void *) nodes->data,
-    .n_device_nodes = nodes->len,
-    .device_name = name,
-    .pin = (VpPin) vp_settings_choice (context->settings, VP_KEY_CPU_PIN),
-    .reserve_cores =
-      (guint) g_ascii_strtoull (vp_settings_get (context->settings, VP_KEY_CPU_RESERVE_CORES), NULL, 10),
-    .kind = (VpKind) vp_settings_choice (context->settings, VP_KEY_CPU_KIND),
-    .cache = (VpCache) vp_settings_choice (context->settings, VP_KEY_CPU_CACHE),
-  };
-
-  /* A topology that the user wrote stays, and with it the threads that it names. */
-  request.match = vp_settings_choice (context->settings, VP_KEY_CPU_TOPOLOGY) == VP_TOPOLOGY_MATCH &&
-                  vp_xml_find (context->original->doc, "cpu/topology") == NULL;
-  if (request.n_vcpus == 0)
-    return NULL;
-  request.memory_kib = vp_domain_memory_kib (context->original, error);
-  if (request.memory_kib == 0)
-    return NULL;
-  g_autofree int *present = list_present_pins (context->present, request.n_vcpus);
-  request.current = present;
-  return vp_placement_new (context->host->topology, &request, error);
-}
 
 static char *
 dup_cpu_list (hwloc_const_bitmap_t cpus)
@@ -79,6 +16,53 @@ dup_cpu_list (hwloc_const_bitmap_t cpus)
   if (hwloc_bitmap_list_asprintf (&text, cpus) < 0)
     g_error ("out of memory");
   return text; /* from malloc, which is what g_free frees */
+}
+
+static VpPlacement *
+place (const VpRuleContext *context, GError **error)
+{
+  const VpNeighbours *neighbours = context->neighbours;
+  g_autoptr (VpRequest) request =
+    vp_request_new (context->original, context->present, context->host, context->settings, error);
+
+  if (request == NULL)
+    return NULL;
+  /* A guest that was saved without a topology goes on without. */
+  request->request.match = request->request.match && !context->host_only;
+  request->request.expose = vp_rule_numa_can_expose (context);
+  request->request.page_kib = vp_rule_memory_grain_kib (context);
+  if (neighbours != NULL) {
+    request->request.taken = neighbours->taken;
+    request->request.planned = neighbours->planned;
+    if (neighbours->n_vcpus == request->request.n_vcpus)
+      request->request.current = neighbours->vcpus;
+  }
+  return vp_placement_new (context->host->topology, &request->request, error);
+}
+
+/* Placement says how many CPUs are not this guest's alone; here is whose they are. */
+static void
+warn_overlaps (VpRuleContext *context, const VpPlacement *placement)
+{
+  gboolean refuse = vp_settings_choice (context->settings, VP_KEY_CPU_CONFLICT) == VP_CONFLICT_REFUSE;
+  hwloc_bitmap_t cpus = hwloc_bitmap_alloc ();
+
+  for (guint i = 0; context->neighbours != NULL && i < context->neighbours->others->len; i++) {
+    const VpNeighbour *other = context->neighbours->others->pdata[i];
+    hwloc_bitmap_zero (cpus);
+    for (guint j = 0; j < placement->n_vcpus; j++)
+      if (hwloc_bitmap_isset (other->cpus, (unsigned) placement->vcpus[j]))
+        hwloc_bitmap_set (cpus, (unsigned) placement->vcpus[j]);
+    if (hwloc_bitmap_iszero (cpus))
+      continue;
+    g_autofree char *list = dup_cpu_list (cpus);
+    vp_rule_warn (context, other->running ? "CPUs %s are those of domain '%s', which runs: %s"
+                                          : "CPUs %s are planned for domain '%s' as well: %s",
+                  list, other->name,
+                  refuse ? "they cannot run at the same time (cpu.conflict is refuse)"
+                         : "the two share them while both run");
+  }
+  hwloc_bitmap_free (cpus);
 }
 
 static void
@@ -122,8 +106,9 @@ want_nodes (VpRuleContext *context, const VpPlacement *placement)
     return;
   }
   g_autofree char *nodes = dup_cpu_list (placement->nodes);
+  int numa = vp_settings_choice (context->settings, VP_KEY_CPU_NUMA);
   vp_rule_want (context, &vp_rule_cpu, VP_HOST_ONLY, g_strdup ("numatune/memory"),
-                vp_xml_new ("memory", "mode", vp_settings_get (context->settings, VP_KEY_CPU_NUMA), "nodeset", nodes,
+                vp_xml_new ("memory", "mode", numa == VP_NUMA_PREFERRED ? "preferred" : "strict", "nodeset", nodes,
                             NULL),
                 "memory from node %s, where the guest's CPUs are", nodes);
 }
@@ -133,9 +118,9 @@ plan_cpu (VpRuleContext *context, GError **error)
 {
   g_autoptr (GArray) iothreads = vp_domain_iothreads (context->original);
 
-  if (vp_settings_choice (context->settings, VP_KEY_CPU_PIN) == VP_PIN_NO)
+  if (!vp_settings_pin (context->settings))
     return TRUE;
-  VpPlacement *placement = place (context, iothreads, error);
+  VpPlacement *placement = place (context, error);
   context->plan->placement = placement;
   if (placement == NULL)
     return FALSE;
@@ -143,6 +128,7 @@ plan_cpu (VpRuleContext *context, GError **error)
     vp_rule_warn (context, "%s", (const char *) placement->warnings->pdata[i]);
   if (placement->level == VP_LEVEL_UNPINNED)
     return TRUE;
+  warn_overlaps (context, placement);
   /* With placement='auto' libvirt asks numad and ignores emulatorpin. */
   g_autofree char *automatic = vp_xml_dup_place_value (context->original->doc, "vcpu/@placement");
   if (g_strcmp0 (automatic, "auto") == 0)
@@ -163,4 +149,4 @@ static const char *const places[] = {
   NULL,
 };
 
-const VpRule vp_rule_cpu = { "cpu", places, plan_cpu };
+const VpRule vp_rule_cpu = { "cpu", places, plan_cpu, NULL };

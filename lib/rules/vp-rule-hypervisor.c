@@ -96,4 +96,4 @@ static const char *const places[] = {
   NULL,
 };
 
-const VpRule vp_rule_hypervisor = { "hypervisor", places, plan_hypervisor };
+const VpRule vp_rule_hypervisor = { "hypervisor", places, plan_hypervisor, NULL };

@@ -10,6 +10,7 @@
 
 #define KIB_2M G_GUINT64_CONSTANT (2048)
 #define KIB_1G G_GUINT64_CONSTANT (1048576)
+#define KIB_POWER G_GUINT64_CONSTANT (262144) /* a node of POWER machines has whole blocks of 256 MiB */
 #define MAX_ALLOCATION_THREADS 16u /* more gained nothing where it was measured (256 GB, 2 MiB pages) */
 #define LIBVIRT_ALLOCATION_THREADS 8002000ul
 
@@ -33,14 +34,16 @@ parse_size (const char *text)
 
 /* What must divide by the page size: each guest NUMA cell, or the memory as a whole. */
 static GArray *
-list_portions (const VpDomain *domain, GError **error)
+list_portions (const VpRuleContext *context, const GArray *cells, GError **error)
 {
-  g_autoptr (GArray) portions = vp_domain_cells_kib (domain, error);
+  g_autoptr (GArray) portions = vp_domain_cells_kib (context->original, error);
 
   if (portions == NULL)
     return NULL;
+  for (guint i = 0; portions->len < cells->len; i++)
+    g_array_append_val (portions, g_array_index (cells, VpGuestCell, i).memory_kib);
   if (portions->len == 0) {
-    guint64 memory = vp_domain_memory_kib (domain, error);
+    guint64 memory = vp_domain_memory_kib (context->original, error);
     if (memory == 0)
       return NULL;
     g_array_append_val (portions, memory);
@@ -67,14 +70,26 @@ total_kib (const GArray *portions)
   return total;
 }
 
+/* Each cell has its own node's pool, which it may share with other cells of a saved guest. */
+static gboolean
+cells_fit_pools (const VpRuleContext *context, const GArray *cells, guint64 page_kib)
+{
+  for (guint i = 0; i < cells->len; i++) {
+    hwloc_const_bitmap_t nodes = g_array_index (cells, VpGuestCell, i).nodes;
+    if (vp_host_pool_pages (context->host, page_kib, nodes) < vp_rule_numa_sum_kib (cells, nodes) / page_kib)
+      return FALSE;
+  }
+  return TRUE;
+}
+
 /* Judged by the pool, not by what is free in it: guests that come and go change nothing. */
 static gboolean
-fits_pool (const VpRuleContext *context, const GArray *portions, guint64 page_kib)
+fits_pool (const VpRuleContext *context, const GArray *portions, const GArray *cells, guint64 page_kib)
 {
   const VpPlacement *placement = context->plan->placement;
   hwloc_const_bitmap_t nodes = placement != NULL ? placement->nodes : NULL;
 
-  return is_multiple (portions, page_kib) &&
+  return is_multiple (portions, page_kib) && cells_fit_pools (context, cells, page_kib) &&
          vp_host_pool_pages (context->host, page_kib, nodes) >= total_kib (portions) / page_kib;
 }
 
@@ -106,8 +121,26 @@ ordinary_page_kib (const VpHost *host)
   return smallest;
 }
 
+/*
+ * With "auto" it is 2 MiB, so that memory goes as the vCPUs go: cells have pages of 1G
+ * where they come out as whole GiB, and are not made uneven for that.
+ */
+guint64
+vp_rule_memory_grain_kib (const VpRuleContext *context)
+{
+  const char *asked = vp_settings_get (context->settings, VP_KEY_MEMORY_PAGE_SIZE);
+  g_autofree char *arch = vp_domain_dup_arch (context->original);
+  guint64 grain = strcmp (asked, "off") == 0    ? 0
+                  : strcmp (asked, "auto") == 0 ? ordinary_page_kib (context->host)
+                                                : parse_size (asked);
+
+  if (arch != NULL && g_str_has_prefix (arch, "ppc64"))
+    grain = MAX (grain, KIB_POWER);
+  return MAX (grain, KIB_2M);
+}
+
 static guint64
-choose_page_kib (const VpRuleContext *context, const GArray *portions, const char **why)
+choose_page_kib (const VpRuleContext *context, const GArray *portions, const GArray *cells, const char **why)
 {
   guint64 present = present_page_kib (context->present);
   guint64 ordinary = ordinary_page_kib (context->host);
@@ -117,18 +150,32 @@ choose_page_kib (const VpRuleContext *context, const GArray *portions, const cha
     *why = "a size that is right stays";
     return present;
   }
-  if (fits_pool (context, portions, KIB_1G)) {
+  if (fits_pool (context, portions, cells, KIB_1G)) {
     *why = "the memory is a multiple, and the host's pool has enough of them";
     return KIB_1G;
   }
-  *why = is_multiple (portions, KIB_1G) ? "the host's pool has too few pages of 1G"
-                                        : "the memory is no multiple of 1G";
+  *why = is_multiple (portions, KIB_1G)                 ? "the host's pool has too few pages of 1G"
+         : total_kib (portions) % KIB_1G == 0 ? "the memory of a guest's NUMA cell is no multiple of 1G"
+                                              : "the memory is no multiple of 1G";
   return ordinary;
+}
+
+static gboolean
+check_multiple (guint64 kib, guint64 page_kib, const char *what, GError **error)
+{
+  if (kib % page_kib == 0)
+    return TRUE;
+  g_set_error (error, VP_ERROR, VP_ERROR_UNFIT,
+               "the %s has %" G_GUINT64_FORMAT " KiB, which is no multiple of the hugepage size, %" G_GUINT64_FORMAT
+               " KiB: give it %" G_GUINT64_FORMAT " KiB or %" G_GUINT64_FORMAT " KiB, or set memory.page-size",
+               what, kib, page_kib, kib - kib % page_kib, kib - kib % page_kib + page_kib);
+  return FALSE;
 }
 
 static gboolean
 check_page_size (const VpRuleContext *context, const GArray *portions, guint64 page_kib, GError **error)
 {
+  const VpPlacement *placement = context->plan->placement;
   g_autofree char *size = dup_size (page_kib);
 
   if (!vp_host_has_page_size (context->host, page_kib)) {
@@ -138,17 +185,13 @@ check_page_size (const VpRuleContext *context, const GArray *portions, guint64 p
                  size);
     return FALSE;
   }
-  for (guint i = 0; i < portions->len; i++) {
-    guint64 kib = g_array_index (portions, guint64, i);
-    if (kib % page_kib == 0)
-      continue;
-    g_set_error (error, VP_ERROR, VP_ERROR_UNFIT,
-                 "the %s has %" G_GUINT64_FORMAT " KiB, which is no multiple of the hugepage size, %" G_GUINT64_FORMAT
-                 " KiB: give it %" G_GUINT64_FORMAT " KiB or %" G_GUINT64_FORMAT " KiB, or set memory.page-size",
-                 portions->len > 1 ? "guest's NUMA cell" : "domain's memory", kib, page_kib, kib - kib % page_kib,
-                 kib - kib % page_kib + page_kib);
-    return FALSE;
-  }
+  /* Of cells that are made here only the last can be uneven, and what the user can mend is the whole. */
+  if (placement != NULL && placement->n_cells > 0)
+    return check_multiple (total_kib (portions), page_kib, "domain's memory", error);
+  for (guint i = 0; i < portions->len; i++)
+    if (!check_multiple (g_array_index (portions, guint64, i), page_kib,
+                         portions->len > 1 ? "guest's NUMA cell" : "domain's memory", error))
+      return FALSE;
   return TRUE;
 }
 
@@ -167,12 +210,13 @@ want_hugepages (VpRuleContext *context, GError **error)
 {
   const char *asked = vp_settings_get (context->settings, VP_KEY_MEMORY_PAGE_SIZE);
   const char *why = "as memory.page-size asks";
-  g_autoptr (GArray) portions = list_portions (context->original, error);
+  g_autoptr (GArray) cells = vp_rule_numa_list_cells (context);
+  g_autoptr (GArray) portions = list_portions (context, cells, error);
 
   if (portions == NULL)
     return FALSE;
   guint64 page_kib =
-    strcmp (asked, "auto") == 0 ? choose_page_kib (context, portions, &why) : parse_size (asked);
+    strcmp (asked, "auto") == 0 ? choose_page_kib (context, portions, cells, &why) : parse_size (asked);
   if (!check_page_size (context, portions, page_kib, error))
     return FALSE;
   g_autofree char *size = dup_size (page_kib);
@@ -238,4 +282,4 @@ static const char *const places[] = {
   NULL,
 };
 
-const VpRule vp_rule_memory = { "memory", places, plan_memory };
+const VpRule vp_rule_memory = { "memory", places, plan_memory, NULL };

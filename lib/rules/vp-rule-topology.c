@@ -72,4 +72,4 @@ static const char *const places[] = {
   NULL,
 };
 
-const VpRule vp_rule_topology = { "topology", places, plan_topology };
+const VpRule vp_rule_topology = { "topology", places, plan_topology, NULL };

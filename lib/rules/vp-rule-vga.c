@@ -226,4 +226,4 @@ static const char *const places[] = {
   NULL,
 };
 
-const VpRule vp_rule_vga = { "vga", places, plan_vga };
+const VpRule vp_rule_vga = { "vga", places, plan_vga, NULL };

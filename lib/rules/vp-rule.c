@@ -6,7 +6,8 @@
 
 static const VpRule *const rules[] = {
   &vp_rule_cpu,
-  &vp_rule_topology, /* needs what cpu placed */
+  &vp_rule_topology, /* needs what cpu placed, as do the next two */
+  &vp_rule_numa,
   &vp_rule_memory,
   &vp_rule_hypervisor,
   &vp_rule_vga,
@@ -31,6 +32,15 @@ vp_rules_own (const char *rule, const char *place)
         return TRUE;
     }
   }
+  return FALSE;
+}
+
+gboolean
+vp_rules_know_change (const char *rule, const xmlNode *set, const xmlNode *present)
+{
+  for (guint i = 0; rules[i] != NULL; i++)
+    if (strcmp (rules[i]->name, rule) == 0)
+      return rules[i]->is_ours != NULL && rules[i]->is_ours (set, present);
   return FALSE;
 }
 

@@ -84,7 +84,6 @@ static void
 time_fleet (const VpTopology *topology, guint n_guests, guint n_vcpus)
 {
   g_autofree VpPlacementGuest *guests = g_new0 (VpPlacementGuest, n_guests);
-  g_autofree GError **errors = g_new0 (GError *, n_guests);
   g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
   guint degraded = 0;
 
@@ -96,10 +95,10 @@ time_fleet (const VpTopology *topology, guint n_guests, guint n_vcpus)
     };
   }
   gint64 start = g_get_monotonic_time ();
-  g_autoptr (GPtrArray) answers = vp_placement_new_fleet (topology, guests, n_guests, errors);
+  g_autoptr (GPtrArray) answers = vp_placement_new_fleet (topology, guests, n_guests);
   gint64 end = g_get_monotonic_time ();
   for (guint i = 0; i < n_guests; i++)
-    degraded += ((VpPlacement *) g_ptr_array_index (answers, i))->warnings->len > 0 ? 1 : 0;
+    degraded += ((VpPlacementSeat *) g_ptr_array_index (answers, i))->answer->warnings->len > 0 ? 1 : 0;
   g_print ("%u guests of %u vCPUs on %u CPUs: %.1f ms, %u with warnings\n", n_guests, n_vcpus, topology->n_pus,
            (double) (end - start) / 1000, degraded);
 }

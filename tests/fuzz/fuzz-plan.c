@@ -39,19 +39,19 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   g_autoptr (GError) error = NULL;
   g_autoptr (VpDomain) domain = vp_domain_parse ((const char *) data, size, "input", &error);
   g_autoptr (VpPlan) plan =
-    domain != NULL ? vp_plan_new (domain, world->host, world->profiles, VP_PLAN_DEFAULT, &error) : NULL;
+    domain != NULL ? vp_plan_new (domain, world->host, world->profiles, NULL, VP_PLAN_DEFAULT, &error) : NULL;
 
   if (plan == NULL) {
     g_assert (error != NULL && error->domain == VP_ERROR && g_utf8_validate (error->message, -1, NULL));
     return 0;
   }
-  g_autoptr (VpPlan) again = vp_plan_new (plan->result, world->host, world->profiles, VP_PLAN_DEFAULT, &error);
+  g_autoptr (VpPlan) again = vp_plan_new (plan->result, world->host, world->profiles, NULL, VP_PLAN_DEFAULT, &error);
   g_assert_no_error (error);
   g_assert (vp_plan_is_ready (again));
-  g_autoptr (VpPlan) filtered = vp_plan_new (plan->result, world->host, world->profiles, VP_PLAN_HOST_ONLY, &error);
+  g_autoptr (VpPlan) filtered = vp_plan_new (plan->result, world->host, world->profiles, NULL, VP_PLAN_HOST_ONLY, &error);
   g_assert_no_error (error);
   g_assert (vp_plan_is_ready (filtered));
-  g_autoptr (VpPlan) undone = vp_plan_new (plan->result, world->host, world->profiles, VP_PLAN_UNDO, &error);
+  g_autoptr (VpPlan) undone = vp_plan_new (plan->result, world->host, world->profiles, NULL, VP_PLAN_UNDO, &error);
   g_assert_no_error (error);
   g_assert (vp_domain_state (undone->result) == NULL);
   return 0;

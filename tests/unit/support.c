@@ -82,7 +82,7 @@ test_plan (const VpDomain *domain, const VpHost *host, VpPlanFlags flags)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (VpProfiles) profiles = test_profiles ();
-  VpPlan *plan = vp_plan_new (domain, host, profiles, flags, &error);
+  VpPlan *plan = vp_plan_new (domain, host, profiles, NULL, flags, &error);
 
   g_assert_no_error (error);
   return plan;

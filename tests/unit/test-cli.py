@@ -21,7 +21,7 @@ PROGRAM = os.path.abspath(sys.argv[1])
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[2])))
 DAEMON = os.path.abspath(sys.argv[3]) if len(sys.argv) > 3 else None
 PROFILES = os.path.join(SOURCE, "data/profiles")
-COMMANDS = ("set", "unset", "status", "plan", "rewrite", "profiles")
+COMMANDS = ("set", "unset", "status", "plan", "map", "rewrite", "profiles")
 I7_3770K = "pack:1 l3:1(size=8388608) core:4 pu:2(indexes=2*4:4*1)"
 HOST = ("--topology", I7_3770K, "--profiles", PROFILES)
 STATE_NS = "{urn:vfio-profile:state:1}"

@@ -102,7 +102,7 @@ def test_recorded_lists():
 
 def test_everything_else_is_inherited():
     qemu = write("qemu", "#!/bin/sh\nenv; pwd; umask; read -r line <&9; echo \"$line\"\n"
-                         "ls /proc/$$/fd | tr '\\n' ' '; exit 42\n")
+                         "for fd in /proc/$$/fd/*; do echo \"${fd##*/}\"; done; exit 42\n")
     wrapper = write("wrapper", wrapper_text(qemu))
     results = []
     for program in (qemu, wrapper):

@@ -17,12 +17,17 @@ pick (GRand *rand, guint n, const guint *choices)
 
 #define PICK(rand, ...) pick (rand, G_N_ELEMENTS (((const guint[]) { __VA_ARGS__ })), (const guint[]) { __VA_ARGS__ })
 
+static VpPlacement *
+answer_of (GPtrArray *seats, guint guest)
+{
+  return ((VpPlacementSeat *) g_ptr_array_index (seats, guest))->answer;
+}
+
 /* Those that run hold what they hold, also against the rules; the stopped ones go around it and each other. */
 static void
 test_fleet (void)
 {
   g_autoptr (VpTopology) topology = describe (I7_3770K);
-  GError *errors[3] = { NULL };
   const int wrong_pairs[] = { 2, 3, 6, 7 };
   VpPlacementGuest guests[] = {
     { .name = "stopped", .request = guest (2, 2) },
@@ -31,19 +36,17 @@ test_fleet (void)
   };
 
   guests[1].request.current = wrong_pairs;
-  guests[2].request.conflict = VP_CONFLICT_REFUSE;
-  g_autoptr (GPtrArray) answers = vp_placement_new_fleet (topology, guests, G_N_ELEMENTS (guests), errors);
-  g_autofree char *stopped = dup_pins (g_ptr_array_index (answers, 0));
-  g_autofree char *running = dup_pins (g_ptr_array_index (answers, 1));
+  guests[2].request.n_vcpus = 10; /* more than there are */
+  guests[2].request.pin = VP_PIN_REQUIRED;
+  g_autoptr (GPtrArray) answers = vp_placement_new_fleet (topology, guests, G_N_ELEMENTS (guests));
+  g_autofree char *stopped = dup_pins (answer_of (answers, 0));
+  g_autofree char *running = dup_pins (answer_of (answers, 1));
   g_assert_cmpstr (stopped, ==, "1 5");
   g_assert_cmpstr (running, ==, "2 6 3 7");
-  check_set (((VpPlacement *) g_ptr_array_index (answers, 0))->emulator, "0,4");
-  check_set (((VpPlacement *) g_ptr_array_index (answers, 1))->emulator, "0-1,4-5");
-  g_assert_no_error (errors[0]);
-  g_assert_no_error (errors[1]);
-  g_assert_null (g_ptr_array_index (answers, 2));
-  g_assert_error (errors[2], VP_ERROR, VP_ERROR_UNFIT);
-  g_clear_error (&errors[2]);
+  check_set (answer_of (answers, 0)->emulator, "0,4");
+  check_set (answer_of (answers, 1)->emulator, "0-1,4-5");
+  g_assert_null (answer_of (answers, 2));
+  g_assert_error (((VpPlacementSeat *) g_ptr_array_index (answers, 2))->error, VP_ERROR, VP_ERROR_UNFIT);
 }
 
 /* Two guests that fit beside each other only without spreading do not spread. */
@@ -51,11 +54,10 @@ static void
 test_fleet_dense (void)
 {
   g_autoptr (VpTopology) topology = describe ("pack:1 l3:1 core:7 pu:2");
-  GError *errors[2] = { NULL };
   VpPlacementGuest guests[] = { { .name = "a", .request = guest (6, 1) }, { .name = "b", .request = guest (6, 1) } };
-  g_autoptr (GPtrArray) answers = vp_placement_new_fleet (topology, guests, G_N_ELEMENTS (guests), errors);
-  g_autofree char *a = dup_pins (g_ptr_array_index (answers, 0));
-  g_autofree char *b = dup_pins (g_ptr_array_index (answers, 1));
+  g_autoptr (GPtrArray) answers = vp_placement_new_fleet (topology, guests, G_N_ELEMENTS (guests));
+  g_autofree char *a = dup_pins (answer_of (answers, 0));
+  g_autofree char *b = dup_pins (answer_of (answers, 1));
 
   g_assert_cmpstr (a, ==, "2 3 4 5 6 7");
   g_assert_cmpstr (b, ==, "8 9 10 11 12 13");
@@ -110,7 +112,7 @@ find_answer (const VpPlacementGuest *guests, GPtrArray *answers, const char *nam
 
   while (strcmp (guests[i].name, name) != 0)
     i++;
-  return g_ptr_array_index (answers, i);
+  return answer_of (answers, i);
 }
 
 static void
@@ -131,26 +133,51 @@ test_order (void)
     g_autoptr (VpTopology) topology = vp_topology_load_description (
         i % 2 == 0 ? "pack:1 l3:4 core:3 pu:2(indexes=2*12:12*1)" : "pack:1 numa:2 l3:1 core:6 pu:2", NULL);
     Guests guests;
-    GError *errors[MAX_GUESTS] = { NULL };
 
     random_guests (rand, &guests);
-    g_autoptr (GPtrArray) first = vp_placement_new_fleet (topology, guests.guests, guests.n, errors);
+    g_autoptr (GPtrArray) first = vp_placement_new_fleet (topology, guests.guests, guests.n);
     VpPlacementGuest other[MAX_GUESTS];
     memcpy (other, guests.guests, sizeof other);
     shuffle (rand, other, guests.n);
-    g_autoptr (GPtrArray) second = vp_placement_new_fleet (topology, other, guests.n, errors);
+    g_autoptr (GPtrArray) second = vp_placement_new_fleet (topology, other, guests.n);
     for (guint j = 0; j < guests.n; j++)
-      check_same (g_ptr_array_index (first, j), find_answer (other, second, guests.guests[j].name));
+      check_same (answer_of (first, j), find_answer (other, second, guests.guests[j].name));
 
     /* With what came out as the pins that are there, nothing moves. Those that run have moved by then. */
     for (guint j = 0; j < guests.n; j++)
-      guests.guests[j].request.current = ((VpPlacement *) g_ptr_array_index (first, j))->vcpus;
-    g_autoptr (GPtrArray) third = vp_placement_new_fleet (topology, guests.guests, guests.n, errors);
+      guests.guests[j].request.current = answer_of (first, j)->vcpus;
+    g_autoptr (GPtrArray) third = vp_placement_new_fleet (topology, guests.guests, guests.n);
     gboolean running = FALSE;
     for (guint j = 0; j < guests.n; j++)
       running |= guests.guests[j].running;
     for (guint j = 0; j < guests.n && !running; j++)
-      check_same (g_ptr_array_index (first, j), g_ptr_array_index (third, j));
+      check_same (answer_of (first, j), answer_of (third, j));
+  }
+  g_rand_free (rand);
+}
+
+/* A guest that is placed again alone, with what its seat says of the others, stays where it is. */
+static void
+test_seats (void)
+{
+  GRand *rand = g_rand_new_with_seed (SEED + 4);
+  g_autoptr (VpTopology) topology = vp_topology_load_description ("pack:1 numa:2 l3:1 core:6 pu:2", NULL);
+
+  for (guint i = 0; i < N_FLEETS; i++) {
+    Guests guests;
+
+    random_guests (rand, &guests);
+    g_autoptr (GPtrArray) seats = vp_placement_new_fleet (topology, guests.guests, guests.n);
+    for (guint j = 0; j < guests.n; j++) {
+      const VpPlacementSeat *seat = g_ptr_array_index (seats, j);
+      VpPlacementRequest request = guests.guests[j].request;
+
+      request.taken = seat->taken;
+      request.planned = seat->planned;
+      request.current = seat->answer->vcpus;
+      g_autoptr (VpPlacement) again = vp_placement_new (topology, &request, NULL);
+      check_same (seat->answer, again);
+    }
   }
   g_rand_free (rand);
 }
@@ -165,7 +192,6 @@ test_side_by_side (void)
   for (guint i = 0; i < N_FLEETS; i++) {
     VpPlacementGuest guests[MAX_GUESTS];
     static const char *const names[MAX_GUESTS] = { "a", "b", "c", "d", "e", "f" };
-    GError *errors[MAX_GUESTS] = { NULL };
     hwloc_bitmap_t held = hwloc_bitmap_alloc ();
     guint left = 11;
     guint n = 0;
@@ -179,9 +205,9 @@ test_side_by_side (void)
       left -= cores;
       n++;
     }
-    g_autoptr (GPtrArray) answers = vp_placement_new_fleet (topology, guests, n, errors);
+    g_autoptr (GPtrArray) answers = vp_placement_new_fleet (topology, guests, n);
     for (guint j = 0; j < n; j++) {
-      const VpPlacement *answer = g_ptr_array_index (answers, j);
+      const VpPlacement *answer = answer_of (answers, j);
 
       g_assert_cmpint (answer->level, <=, VP_LEVEL_WHOLE_CORES);
       g_assert_cmpuint (answer->warnings->len, ==, 0);
@@ -202,6 +228,7 @@ main (int argc, char **argv)
   g_test_add_func ("/placement/fleet/running", test_fleet);
   g_test_add_func ("/placement/fleet/dense", test_fleet_dense);
   g_test_add_func ("/placement/fleet/order", test_order);
+  g_test_add_func ("/placement/fleet/seats", test_seats);
   g_test_add_func ("/placement/fleet/side-by-side", test_side_by_side);
   return g_test_run ();
 }

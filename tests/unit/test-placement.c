@@ -173,12 +173,6 @@ test_taken (void)
   g_autoptr (VpPlacement) shared = check_request (topology, &request, "0 4 3 7", NULL);
   g_assert_cmpint (shared->level, ==, VP_LEVEL_SHARED);
   check_warning (shared, "2 CPUs are shared");
-
-  request.conflict = VP_CONFLICT_REFUSE;
-  g_assert_null (vp_placement_new (topology, &request, &error));
-  g_assert_error (error, VP_ERROR, VP_ERROR_UNFIT);
-  g_assert_nonnull (strstr (error->message, "2 CPUs that are free"));
-  g_assert_nonnull (strstr (error->message, "hold the cores of 6"));
   hwloc_bitmap_free (taken);
 }
 

@@ -162,7 +162,7 @@ test_damaged_state (void)
     g_autofree char *state =
       g_strdup_printf (TAG ("pinned") "<s:state xmlns:s='urn:vfio-profile:state:1'>%s</s:state>", slots[i]);
     g_autoptr (VpDomain) domain = test_tagged (state, "");
-    g_autoptr (VpPlan) plan = vp_plan_new (domain, host, profiles, VP_PLAN_DEFAULT, &error);
+    g_autoptr (VpPlan) plan = vp_plan_new (domain, host, profiles, NULL, VP_PLAN_DEFAULT, &error);
     g_assert_null (plan);
     g_assert_error (error, VP_ERROR, VP_ERROR_STATE);
   }

@@ -54,7 +54,7 @@ expect_error (const VpDomain *domain, const VpHost *host, VpErrorCode code, cons
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (VpProfiles) profiles = test_profiles ();
-  g_autoptr (VpPlan) plan = vp_plan_new (domain, host, profiles, VP_PLAN_DEFAULT, &error);
+  g_autoptr (VpPlan) plan = vp_plan_new (domain, host, profiles, NULL, VP_PLAN_DEFAULT, &error);
 
   g_assert_null (plan);
   g_assert_error (error, VP_ERROR, (int) code);

@@ -67,7 +67,7 @@ test_errors (void)
   expect_error ("<vfio:profile " NS "/>", "names no profile", "");
   expect_error ("<vfio:profile " NS " name='pinned' nmae='x'/>", "'nmae'", "name");
   expect_error ("<vfio:profile " NS " name='pinned'><vfio:cups pin='yes'/></vfio:profile>", "'cups'",
-                "cpu, memory, hypervisor, vga, start");
+                "cpu, memory, hypervisor, vga, devices, start");
   expect_error ("<vfio:profile " NS " name='pinned'><vfio:cpu pins='yes'/></vfio:profile>", "'pins'",
                 "pin, reserve-cores, kind, cache, topology, numa");
   expect_error ("<vfio:profile " NS " name='pinned'><vfio:cpu pin='maybe'/></vfio:profile>", "'maybe'",
