@@ -14,6 +14,7 @@
 #include "plan-view.h"
 #include "source.h"
 #include "tag-edit.h"
+#include "vp-device-ids.h"
 #include "vp-error.h"
 
 #define MAX_TRIES 20 /* each needs an edit within the milliseconds of the one before */
@@ -37,6 +38,7 @@ plan_edit (const Edit *edit, const VpDomain *base, GError **error)
   vp_domain_set_tag (tagged, edit->names);
   if (edit->names != NULL)
     vp_overrides_apply (edit->overrides, tagged);
+  vp_device_ids_forget (tagged); /* who sets a profile means the devices that are there now */
   g_autofree char *uuid = vp_domain_dup_uuid (tagged);
   g_autoptr (VpFleet) fleet =
     vp_libvirt_load_fleet (edit->connection, edit->host, edit->profiles, tagged, error);

@@ -138,6 +138,17 @@ can_avoid (const VpDomain *domain, const VpHost *host, const VpProfiles *profile
   return !meets;
 }
 
+static GArray *
+list_devices (const VpDomain *domain)
+{
+  GArray *addresses = g_array_new (FALSE, FALSE, sizeof (VpPciAddress));
+  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (domain);
+
+  for (guint i = 0; i < hostdevs->len; i++)
+    g_array_append_val (addresses, g_array_index (hostdevs, VpHostdev, i).address);
+  return addresses;
+}
+
 /* From here to its release the guest holds its CPUs; no overlap is silent. */
 static gboolean
 claim_cpus (const VpGateContext *context, const VpGateRequest *request, const VpDomain *domain, const char *uuid,
@@ -146,12 +157,13 @@ claim_cpus (const VpGateContext *context, const VpGateRequest *request, const Vp
   const VpPlacement *placement = plan->placement;
   gboolean share = placement == NULL || vp_settings_choice (plan->settings, VP_KEY_CPU_CONFLICT) == VP_CONFLICT_SHARE;
 
-  if (placement == NULL || placement->vcpus == NULL)
-    return TRUE;
   gboolean claimed = FALSE;
-  hwloc_bitmap_t cpus = new_cpu_set (placement->vcpus, placement->n_vcpus);
-  g_autoptr (VpNeighbours) running =
-    vp_ledger_claim (context->ledger, uuid, request->domain, cpus, share, &claimed);
+  hwloc_bitmap_t cpus = placement != NULL && placement->vcpus != NULL
+                          ? new_cpu_set (placement->vcpus, placement->n_vcpus)
+                          : hwloc_bitmap_alloc ();
+  g_autoptr (GArray) devices = list_devices (domain);
+  const VpRunning claim = { uuid, request->domain, cpus, devices };
+  g_autoptr (VpNeighbours) running = vp_ledger_claim (context->ledger, &claim, share, &claimed);
   g_autofree char *holders = dup_holders (running, cpus);
   hwloc_bitmap_free (cpus);
   if (holders == NULL)
@@ -170,6 +182,22 @@ claim_cpus (const VpGateContext *context, const VpGateRequest *request, const Vp
   g_autofree char *reason = g_strdup_printf ("%s, there are no others left, and cpu.conflict is refuse: stop one of "
                                              "them, or give one of them fewer vCPUs", why);
   *text = dup_refusal (request->domain, reason);
+  return FALSE;
+}
+
+/* The last step: what only now can be known of the host, and what is taken from it. */
+static gboolean
+ready_host (const VpGateContext *context, const VpGateRequest *request, const VpDomain *domain, const char *uuid,
+            const VpPlan *plan, char **text)
+{
+  g_autoptr (GArray) held = vp_ledger_dup_devices (context->ledger, uuid);
+  const VpReadyRequest asked = { uuid, request->domain, domain, plan, held, request->wait, request->data };
+  g_autofree char *refusal = vp_ready_prepare (context->ready, &asked);
+
+  if (refusal == NULL)
+    return TRUE;
+  vp_ledger_release (context->ledger, uuid);
+  *text = dup_refusal (request->domain, refusal);
   return FALSE;
 }
 
@@ -200,18 +228,45 @@ answer_prepare (const VpGateContext *context, const VpGateRequest *request, cons
   }
   if (!vp_plan_is_ready (plan)) {
     g_autofree char *why = dup_edited (plan);
-    return answer_stale (context, request, plan, why, text);
+    if (!answer_stale (context, request, plan, why, text))
+      return FALSE;
   }
-  return claim_cpus (context, request, domain, uuid, host, profiles, plan, text);
+  return claim_cpus (context, request, domain, uuid, host, profiles, plan, text) &&
+         ready_host (context, request, domain, uuid, plan, text);
 }
 
-static void
-answer_release (const VpGateContext *context, const VpDomain *domain)
+static gboolean
+answer_end (const VpGateContext *context, const char *uuid)
 {
-  g_autofree char *uuid = vp_domain_dup_uuid (domain);
+  vp_ready_release (context->ready, uuid);
+  vp_ledger_release (context->ledger, uuid);
+  return TRUE;
+}
 
-  if (uuid != NULL)
-    vp_ledger_release (context->ledger, uuid);
+static gboolean
+answer_started (const VpGateContext *context, const char *uuid)
+{
+  vp_ready_started (context->ready, uuid);
+  return TRUE;
+}
+
+/* Those that need a UUID and nothing else; they never fail. */
+static const struct {
+  const char *operation;
+  gboolean (*answer) (const VpGateContext *context, const char *uuid);
+} notices[] = { { "started", answer_started }, { "stopped", answer_end }, { "release", answer_end } };
+
+static gboolean
+answer_notice (const VpGateContext *context, const VpGateRequest *request)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (notices); i++) {
+    if (strcmp (request->operation, notices[i].operation) != 0)
+      continue;
+    g_autoptr (VpDomain) domain = vp_domain_parse (request->xml, request->xml_length, "the domain", NULL);
+    g_autofree char *uuid = domain != NULL ? vp_domain_dup_uuid (domain) : NULL;
+    return uuid == NULL || notices[i].answer (context, uuid);
+  }
+  return TRUE;
 }
 
 /* A true filter: what depends on this host is made right, what the guest sees stays as it was saved. */
@@ -246,22 +301,17 @@ vp_gate_answer (const VpGateContext *context, const VpGateRequest *request, char
 {
   gboolean is_prepare = strcmp (request->operation, "prepare") == 0;
   gboolean is_filter = strcmp (request->operation, "restore") == 0 || strcmp (request->operation, "migrate") == 0;
-  gboolean is_release = strcmp (request->operation, "release") == 0;
   g_autoptr (GError) error = NULL;
   g_autoptr (VpHost) host = NULL;
   g_autoptr (VpProfiles) profiles = NULL;
 
   *text = NULL;
-  if (!is_prepare && !is_filter && !is_release)
-    return TRUE;
+  if (!is_prepare && !is_filter)
+    return answer_notice (context, request);
   g_autoptr (VpDomain) domain = vp_domain_parse (request->xml, request->xml_length, "the domain", &error);
   if (domain == NULL) {
     *text = dup_refusal (request->domain, error->message);
     return FALSE;
-  }
-  if (is_release) {
-    answer_release (context, domain);
-    return TRUE;
   }
   if (!vp_ledger_get (context->ledger, &host, &profiles)) {
     g_autofree char *problem = vp_ledger_dup_problem (context->ledger);

@@ -12,6 +12,8 @@ typedef struct {
   const char *domain;
   const char *xml;
   gsize xml_length;
+  void (*wait) (guint seconds, gpointer data); /* tells the hook that it takes longer */
+  gpointer data;
 } VpGateRequest;
 
 /* TRUE: the operation may go on, `text` is XML for stdout or empty. FALSE: `text` is the line for stderr. */

@@ -19,6 +19,7 @@
 #include "host-watch.h"
 #include "keeper.h"
 #include "ledger.h"
+#include "ready.h"
 #include "link.h"
 #include "vp-error.h"
 #include "vp-wrapper.h"
@@ -32,6 +33,7 @@ struct VpDaemon {
   int lock_fd;
   unsigned long libvirt_version;
   VpLedger *ledger;
+  VpReady *ready;
   VpWatch *watch;
   VpKeeper *keeper;
   VpGate *gate;
@@ -146,6 +148,20 @@ on_definition (const char *domain, gpointer data)
     vp_keeper_touch_all (daemon->keeper);
 }
 
+/* What guests held that ended while nobody looked is given back. */
+static void
+reconcile (VpDaemon *daemon, virConnectPtr connection)
+{
+  g_autoptr (GError) error = NULL;
+
+  vp_holds_begin_reconcile (vp_ready_get_holds (daemon->ready));
+  g_auto (GStrv) running = vp_libvirt_list_running (connection, &error);
+  if (running == NULL)
+    g_warning ("%s: what guests held before stays held", error->message);
+  else
+    vp_ready_reconcile (daemon->ready, (const char *const *) running);
+}
+
 static void
 on_connected (virConnectPtr connection, gpointer data)
 {
@@ -160,6 +176,7 @@ on_connected (virConnectPtr connection, gpointer data)
   if (!vp_watch_ensure (daemon->watch, &error))
     g_warning ("%s: edits with --config are noticed at the start only", error->message);
   vp_keeper_set_connection (daemon->keeper, connection);
+  reconcile (daemon, connection);
   vp_daemon_reload (daemon);
 }
 
@@ -196,7 +213,7 @@ static gboolean
 start_gate (VpDaemon *daemon, GError **error)
 {
   g_autofree char *path = g_build_filename (daemon->run_folder, "gate.sock", NULL);
-  VpGateContext context = { daemon->ledger, daemon->keeper, daemon->config_folder };
+  VpGateContext context = { daemon->ledger, daemon->ready, daemon->keeper, daemon->config_folder };
   int fd = sd_listen_fds (1) > 0 ? SD_LISTEN_FDS_START : -1;
 
   daemon->gate = vp_gate_new (&context, path, fd, error);
@@ -212,6 +229,9 @@ start_parts (VpDaemon *daemon, GError **error)
   VpLinkHandlers handlers = { on_connected, on_disconnected, on_definition, on_started, daemon };
 
   daemon->ledger = vp_ledger_new ();
+  daemon->ready = vp_ready_new (daemon->run_folder, daemon->session, error);
+  if (daemon->ready == NULL)
+    return FALSE;
   daemon->watch = vp_watch_new (daemon->config_folder, on_definition, daemon, error);
   if (daemon->watch == NULL)
     return FALSE;
@@ -251,6 +271,7 @@ vp_daemon_free (VpDaemon *daemon)
   vp_host_watch_free (daemon->host_watch);
   vp_watch_free (daemon->watch);
   vp_keeper_free (daemon->keeper);
+  vp_ready_free (daemon->ready);
   vp_ledger_free (daemon->ledger);
   if (daemon->lock_fd >= 0)
     (void) close (daemon->lock_fd);

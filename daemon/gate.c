@@ -67,7 +67,9 @@ parse_request (const GByteArray *bytes, VpGateRequest *request, GError **error)
     g_set_error (error, VP_ERROR, VP_ERROR_XML, "the request is not one of this version's hook (%s)", VP_GATE_GREETING);
     return FALSE;
   }
-  *request = (VpGateRequest){ strings[1], strings[2], strings[4], at, length };
+  *request = (VpGateRequest){
+    .operation = strings[1], .suboperation = strings[2], .domain = strings[4], .xml = at, .xml_length = length
+  };
   return TRUE;
 }
 
@@ -87,6 +89,15 @@ check_peer (GSocket *socket, GError **error)
   return FALSE;
 }
 
+/* A hook that is gone is noticed when it gets its answer. */
+static void
+send_wait (guint seconds, gpointer data)
+{
+  g_autofree char *line = g_strdup_printf ("WAIT %u\n", seconds);
+
+  (void) g_output_stream_write_all (data, line, strlen (line), NULL, NULL, NULL);
+}
+
 static gboolean
 serve (const VpGate *gate, GSocketConnection *connection, GError **error)
 {
@@ -101,6 +112,8 @@ serve (const VpGate *gate, GSocketConnection *connection, GError **error)
     return TRUE; /* somebody looked whether we are here */
   if (bytes == NULL || !parse_request (bytes, &request, error))
     return FALSE;
+  request.wait = send_wait;
+  request.data = g_io_stream_get_output_stream (G_IO_STREAM (connection));
   gboolean ok = vp_gate_answer (&gate->context, &request, &text);
   gsize length = text != NULL ? strlen (text) : 0;
   g_autofree char *head = g_strdup_printf ("%s %" G_GSIZE_FORMAT "\n", ok ? "OK" : "REFUSE", length);

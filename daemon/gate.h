@@ -7,6 +7,7 @@
 
 #include "keeper.h"
 #include "ledger.h"
+#include "ready.h"
 
 G_BEGIN_DECLS
 
@@ -14,6 +15,7 @@ typedef struct VpGate VpGate;
 
 typedef struct {
   VpLedger *ledger;
+  VpReady *ready;
   VpKeeper *keeper;          /* only for vp_keeper_request */
   const char *config_folder; /* where libvirt keeps the definitions of persistent domains */
 } VpGateContext;

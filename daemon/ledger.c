@@ -18,6 +18,7 @@ typedef struct {
 typedef struct {
   char *name;
   hwloc_bitmap_t cpus;
+  GArray *devices; /* of VpPciAddress */
   gint64 claimed; /* monotonic; 0: libvirt says that it runs */
 } Holder;
 
@@ -58,6 +59,7 @@ holder_free (gpointer data)
 
   g_free (holder->name);
   hwloc_bitmap_free (holder->cpus);
+  g_array_unref (holder->devices);
   g_free (holder);
 }
 
@@ -238,20 +240,21 @@ vp_ledger_dup_neighbours (VpLedger *ledger, const char *uuid)
 }
 
 static void
-add_holder (GHashTable *holders, const char *uuid, const char *name, hwloc_const_bitmap_t cpus, gint64 claimed)
+add_holder (GHashTable *holders, const VpRunning *running, gint64 claimed)
 {
   Holder *holder = g_new0 (Holder, 1);
 
-  holder->name = g_strdup (name);
-  holder->cpus = hwloc_bitmap_dup (cpus);
+  holder->name = g_strdup (running->name);
+  holder->cpus = hwloc_bitmap_dup (running->cpus);
+  holder->devices = g_array_copy ((GArray *) running->devices);
   holder->claimed = claimed;
-  g_hash_table_replace (holders, g_strdup (uuid), holder);
+  g_hash_table_replace (holders, g_strdup (running->uuid), holder);
 }
 
 static void
-add_running (const char *uuid, const char *name, hwloc_const_bitmap_t cpus, gpointer data)
+add_running (const VpRunning *running, gpointer data)
 {
-  add_holder (data, uuid, name, cpus, 0);
+  add_holder (data, running, 0);
 }
 
 static gboolean
@@ -274,6 +277,12 @@ vp_ledger_set_running (VpLedger *ledger, const VpFleet *fleet)
   g_mutex_unlock (&ledger->mutex);
 }
 
+static void
+clear_held (gpointer held)
+{
+  g_free (((VpDeviceHeld *) held)->domain);
+}
+
 /* With the mutex held. */
 static VpNeighbours *
 new_neighbours (const VpLedger *ledger, const char *uuid)
@@ -286,7 +295,7 @@ new_neighbours (const VpLedger *ledger, const char *uuid)
   g_hash_table_iter_init (&iter, ledger->holders);
   while (g_hash_table_iter_next (&iter, &key, &value)) {
     const Holder *holder = value;
-    if (g_strcmp0 (key, uuid) == 0)
+    if (g_strcmp0 (key, uuid) == 0 || hwloc_bitmap_iszero (holder->cpus))
       continue;
     hwloc_bitmap_or (neighbours->taken, neighbours->taken, holder->cpus);
     vp_neighbours_add (neighbours, holder->name, TRUE, holder->cpus);
@@ -295,14 +304,13 @@ new_neighbours (const VpLedger *ledger, const char *uuid)
 }
 
 VpNeighbours *
-vp_ledger_claim (VpLedger *ledger, const char *uuid, const char *name, hwloc_const_bitmap_t cpus, gboolean share,
-                 gboolean *claimed)
+vp_ledger_claim (VpLedger *ledger, const VpRunning *claim, gboolean share, gboolean *claimed)
 {
   g_mutex_lock (&ledger->mutex);
-  VpNeighbours *neighbours = new_neighbours (ledger, uuid);
-  *claimed = share || !hwloc_bitmap_intersects (neighbours->taken, cpus);
+  VpNeighbours *neighbours = new_neighbours (ledger, claim->uuid);
+  *claimed = share || !hwloc_bitmap_intersects (neighbours->taken, claim->cpus);
   if (*claimed)
-    add_holder (ledger->holders, uuid, name, cpus, g_get_monotonic_time ());
+    add_holder (ledger->holders, claim, g_get_monotonic_time ());
   g_mutex_unlock (&ledger->mutex);
   return neighbours;
 }
@@ -322,4 +330,26 @@ vp_ledger_new_neighbours (VpLedger *ledger, const char *uuid)
   VpNeighbours *neighbours = new_neighbours (ledger, uuid);
   g_mutex_unlock (&ledger->mutex);
   return neighbours;
+}
+
+GArray *
+vp_ledger_dup_devices (VpLedger *ledger, const char *uuid)
+{
+  GArray *held = g_array_new (FALSE, TRUE, sizeof (VpDeviceHeld));
+  GHashTableIter iter;
+  gpointer key = NULL;
+  gpointer value = NULL;
+
+  g_array_set_clear_func (held, clear_held);
+  g_mutex_lock (&ledger->mutex);
+  g_hash_table_iter_init (&iter, ledger->holders);
+  while (g_hash_table_iter_next (&iter, &key, &value)) {
+    const Holder *holder = value;
+    for (guint i = 0; g_strcmp0 (key, uuid) != 0 && i < holder->devices->len; i++) {
+      VpDeviceHeld one = { g_array_index (holder->devices, VpPciAddress, i), g_strdup (holder->name) };
+      g_array_append_val (held, one);
+    }
+  }
+  g_mutex_unlock (&ledger->mutex);
+  return held;
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "vp-device-check.h"
 #include "vp-fleet.h"
 #include "vp-host.h"
 #include "vp-neighbours.h"
@@ -48,17 +49,18 @@ void vp_ledger_end_prepare (VpLedger *ledger, const char *uuid, gboolean prepare
 GPtrArray *vp_ledger_dup_neighbours (VpLedger *ledger, const char *uuid); /* of VpNeighbours; may be empty */
 
 /*
- * CPUs of guests that run or are being started. The fleet says which run; a claim is the
+ * CPUs and devices of guests that run or are being started. The fleet says which run; a claim is the
  * gate's, at prepare, and ends with release. It is made unless it meets other guests'
  * CPUs and `share` is FALSE. Gives the guests of that moment, as neighbours: nothing is
  * planned, only taken.
  */
 void vp_ledger_set_running (VpLedger *ledger, const VpFleet *fleet);
-VpNeighbours *vp_ledger_claim (VpLedger *ledger, const char *uuid, const char *name, hwloc_const_bitmap_t cpus,
-                               gboolean share, gboolean *claimed);
+VpNeighbours *vp_ledger_claim (VpLedger *ledger, const VpRunning *claim, gboolean share, gboolean *claimed);
 void vp_ledger_release (VpLedger *ledger, const char *uuid);
 /* The same guests, without a claim. */
 VpNeighbours *vp_ledger_new_neighbours (VpLedger *ledger, const char *uuid);
+/* Of VpDeviceHeld: the PCI devices of the guests that run, other than that one. */
+GArray *vp_ledger_dup_devices (VpLedger *ledger, const char *uuid);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpLedger, vp_ledger_free)
 

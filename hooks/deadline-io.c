@@ -102,28 +102,34 @@ vp_bytes_append (VpBytes *bytes, const void *data, size_t size)
   return true;
 }
 
-bool
-vp_bytes_read_all (VpBytes *bytes, int fd, size_t limit, const VpDeadline *deadline)
+ssize_t
+vp_bytes_read_some (VpBytes *bytes, int fd, size_t limit, const VpDeadline *deadline)
 {
   for (;;) {
     if (!reserve (bytes, READ_SIZE) || !vp_deadline_wait (deadline, fd, POLLIN))
-      return false;
+      return -1;
 
     const ssize_t n_read = read (fd, bytes->data + bytes->size, READ_SIZE);
-    if (n_read == 0)
-      return true;
-    if (n_read < 0) {
-      if (!is_again (errno))
-        return false;
+    if (n_read < 0 && is_again (errno))
       continue;
-    }
-
-    bytes->size += (size_t) n_read;
+    if (n_read > 0)
+      bytes->size += (size_t) n_read;
     if (bytes->size > limit) {
       errno = EFBIG;
-      return false;
+      return -1;
     }
+    return n_read;
   }
+}
+
+bool
+vp_bytes_read_all (VpBytes *bytes, int fd, size_t limit, const VpDeadline *deadline)
+{
+  ssize_t n_read = 0;
+
+  while ((n_read = vp_bytes_read_some (bytes, fd, limit, deadline)) > 0)
+    ;
+  return n_read == 0;
 }
 
 void

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 typedef struct {
   int64_t end_ms;
@@ -28,7 +29,10 @@ int vp_deadline_get_left (const VpDeadline *deadline);
 /* Waits until `fd` is ready for `events`, or has an error for the next call to find. */
 bool vp_deadline_wait (const VpDeadline *deadline, int fd, short events);
 
-/* Reads to the end of file; EFBIG when more than `limit` bytes come. */
+/* Reads what is there, once; 0 at the end of file, -1 and errno on failure. EFBIG when more than `limit` bytes came. */
+ssize_t vp_bytes_read_some (VpBytes *bytes, int fd, size_t limit, const VpDeadline *deadline);
+
+/* Reads to the end of file. */
 bool vp_bytes_read_all (VpBytes *bytes, int fd, size_t limit, const VpDeadline *deadline);
 
 bool vp_bytes_append (VpBytes *bytes, const void *data, size_t size);

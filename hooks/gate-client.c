@@ -173,8 +173,41 @@ parse_answer (VpGateReply *reply)
   reply->payload_size = length;
 }
 
+/* "WAIT 25\n": that long from now on. TRUE: there was one, and it is taken away. */
+static bool
+take_wait (VpBytes *answer, VpDeadline *deadline)
+{
+  static const char word[] = "WAIT ";
+  const size_t word_size = sizeof word - 1;
+  const size_t searched = answer->size < FIRST_LINE_MAX ? answer->size : FIRST_LINE_MAX;
+  const char *end = searched > 0 ? memchr (answer->data, '\n', searched) : NULL;
+  size_t seconds = 0;
+
+  if (end == NULL || (size_t) (end - answer->data) <= word_size || memcmp (answer->data, word, word_size) != 0 ||
+      !parse_length (answer->data + word_size, (size_t) (end - answer->data) - word_size, &seconds))
+    return false;
+  *deadline = vp_deadline_new (seconds < VP_GATE_WAIT_MAX_SECONDS ? (unsigned int) seconds
+                                                                  : VP_GATE_WAIT_MAX_SECONDS);
+  answer->size -= (size_t) (end + 1 - answer->data);
+  memmove (answer->data, end + 1, answer->size);
+  return true;
+}
+
+/* To the end of file; a gate that is at work may ask for more time. */
+static bool
+read_answer (int fd, VpDeadline *deadline, VpBytes *answer)
+{
+  ssize_t n_read = 0;
+
+  while ((n_read = vp_bytes_read_some (answer, fd, VP_GATE_ANSWER_MAX + FIRST_LINE_MAX, deadline)) > 0)
+    while (take_wait (answer, deadline))
+      ;
+  /* A gate that left part of the request unread ends its answer with ECONNRESET, not with end of file. */
+  return n_read == 0 || errno == ECONNRESET;
+}
+
 static void
-talk (int fd, const VpGateRequest *request, const VpDeadline *deadline, VpGateReply *reply)
+talk (int fd, const VpGateRequest *request, VpDeadline *deadline, VpGateReply *reply)
 {
   if (!check_peer (fd, reply))
     return;
@@ -182,9 +215,7 @@ talk (int fd, const VpGateRequest *request, const VpDeadline *deadline, VpGateRe
     fail_errno (reply, VP_GATE_BROKEN);
     return;
   }
-  /* A gate that left part of the request unread ends its answer with ECONNRESET, not with end of file. */
-  if (!vp_bytes_read_all (&reply->answer, fd, VP_GATE_ANSWER_MAX + FIRST_LINE_MAX, deadline) &&
-      errno != ECONNRESET) {
+  if (!read_answer (fd, deadline, &reply->answer)) {
     fail_errno (reply, VP_GATE_BROKEN);
     return;
   }
@@ -192,7 +223,7 @@ talk (int fd, const VpGateRequest *request, const VpDeadline *deadline, VpGateRe
 }
 
 void
-vp_gate_ask (const char *path, const VpGateRequest *request, const VpDeadline *deadline, VpGateReply *reply)
+vp_gate_ask (const char *path, const VpGateRequest *request, VpDeadline *deadline, VpGateReply *reply)
 {
   struct sockaddr_un address = { .sun_family = AF_UNIX };
 

@@ -33,7 +33,6 @@ typedef struct {
   VpBytes answer;
 } VpGateReply;
 
-void vp_gate_ask (const char *path, const VpGateRequest *request, const VpDeadline *deadline,
-                  VpGateReply *reply);
+void vp_gate_ask (const char *path, const VpGateRequest *request, VpDeadline *deadline, VpGateReply *reply);
 
 void vp_gate_reply_clear (VpGateReply *reply);

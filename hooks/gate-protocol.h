@@ -7,11 +7,13 @@
  *
  *   hook → gate   "vfio-profile-gate 1" \0 OPERATION \0 SUBOPERATION \0 EXTRA \0 DOMAIN \0
  *                 XML_LENGTH \0 XML, then the hook shuts its writing side
- *   gate → hook   "OK LENGTH\n" or "REFUSE LENGTH\n", LENGTH bytes, then end of file
+ *   gate → hook   "WAIT SECONDS\n", any number of times; then
+ *                 "OK LENGTH\n" or "REFUSE LENGTH\n", LENGTH bytes, then end of file
  *
  * Lengths are in bytes, in decimal digits. The four strings are libvirt's arguments as
  * they came: any bytes but NUL, and DOMAIN may hold control characters.
  *
+ *   WAIT    the answer may take that long from now on: hugepages are being allocated.
  *   OK      at restore and migrate the bytes are the new XML, none for unchanged;
  *           elsewhere the hook ignores them.
  *   REFUSE  the bytes are one line of text for the person who started the domain. At
@@ -44,7 +46,10 @@
 #define VP_GATE_RUNTIME_DIR "/run/user"
 #define VP_GATE_SESSION_SOCKET "vfio-profile/gate.sock"
 
-/* Seconds from the hook's start to its end, whatever the gate does. */
+/* The most that the gate may ask the hook to wait. */
+#define VP_GATE_WAIT_MAX_SECONDS 1200u
+
+/* Seconds from the hook's start, or from the gate's last WAIT, to its end, whatever the gate does. */
 #ifndef VP_HOOK_DEADLINE_SECONDS
 #define VP_HOOK_DEADLINE_SECONDS 10u
 #endif

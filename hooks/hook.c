@@ -204,7 +204,7 @@ write_socket_path (const VpHookSettings *settings, char *path, size_t size)
 
 static int
 ask_gate (const VpHookSettings *settings, const Operation *operation, char *const *argv, const VpBytes *xml,
-          const VpDeadline *deadline)
+          VpDeadline *deadline)
 {
   const VpGateRequest request = {
     .operation = argv[2],
@@ -238,7 +238,7 @@ ask_gate (const VpHookSettings *settings, const Operation *operation, char *cons
 static int
 run_operation (const VpHookSettings *settings, const Operation *operation, char *const *argv)
 {
-  const VpDeadline deadline = vp_deadline_new (operation->may_refuse || settings->deadline_seconds < SHORT_DEADLINE_SECONDS
+  VpDeadline deadline = vp_deadline_new (operation->may_refuse || settings->deadline_seconds < SHORT_DEADLINE_SECONDS
                                                 ? settings->deadline_seconds
                                                 : SHORT_DEADLINE_SECONDS);
   VpBytes xml = { 0 };

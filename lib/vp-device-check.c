@@ -84,15 +84,9 @@ find_expected (const VpDeviceJudge *judge, const VpPciAddress *address)
 {
   const GArray *expected = judge->question->expected;
 
-  for (guint i = 0; expected != NULL && i < expected->len; i++) {
-    const VpDeviceIds *ids = &g_array_index (expected, VpDeviceIds, i);
-    if (vp_pci_address_equal (&ids->address, address))
-      return ids;
-  }
-  return NULL;
+  return expected != NULL ? vp_device_ids_find (expected, address) : NULL;
 }
 
-/* ": it may be 0000:02:00.0 now", where exactly one device has these ids; else nothing. */
 static char *
 dup_new_place (const VpDeviceJudge *judge, const VpDeviceIds *ids)
 {

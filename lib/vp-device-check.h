@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "vp-device-ids.h"
 #include "vp-device-names.h"
 #include "vp-devices.h"
 
@@ -23,13 +24,6 @@ typedef struct {
   VpPciAddress address;
   char *domain;
 } VpDeviceHeld;
-
-/* What was at an address when the profile was set. */
-typedef struct {
-  VpPciAddress address;
-  guint16 vendor;
-  guint16 device;
-} VpDeviceIds;
 
 typedef struct {
   const VpDeviceFacts *facts;   /* read for this domain's hostdevs */

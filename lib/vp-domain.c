@@ -106,6 +106,20 @@ vp_domain_state (const VpDomain *domain)
   return metadata_child (domain, VP_STATE_NS, "state");
 }
 
+xmlNode *
+vp_domain_ensure_state (VpDomain *domain)
+{
+  xmlNode *state = vp_domain_state (domain);
+  guint made = 0;
+
+  if (state != NULL)
+    return state;
+  state = xmlNewDocNode (domain->doc, NULL, BAD_CAST "state", NULL);
+  xmlSetNs (state, xmlNewNs (state, BAD_CAST VP_STATE_NS, BAD_CAST "state"));
+  vp_xml_insert (vp_xml_ensure (domain->doc, "metadata", &made), -1, state);
+  return state;
+}
+
 void
 vp_domain_set_tag (VpDomain *domain, const char *names)
 {

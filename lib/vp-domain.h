@@ -44,6 +44,7 @@ char *vp_domain_dup_name (const VpDomain *domain);  /* never NULL */
 char *vp_domain_dup_uuid (const VpDomain *domain);  /* NULL: it has none */
 xmlNode *vp_domain_tag (const VpDomain *domain);    /* <vfio:profile>, or NULL */
 xmlNode *vp_domain_state (const VpDomain *domain);  /* the saved originals, or NULL */
+xmlNode *vp_domain_ensure_state (VpDomain *domain); /* made where there is none */
 /* Takes <vfio:profile> out (NULL), or gives it these profile names; overrides in it stay. */
 void vp_domain_set_tag (VpDomain *domain, const char *names);
 

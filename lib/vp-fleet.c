@@ -13,6 +13,7 @@ typedef struct {
   gboolean running;
   VpRequest *request;   /* NULL: we do not place it */
   hwloc_bitmap_t holds; /* running: of its live pins; else of its definition's, unless we place it */
+  GArray *devices;      /* of VpPciAddress, while it runs */
   VpNeighbours *neighbours;
 } Guest;
 
@@ -31,6 +32,7 @@ guest_free (gpointer data)
   g_free (guest->name);
   vp_request_free (guest->request);
   hwloc_bitmap_free (guest->holds);
+  g_array_unref (guest->devices);
   vp_neighbours_unref (guest->neighbours);
   g_free (guest);
 }
@@ -89,6 +91,17 @@ add_holds (const VpFleet *fleet, const VpDomain *domain, hwloc_bitmap_t holds)
   }
 }
 
+static GArray *
+list_devices (const VpDomain *live)
+{
+  GArray *addresses = g_array_new (FALSE, FALSE, sizeof (VpPciAddress));
+  g_autoptr (GArray) hostdevs = live != NULL ? vp_domain_hostdevs (live) : NULL;
+
+  for (guint i = 0; hostdevs != NULL && i < hostdevs->len; i++)
+    g_array_append_val (addresses, g_array_index (hostdevs, VpHostdev, i).address);
+  return addresses;
+}
+
 void
 vp_fleet_add (VpFleet *fleet, const VpDomain *stored, const VpDomain *live)
 {
@@ -100,6 +113,7 @@ vp_fleet_add (VpFleet *fleet, const VpDomain *stored, const VpDomain *live)
   guest->running = live != NULL;
   guest->request = stored != NULL ? new_request (fleet, stored, live) : NULL;
   guest->holds = hwloc_bitmap_alloc ();
+  guest->devices = list_devices (live);
   if (live != NULL || guest->request == NULL)
     add_holds (fleet, live != NULL ? live : stored, guest->holds);
   g_ptr_array_add (fleet->guests, guest);
@@ -203,13 +217,12 @@ vp_fleet_find (const VpFleet *fleet, const char *uuid)
 }
 
 void
-vp_fleet_foreach_running (const VpFleet *fleet,
-                          void (*visit) (const char *uuid, const char *name, hwloc_const_bitmap_t cpus, gpointer data),
-                          gpointer data)
+vp_fleet_foreach_running (const VpFleet *fleet, void (*visit) (const VpRunning *running, gpointer data), gpointer data)
 {
   for (guint i = 0; i < fleet->guests->len; i++) {
     const Guest *guest = fleet->guests->pdata[i];
-    if (guest->running && !hwloc_bitmap_iszero (guest->holds))
-      visit (guest->uuid, guest->name, guest->holds, data);
+    const VpRunning running = { guest->uuid, guest->name, guest->holds, guest->devices };
+    if (guest->running)
+      visit (&running, data);
   }
 }

@@ -27,10 +27,15 @@ void vp_fleet_settle (VpFleet *fleet);
 
 /* Borrowed; NULL: no domain with that UUID, or one that no profile pins. */
 VpNeighbours *vp_fleet_find (const VpFleet *fleet, const char *uuid);
-/* Those that run and hold CPUs; what is visited is the fleet's. */
-void vp_fleet_foreach_running (const VpFleet *fleet,
-                               void (*visit) (const char *uuid, const char *name, hwloc_const_bitmap_t cpus,
-                                              gpointer data),
+/* A guest that runs, for whoever must know what it holds; all of it is the fleet's. */
+typedef struct {
+  const char *uuid;
+  const char *name;
+  hwloc_const_bitmap_t cpus;
+  const GArray *devices; /* of VpPciAddress */
+} VpRunning;
+
+void vp_fleet_foreach_running (const VpFleet *fleet, void (*visit) (const VpRunning *running, gpointer data),
                                gpointer data);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpFleet, vp_fleet_free)

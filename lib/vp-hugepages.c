@@ -335,18 +335,45 @@ mount_page_kib (const char *options, guint64 default_kib)
   }
 }
 
-gboolean
-vp_hugepages_mounted (const VpRoot *root, guint64 page_kib)
+/* The fifth word of a line; what would end it is written in octal there. */
+static char *
+dup_mount_point (const char *line)
+{
+  g_auto (GStrv) words = g_strsplit (line, " ", 6);
+
+  return g_strv_length (words) == 6 ? g_strcompress (words[4]) : NULL;
+}
+
+/* libvirt makes its folder in each mount that it finds when it starts. */
+static gboolean
+has_libvirt_folder (const VpRoot *root, const char *mount)
+{
+  g_autofree char *folder = g_build_filename (mount + 1, "libvirt", NULL);
+  g_auto (GStrv) names = vp_root_list (root, folder);
+
+  return g_strv_contains ((const char *const *) names, "qemu");
+}
+
+char *
+vp_hugepages_dup_mount (const VpRoot *root, guint64 page_kib, gboolean *known)
 {
   gsize length = 0;
   g_autofree char *text = vp_root_dup_bytes (root, "proc/self/mountinfo", MAX_MOUNTS_BYTES, &length);
   guint64 default_kib = vp_hugepages_default_kib (root);
   g_auto (GStrv) lines = g_strsplit (text != NULL ? text : "", "\n", -1);
+  char *found = NULL;
 
-  for (guint i = 0; lines[i] != NULL; i++) {
+  *known = FALSE;
+  for (guint i = 0; lines[i] != NULL && !*known; i++) {
     const char *type = strstr (lines[i], " - hugetlbfs ");
-    if (type != NULL && mount_page_kib (type, default_kib) == page_kib)
-      return TRUE;
+    g_autofree char *mount = type != NULL && mount_page_kib (type, default_kib) == page_kib
+                               ? dup_mount_point (lines[i])
+                               : NULL;
+    if (mount == NULL || mount[0] != '/')
+      continue;
+    *known = has_libvirt_folder (root, mount);
+    g_free (found);
+    found = g_steal_pointer (&mount);
   }
-  return FALSE;
+  return found;
 }

@@ -30,8 +30,11 @@ gboolean vp_hugepages_need_mount (const VpDomain *domain);
 
 /* The kernel's default size (proc/meminfo); 0: it has no hugepages. */
 guint64 vp_hugepages_default_kib (const VpRoot *root);
-/* Whether a hugetlbfs of that page size is mounted now; libvirt knows those alone that were when it started. */
-gboolean vp_hugepages_mounted (const VpRoot *root, guint64 page_kib);
+/*
+ * Where a hugetlbfs of that page size is mounted; NULL: nowhere. libvirt knows those alone that
+ * were when it started: `known` says whether it has been there.
+ */
+char *vp_hugepages_dup_mount (const VpRoot *root, guint64 page_kib, gboolean *known);
 char *vp_hugepages_dup_size (guint64 kib); /* "2M" */
 
 G_END_DECLS

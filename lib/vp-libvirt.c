@@ -173,6 +173,26 @@ vp_libvirt_load_fleet (virConnectPtr connection, const VpHost *host, const VpPro
   return fleet;
 }
 
+GStrv
+vp_libvirt_list_running (virConnectPtr connection, GError **error)
+{
+  virDomainPtr *domains = NULL;
+  int n = virConnectListAllDomains (connection, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+
+  if (n < 0) {
+    vp_libvirt_set_error (error, "cannot list the domains that run");
+    return NULL;
+  }
+  GStrv uuids = g_new0 (char *, (gsize) n + 1);
+  for (int i = 0; i < n; i++) {
+    uuids[i] = g_new0 (char, VIR_UUID_STRING_BUFLEN);
+    (void) virDomainGetUUIDString (domains[i], uuids[i]); /* "" is nobody's */
+    (void) virDomainFree (domains[i]);
+  }
+  free (domains);
+  return uuids;
+}
+
 gboolean
 vp_libvirt_prepare_files (const VpPlan *plan, const VpHost *host, gboolean *changed, GError **error)
 {

@@ -38,6 +38,9 @@ VpHost *vp_libvirt_load_host (gboolean session, unsigned long libvirt_version, G
 VpFleet *vp_libvirt_load_fleet (virConnectPtr connection, const VpHost *host, const VpProfiles *profiles,
                                 const VpDomain *instead, GError **error);
 
+/* UUIDs of the domains that run. */
+GStrv vp_libvirt_list_running (virConnectPtr connection, GError **error);
+
 /* What must be there before libvirt sees the result: the wrapper that it names. */
 gboolean vp_libvirt_prepare_files (const VpPlan *plan, const VpHost *host, gboolean *changed, GError **error);
 

@@ -3,6 +3,7 @@
 #include "vp-plan.h"
 
 #include "rules/vp-rule.h"
+#include "vp-device-ids.h"
 
 static void
 change_free (VpChange *change)
@@ -125,6 +126,51 @@ compare_slots (VpPlan *plan, const VpDomain *present, const GPtrArray *old, cons
   }
 }
 
+static void
+add_device_change (VpPlan *plan, const VpDeviceIds *ids, gboolean comes, const char *reason)
+{
+  VpChange *change = g_new0 (VpChange, 1);
+  g_autofree char *address = vp_pci_address_dup_text (&ids->address);
+
+  change->rule = g_strdup ("devices");
+  change->place = g_strdup_printf ("metadata/state/device[@address='%s']", address);
+  change->from = comes ? NULL : vp_device_ids_dup_text (ids);
+  change->to = comes ? vp_device_ids_dup_text (ids) : NULL;
+  change->reason = g_strdup (reason);
+  g_ptr_array_add (plan->changes, change);
+}
+
+static void
+compare_devices (VpPlan *plan, const GArray *saved, const GArray *planned)
+{
+  for (guint i = 0; i < planned->len; i++) {
+    const VpDeviceIds *ids = &g_array_index (planned, VpDeviceIds, i);
+    if (vp_device_ids_find (saved, &ids->address) == NULL)
+      add_device_change (plan, ids, TRUE, "remembered, so that another device at this address is noticed");
+  }
+  for (guint i = 0; i < saved->len; i++) {
+    const VpDeviceIds *ids = &g_array_index (saved, VpDeviceIds, i);
+    if (vp_device_ids_find (planned, &ids->address) == NULL)
+      add_device_change (plan, ids, FALSE, "no longer one of the domain's devices");
+  }
+}
+
+static void
+warn_devices (VpPlan *plan, const GArray *planned, const VpHost *host)
+{
+  for (guint i = 0; i < planned->len; i++) {
+    const VpDeviceIds *ids = &g_array_index (planned, VpDeviceIds, i);
+    const VpPciDevice *device = vp_host_find_device (host, &ids->address);
+    if (device == NULL || (device->vendor == ids->vendor && device->device == ids->device))
+      continue;
+    g_autofree char *address = vp_pci_address_dup_text (&ids->address);
+    g_ptr_array_add (plan->warnings,
+                     g_strdup_printf ("%s is %04x:%04x now, and was %04x:%04x when the profile was set: the start is "
+                                      "refused until the <hostdev> is put right, or 'vfio-profile set' is run again",
+                                      address, device->vendor, device->device, ids->vendor, ids->device));
+  }
+}
+
 /* At restore and migrate what the guest sees stays as it was saved, and so does the memory of what it replaced. */
 static void
 carry_over (GPtrArray *slots, GPtrArray *old, VpPlanFlags flags)
@@ -153,6 +199,19 @@ resolve_tag (VpPlan *plan, const VpDomain *domain, const VpProfiles *profiles, G
   return TRUE;
 }
 
+/* What is saved beside the slots. It goes with the tag, and stays as it is where a guest arrives from elsewhere. */
+static GArray *
+plan_devices (VpPlan *plan, GArray *saved, const VpHost *host, VpPlanFlags flags)
+{
+  if ((flags & VP_PLAN_HOST_ONLY) != 0)
+    return g_array_ref (saved);
+  GArray *planned = plan->settings != NULL ? vp_device_ids_plan (saved, plan->result, host)
+                                           : g_array_new (FALSE, TRUE, sizeof (VpDeviceIds));
+  compare_devices (plan, saved, planned);
+  warn_devices (plan, planned, host);
+  return planned;
+}
+
 VpPlan *
 vp_plan_new (const VpDomain *domain, const VpHost *host, const VpProfiles *profiles, const VpNeighbours *neighbours,
              VpPlanFlags flags, GError **error)
@@ -161,7 +220,9 @@ vp_plan_new (const VpDomain *domain, const VpHost *host, const VpProfiles *profi
   g_autoptr (GPtrArray) wants = g_ptr_array_new_with_free_func ((GDestroyNotify) vp_want_free);
   g_autoptr (GPtrArray) old = vp_slots_read (domain, error);
 
-  if (old == NULL)
+  g_autoptr (GArray) saved = old != NULL ? vp_device_ids_read (domain, error) : NULL;
+
+  if (saved == NULL)
     return NULL;
   if ((flags & VP_PLAN_UNDO) == 0 && !resolve_tag (plan, domain, profiles, error))
     return NULL;
@@ -180,6 +241,7 @@ vp_plan_new (const VpDomain *domain, const VpHost *host, const VpProfiles *profi
     return NULL;
   g_autoptr (GPtrArray) slots = apply_all (plan->result, wants, flags);
   compare_slots (plan, domain, old, slots, flags);
+  g_autoptr (GArray) devices = plan_devices (plan, saved, host, flags);
   if (vp_plan_is_ready (plan)) {
     /* What stands is right, down to the layout. */
     vp_domain_free (plan->result);
@@ -188,5 +250,6 @@ vp_plan_new (const VpDomain *domain, const VpHost *host, const VpProfiles *profi
   }
   carry_over (slots, old, flags);
   vp_slots_write (plan->result, slots);
+  vp_device_ids_write (plan->result, devices);
   return g_steal_pointer (&plan);
 }

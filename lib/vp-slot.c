@@ -116,6 +116,8 @@ vp_slots_read (const VpDomain *domain, GError **error)
 
   for (const xmlNode *node = state != NULL ? vp_xml_first (state) : NULL; node != NULL; node = vp_xml_next (node)) {
     gboolean whole = TRUE;
+    if (xmlStrEqual (node->name, BAD_CAST "device"))
+      continue; /* see vp-device-ids.h */
     VpSlot *slot = read_slot (node, &whole);
     g_ptr_array_add (slots, slot);
     if (!check_slot (slot, whole, error))
@@ -167,7 +169,6 @@ void
 vp_slots_write (VpDomain *domain, const GPtrArray *slots)
 {
   xmlNode *old = vp_domain_state (domain);
-  guint made = 0;
 
   if (old != NULL) {
     xmlNode *metadata = old->parent;
@@ -175,14 +176,9 @@ vp_slots_write (VpDomain *domain, const GPtrArray *slots)
     if (slots->len == 0 && vp_xml_first (metadata) == NULL)
       vp_xml_remove (metadata);
   }
-  if (slots->len == 0)
-    return;
-  xmlNode *state = xmlNewDocNode (domain->doc, NULL, BAD_CAST "state", NULL);
-  xmlNs *ns = xmlNewNs (state, BAD_CAST VP_STATE_NS, BAD_CAST "state");
-  xmlSetNs (state, ns);
+  xmlNode *state = slots->len > 0 ? vp_domain_ensure_state (domain) : NULL;
   for (guint i = 0; i < slots->len; i++)
-    write_slot (state, ns, slots->pdata[i]);
-  vp_xml_insert (vp_xml_ensure (domain->doc, "metadata", &made), -1, state);
+    write_slot (state, state->ns, slots->pdata[i]);
 }
 
 const VpSlot *

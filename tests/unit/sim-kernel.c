@@ -256,7 +256,13 @@ make_pool (Sim *sim, int node, guint64 kib, gpointer data)
 Sim *
 sim_new (guint nodes)
 {
-  g_autofree char *path = g_dir_make_tmp ("vp-sim-XXXXXX", NULL);
+  /* A run folder is a tmpfs; on a disk the journal's fsync would be most of the time. */
+  g_autofree char *path = g_strdup ("/dev/shm/vp-sim-XXXXXX");
+
+  if (g_mkdtemp (path) == NULL) {
+    g_free (path);
+    path = g_dir_make_tmp ("vp-sim-XXXXXX", NULL);
+  }
   Sim *sim = sim_new_at (path);
 
   sim_set_knob (sim, "nodes", nodes);
@@ -355,10 +361,13 @@ static void
 snapshot_pool (Sim *sim, int node, guint64 kib, gpointer data)
 {
   const Pool pool = read_pool (sim, node, kib);
+  guint64 compact_at = sim_get_knob (sim, "compact-at");
+  gboolean gained = compact_at > 0 && sim_get_knob (sim, "compacted") >= compact_at;
+  guint64 room = pool.room - (gained ? sim_get_knob (sim, "compact-gain") : 0);
 
   g_string_append_printf (data, "node %d %" G_GUINT64_FORMAT "K: %" G_GUINT64_FORMAT " pages, %" G_GUINT64_FORMAT
                           " free, %" G_GUINT64_FORMAT " surplus, room for %" G_GUINT64_FORMAT "\n", node, kib, pool.nr,
-                          pool.free, pool.surplus, pool.room);
+                          pool.free, pool.surplus, room);
 }
 
 char *

@@ -172,6 +172,16 @@ write_file (const char *folder, const char *name, const char *text)
   g_assert_no_error (error);
 }
 
+static void
+check_mount (const VpRoot *root, guint64 page_kib, const char *wanted, gboolean wanted_known)
+{
+  gboolean known = FALSE;
+  g_autofree char *mount = vp_hugepages_dup_mount (root, page_kib, &known);
+
+  g_assert_cmpstr (mount, ==, wanted);
+  g_assert_cmpint (known, ==, wanted_known);
+}
+
 /* Lines as Linux 6.1 has them. The 1G mount is behind 40 KiB of others. */
 static void
 test_mounted (void)
@@ -189,15 +199,21 @@ test_mounted (void)
   write_file (folder, "proc/meminfo", "MemTotal:       24105 kB\nHugepagesize:       2048 kB\n");
   write_file (folder, "proc/self/mountinfo", mounts->str);
   g_assert_cmpuint (vp_hugepages_default_kib (root), ==, 2048);
-  g_assert_true (vp_hugepages_mounted (root, 2048));
-  g_assert_false (vp_hugepages_mounted (root, 1048576));
-  g_assert_false (vp_hugepages_mounted (root, 64));
-  g_string_append (mounts, "9 22 0:50 / /dev/hugepages1G rw - hugetlbfs hugetlbfs rw,pagesize=1024M\n");
+  check_mount (root, 2048, "/dev/hugepages", FALSE);
+  write_file (folder, "dev/hugepages/libvirt/qemu/guest", "");
+  check_mount (root, 2048, "/dev/hugepages", TRUE);
+  check_mount (root, 1048576, NULL, FALSE);
+  check_mount (root, 64, NULL, FALSE);
+  g_string_append (mounts, "9 22 0:50 / /dev/huge\\0401G rw - hugetlbfs hugetlbfs rw,pagesize=1024M\n");
   write_file (folder, "proc/self/mountinfo", mounts->str);
-  g_assert_true (vp_hugepages_mounted (root, 1048576));
+  check_mount (root, 1048576, "/dev/huge 1G", FALSE);
 
-  g_autofree char *remove = g_strdup_printf ("rm -r '%s'", folder);
-  g_assert_cmpint (system (remove), ==, 0);
+  static const char *const made[] = { "dev/hugepages/libvirt/qemu/guest", "dev/hugepages/libvirt/qemu",
+                                      "dev/hugepages/libvirt", "dev/hugepages", "dev", "proc/self/mountinfo", "proc/self", "proc/meminfo", "proc", "." };
+  for (gsize i = 0; i < G_N_ELEMENTS (made); i++) {
+    g_autofree char *path = i + 1 < G_N_ELEMENTS (made) ? g_build_filename (folder, made[i], NULL) : g_strdup (folder);
+    g_assert_cmpint (g_remove (path), ==, 0);
+  }
 }
 
 int

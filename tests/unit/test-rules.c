@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "support.h"
+#include "vp-device-ids.h"
 #include "vp-error.h"
 
 #define TAG(names) "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='" names "'/>"
@@ -343,8 +344,46 @@ test_vga_not_here (void)
   g_autoptr (VpPlan) without = plan_checked (none, host);
   g_autoptr (VpPlan) on_uefi = plan_checked (uefi, host);
   g_assert_true (vp_plan_is_ready (without));
-  g_assert_true (vp_plan_is_ready (on_uefi));
+  g_assert_null (test_change (on_uefi, "devices/emulator"));
+  g_assert_null (test_change (on_uefi, "devices/hostdev/alias"));
   g_assert_true (test_warns (on_uefi, "BIOS"));
+}
+
+/* The state says which device was there; another one at that address is noticed, and stays noticed. */
+static void
+test_device_ids (void)
+{
+  g_autofree char *card = g_strdup_printf (CARD, "");
+  g_autoptr (VpHost) host = test_host ("howto-2015", TEST_I7_3770K);
+  g_autoptr (VpDomain) domain = test_tagged (TAG ("pinned"), card);
+  g_autoptr (VpPlan) first = plan_checked (domain, host);
+  const VpChange *change = test_change (first, "metadata/state/device[@address='0000:01:00.0']");
+  g_assert_nonnull (change);
+  g_assert_cmpstr (change->to, ==, "10de:1381");
+  g_assert_cmpuint (first->warnings->len, ==, 0);
+
+  g_autofree char *text = vp_domain_dup_text (first->result);
+  g_auto (GStrv) parts = g_strsplit (text, "device=\"1381\"", 2);
+  g_autofree char *other = g_strjoinv ("device=\"13c2\"", parts);
+  g_autoptr (VpDomain) moved = test_domain (other);
+  g_autoptr (VpPlan) second = test_plan (moved, host, VP_PLAN_DEFAULT);
+  g_assert_true (vp_plan_is_ready (second));
+  g_assert_true (test_warns (second, "is 10de:1381 now, and was 10de:13c2"));
+
+  vp_device_ids_forget (moved);
+  g_autoptr (VpPlan) third = test_plan (moved, host, VP_PLAN_DEFAULT);
+  g_assert_nonnull (test_change (third, "metadata/state/device[@address='0000:01:00.0']"));
+  g_assert_cmpuint (third->warnings->len, ==, 0);
+}
+
+static void
+test_device_ids_damaged (void)
+{
+  g_autoptr (VpHost) host = test_host (NULL, TEST_I7_3770K);
+  g_autoptr (VpDomain) domain = test_tagged (
+    TAG ("pinned") "<s:state xmlns:s='urn:vfio-profile:state:1'><s:device address='0000:01:00.0' vendor='zz'/></s:state>", "");
+
+  expect_error (domain, host, VP_ERROR_STATE, "0000:01:00.0");
 }
 
 static void
@@ -399,6 +438,8 @@ main (int argc, char **argv)
   g_test_add_func ("/memory/on-demand", test_memory_on_demand);
   g_test_add_func ("/hypervisor/nvidia", test_hypervisor_nvidia);
   g_test_add_func ("/hypervisor/gaming", test_hypervisor_gaming);
+  g_test_add_func ("/devices/ids", test_device_ids);
+  g_test_add_func ("/devices/ids-damaged", test_device_ids_damaged);
   g_test_add_func ("/vga/wrapper", test_vga_wrapper);
   g_test_add_func ("/vga/not-here", test_vga_not_here);
   g_test_add_func ("/vga/override", test_vga_override);

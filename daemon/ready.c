@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* In this order: what only looks, then what takes; one step that fails gives all back. */
+#include "ready.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "vp-device-check.h"
+#include "vp-error.h"
+#include "vp-hugepages.h"
+
+#define LOOK_MS 2000         /* for the processes that have a device open */
+#define RELEASE_SECONDS 5
+#define RETRY_SECONDS 2
+#define WAIT_SLACK_SECONDS 15 /* beside memory.deadline: another start that allocates, and giving back */
+
+struct VpReady {
+  VpRoot *root;
+  VpHolds *holds;
+  gboolean session;
+  gint retrying; /* atomic */
+};
+
+VpReady *
+vp_ready_new (const char *run_folder, gboolean session, GError **error)
+{
+  g_autoptr (VpReady) ready = g_new0 (VpReady, 1);
+  g_autofree char *folder = g_build_filename (run_folder + 1, "holds", NULL);
+
+  ready->session = session;
+  ready->root = vp_root_open ("/", error);
+  if (ready->root == NULL)
+    return NULL;
+  ready->holds = vp_holds_new (ready->root, folder, error);
+  return ready->holds != NULL ? g_steal_pointer (&ready) : NULL;
+}
+
+void
+vp_ready_free (VpReady *ready)
+{
+  if (ready == NULL)
+    return;
+  while (g_source_remove_by_user_data (ready))
+    ;
+  vp_holds_free (ready->holds);
+  vp_root_free (ready->root);
+  g_free (ready);
+}
+
+VpHolds *
+vp_ready_get_holds (const VpReady *ready)
+{
+  return ready->holds;
+}
+
+static void
+warn_all (const char *name, const GPtrArray *findings)
+{
+  for (guint i = 0; i < findings->len; i++) {
+    const VpDeviceFinding *finding = findings->pdata[i];
+    if (finding->severity == VP_DEVICE_WARN)
+      g_message ("domain '%s': %s", name, finding->text);
+  }
+}
+
+static char *
+look_at_devices (const VpReady *ready, const VpReadyRequest *request, const GArray *hostdevs)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VpDeviceFacts) facts = vp_devices_read (ready->root, hostdevs, LOOK_MS, &error);
+  g_autoptr (GArray) expected = vp_device_ids_read (request->domain, NULL);
+  g_autoptr (VpDeviceNames) names = vp_device_names_new (NULL);
+  VpPciAddress x_vga;
+
+  if (facts == NULL)
+    return g_strdup (error->message);
+  const VpDeviceQuestion question = {
+    .facts = facts,
+    .domain = request->domain,
+    .held = request->held,
+    .expected = expected,
+    .x_vga = vp_device_find_x_vga (request->domain, &x_vga) ? &x_vga : NULL,
+    .refuse_boot_vga =
+      vp_settings_choice (request->plan->settings, VP_KEY_DEVICES_BOOT_VGA) == VP_BOOT_VGA_REFUSE,
+    .names = names,
+  };
+  g_autoptr (GPtrArray) findings = vp_device_check (&question);
+  warn_all (request->name, findings);
+  return vp_device_findings_dup_refusal (findings);
+}
+
+static char *
+take_devices (VpReady *ready, const VpReadyRequest *request)
+{
+  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (request->domain);
+  g_autoptr (GPtrArray) addresses = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *holder = NULL;
+  g_autofree char *address = NULL;
+
+  if (hostdevs->len == 0)
+    return NULL;
+  char *refusal = look_at_devices (ready, request, hostdevs);
+  if (refusal != NULL)
+    return refusal;
+  for (guint i = 0; i < hostdevs->len; i++)
+    g_ptr_array_add (addresses, vp_pci_address_dup_text (&g_array_index (hostdevs, VpHostdev, i).address));
+  g_ptr_array_add (addresses, NULL);
+  if (vp_holds_claim_devices (ready->holds, request->uuid, request->name, (const char *const *) addresses->pdata,
+                              &holder, &address, &error))
+    return NULL;
+  return holder != NULL ? g_strdup_printf ("the device %s is that of domain '%s', which is starting or runs", address,
+                                           holder)
+                        : g_strdup (error->message);
+}
+
+static char *
+check_mounts (const VpReady *ready, const VpDomain *domain, const GArray *needs)
+{
+  for (guint i = 0; i < needs->len && vp_hugepages_need_mount (domain); i++) {
+    guint64 page_kib = g_array_index (needs, VpPageNeed, i).page_kib;
+    g_autofree char *size = vp_hugepages_dup_size (page_kib);
+    gboolean known = FALSE;
+    g_autofree char *mount = vp_hugepages_dup_mount (ready->root, page_kib, &known);
+    if (mount == NULL)
+      return g_strdup_printf ("it needs hugepages of %s, and no hugetlbfs with pages of that size is mounted: "
+                              "'mount -t hugetlbfs -o pagesize=%s hugetlbfs /dev/hugepages%s' (better: in /etc/fstab), "
+                              "then restart libvirt, which looks for them only when it starts", size, size, size);
+    if (!ready->session && !known)
+      return g_strdup_printf ("it needs hugepages of %s, and %s was mounted after libvirt's start, so libvirt does not "
+                              "know it: restart libvirt ('systemctl restart libvirtd' or 'virtqemud'; guests go on "
+                              "running)", size, mount);
+  }
+  return NULL;
+}
+
+static char *
+take_pages (VpReady *ready, const VpReadyRequest *request)
+{
+  const VpSettings *settings = request->plan->settings;
+  g_autoptr (GError) error = NULL;
+  guint64 base_kib = (guint64) sysconf (_SC_PAGESIZE) / 1024;
+  g_autoptr (GArray) needs =
+    vp_hugepages_needs (request->domain, vp_hugepages_default_kib (ready->root), base_kib, &error);
+  guint seconds = (guint) g_ascii_strtoull (vp_settings_get (settings, VP_KEY_MEMORY_DEADLINE), NULL, 10);
+  gboolean allocate =
+    !ready->session && vp_settings_choice (settings, VP_KEY_MEMORY_ALLOCATE) == VP_ALLOCATE_YES;
+
+  if (needs == NULL)
+    return g_strdup (error->message);
+  if (needs->len == 0)
+    return NULL;
+  char *refusal = check_mounts (ready, request->domain, needs);
+  if (refusal != NULL)
+    return refusal;
+  request->wait (seconds + WAIT_SLACK_SECONDS, request->data);
+  gint64 deadline = g_get_monotonic_time () + seconds * G_TIME_SPAN_SECOND;
+  if (vp_holds_take_pages (ready->holds, request->uuid, request->name, needs, allocate, deadline, &error))
+    return NULL;
+  return g_strdup (error->message);
+}
+
+static gboolean
+on_retry (gpointer data)
+{
+  VpReady *ready = data;
+
+  if (vp_holds_retry (ready->holds))
+    return G_SOURCE_CONTINUE;
+  g_atomic_int_set (&ready->retrying, 0);
+  return G_SOURCE_REMOVE;
+}
+
+/* What the kernel keeps busy is tried again from the main loop, whoever asked for it. */
+static void
+retry_later (VpReady *ready)
+{
+  if (g_atomic_int_compare_and_exchange (&ready->retrying, 0, 1))
+    g_timeout_add_seconds (RETRY_SECONDS, on_retry, ready);
+}
+
+void
+vp_ready_release (VpReady *ready, const char *uuid)
+{
+  gint64 deadline = g_get_monotonic_time () + RELEASE_SECONDS * G_TIME_SPAN_SECOND;
+
+  if (!vp_holds_release (ready->holds, uuid, deadline))
+    retry_later (ready);
+}
+
+void
+vp_ready_reconcile (VpReady *ready, const char *const *running)
+{
+  vp_holds_reconcile (ready->holds, running);
+  retry_later (ready); /* it may have left something */
+}
+
+char *
+vp_ready_prepare (VpReady *ready, const VpReadyRequest *request)
+{
+  g_autofree char *refusal = take_devices (ready, request);
+
+  if (refusal == NULL)
+    refusal = take_pages (ready, request);
+  if (refusal != NULL)
+    vp_ready_release (ready, request->uuid);
+  return g_steal_pointer (&refusal);
+}
+
+void
+vp_ready_started (VpReady *ready, const char *uuid)
+{
+  vp_holds_started (ready->holds, uuid);
+}

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Fault injection. A child does what a daemon does for a guest, on a kernel of
+ * files, and dies at step 1, 2, 3 … of all writes to the journal and the kernel: before each
+ * and after each, between a file's write and its rename, and amid a pool's growth.
+ * Each time the next daemon finds the guest gone, or finds it running until it
+ * ends; then everything is as it was before the guest.
+ */
+#include "holds.h"
+
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sim-kernel.h"
+
+#define GUEST "aaaaaaaa-0000-4000-8000-000000000001"
+#define OTHER "bbbbbbbb-0000-4000-8000-000000000002"
+#define CRASHED 77
+#define GOVERNOR "sys/sim/governor"
+#define IRQ "sys/sim/irq"
+#define MOST_STEPS 2000u
+
+typedef struct {
+  const char *name;
+  guint least_steps; /* that it must have, or it did not do what it is for */
+  void (*set_up) (Sim *sim, VpHolds *holds); /* before the guest: what must be there afterwards */
+  void (*run) (Sim *sim, VpHolds *holds);
+} Scenario;
+
+static gint64
+in_ms (gint64 ms)
+{
+  return g_get_monotonic_time () + ms * G_TIME_SPAN_MILLISECOND;
+}
+
+static VpHolds *
+load (Sim *sim)
+{
+  g_autoptr (GError) error = NULL;
+  VpHolds *holds = vp_holds_new (sim->root, SIM_HOLDS, &error);
+
+  g_assert_no_error (error);
+  return holds;
+}
+
+static gboolean
+take (VpHolds *holds, const char *uuid, guint64 kib, guint64 pages, const char *nodes, gint64 ms)
+{
+  g_autoptr (GArray) needs = g_array_new (FALSE, TRUE, sizeof (VpPageNeed));
+  VpPageNeed need = { kib, pages, vp_list_parse (nodes), nodes != NULL };
+
+  g_array_set_clear_func (needs, (GDestroyNotify) vp_page_need_clear);
+  g_array_append_val (needs, need);
+  return vp_holds_take_pages (holds, uuid, uuid, needs, TRUE, in_ms (ms), NULL);
+}
+
+static void
+give_back (VpHolds *holds, const char *uuid)
+{
+  (void) vp_holds_release (holds, uuid, in_ms (1000));
+  for (guint i = 0; i < 100 && vp_holds_retry (holds); i++)
+    continue;
+  g_assert_false (vp_holds_retry (holds));
+}
+
+/* All pages that are in use are let go: those of the guest; no other one maps any here. */
+static void
+let_all_go (Sim *sim, int node, guint64 kib)
+{
+  guint64 used = sim_read (sim, node, kib, "nr_hugepages") - sim_read (sim, node, kib, "free_hugepages");
+
+  sim_let_go (sim, node, kib, used);
+}
+
+static void
+end_guest (Sim *sim)
+{
+  for (int node = 0; node < 2; node++) {
+    let_all_go (sim, node, SIM_2M);
+    let_all_go (sim, node, SIM_1G);
+  }
+}
+
+/* The whole life of a guest: pool first, then three writes of the kernel's. */
+static void
+set_up_plain (Sim *sim, VpHolds *holds)
+{
+  (void) holds;
+  sim_set_pool (sim, 0, SIM_2M, 100, 3000);
+}
+
+static void
+run_plain (Sim *sim, VpHolds *holds)
+{
+  g_assert_true (take (holds, GUEST, SIM_2M, 1300, "0", 1000));
+  sim_use (sim, 0, SIM_2M, 1300);
+  vp_holds_started (holds, GUEST);
+  end_guest (sim);
+  give_back (holds, GUEST);
+}
+
+static void
+run_small (Sim *sim, VpHolds *holds)
+{
+  g_assert_true (take (holds, GUEST, SIM_2M, 103, "0", 1000));
+  sim_use (sim, 0, SIM_2M, 103);
+  vp_holds_started (holds, GUEST);
+  end_guest (sim);
+  give_back (holds, GUEST);
+}
+
+static void
+set_up_refused (Sim *sim, VpHolds *holds)
+{
+  (void) holds;
+  sim_set_pool (sim, 0, SIM_2M, 10, 20);
+}
+
+static void
+run_refused (Sim *sim, VpHolds *holds)
+{
+  (void) sim;
+  g_assert_false (take (holds, GUEST, SIM_2M, 50, "0", 30));
+}
+
+static void
+set_up_compaction (Sim *sim, VpHolds *holds)
+{
+  (void) holds;
+  sim_set_pool (sim, 0, SIM_2M, 0, 8);
+  sim_set_knob (sim, "compact-at", 2);
+  sim_set_knob (sim, "compact-gain", 10);
+}
+
+static void
+run_compaction (Sim *sim, VpHolds *holds)
+{
+  (void) sim;
+  g_assert_true (take (holds, GUEST, SIM_2M, 16, "0", 5000));
+  give_back (holds, GUEST);
+}
+
+static void
+set_up_spread (Sim *sim, VpHolds *holds)
+{
+  (void) holds;
+  sim_set_pool (sim, 0, SIM_1G, 1, 2);
+  sim_set_pool (sim, 1, SIM_1G, 0, 20);
+}
+
+static void
+run_spread (Sim *sim, VpHolds *holds)
+{
+  g_assert_true (take (holds, GUEST, SIM_1G, 9, NULL, 1000));
+  sim_use (sim, 1, SIM_1G, 4);
+  vp_holds_started (holds, GUEST);
+  end_guest (sim);
+  give_back (holds, GUEST);
+}
+
+/* A kernel that says no, and one that gives back a little at a time. */
+static void
+set_up_busy (Sim *sim, VpHolds *holds)
+{
+  (void) holds;
+  sim_set_pool (sim, 0, SIM_2M, 3, 40);
+  sim_set_knob (sim, "refuse", 2);
+  sim_set_knob (sim, "slow", 4);
+}
+
+static void
+run_busy (Sim *sim, VpHolds *holds)
+{
+  g_assert_true (take (holds, GUEST, SIM_2M, 15, "0", 5000));
+  sim_set_knob (sim, "refuse", 1);
+  give_back (holds, GUEST);
+}
+
+/* Another guest has pages in the same pool, and goes on running. */
+static void
+set_up_beside (Sim *sim, VpHolds *holds)
+{
+  sim_set_pool (sim, 0, SIM_2M, 10, 100);
+  g_assert_true (take (holds, OTHER, SIM_2M, 30, "0", 1000));
+  vp_holds_started (holds, OTHER);
+}
+
+static void
+run_beside (Sim *sim, VpHolds *holds)
+{
+  g_assert_true (take (holds, GUEST, SIM_2M, 60, "0", 1000));
+  sim_use (sim, 0, SIM_2M, 60);
+  vp_holds_started (holds, GUEST);
+  end_guest (sim);
+  give_back (holds, GUEST);
+}
+
+static void
+change (VpHolds *holds, const char *uuid, const char *path, const char *text)
+{
+  g_assert_true (vp_holds_change_file (holds, uuid, uuid, path, text, in_ms (1000), NULL));
+}
+
+static void
+set_up_files (Sim *sim, VpHolds *holds)
+{
+  sim_write_file (sim, GOVERNOR, "powersave\n");
+  sim_write_file (sim, IRQ, "0-7\n");
+  (void) holds;
+}
+
+static void
+run_files (Sim *sim, VpHolds *holds)
+{
+  static const char *const devices[] = { "0000:01:00.0", NULL };
+  g_autofree char *holder = NULL;
+  g_autofree char *address = NULL;
+
+  sim_set_pool (sim, 0, SIM_2M, 0, 10);
+  g_assert_true (vp_holds_claim_devices (holds, GUEST, "guest", devices, &holder, &address, NULL));
+  g_assert_true (vp_holds_set_cpus (holds, GUEST, "guest", "2-5", NULL));
+  change (holds, GUEST, GOVERNOR, "performance");
+  change (holds, GUEST, IRQ, "0-1,6-7");
+  vp_holds_started (holds, GUEST);
+  give_back (holds, GUEST);
+}
+
+static void
+set_up_small_pool (Sim *sim, VpHolds *holds)
+{
+  sim_set_pool (sim, 0, SIM_2M, 0, 10);
+  set_up_files (sim, holds);
+}
+
+/* Two guests on one core, in the order in which they came and left, and the other way round. */
+static void
+run_heirs (Sim *sim, VpHolds *holds)
+{
+  (void) sim;
+  change (holds, GUEST, GOVERNOR, "performance");
+  change (holds, OTHER, GOVERNOR, "performance");
+  change (holds, GUEST, IRQ, "0-3");
+  change (holds, OTHER, IRQ, "0-1");
+  give_back (holds, GUEST);
+  give_back (holds, OTHER);
+}
+
+static const Scenario scenarios[] = {
+  { "plain", 40, set_up_plain, run_plain },
+  { "refused", 20, set_up_refused, run_refused },
+  { "compaction", 40, set_up_compaction, run_compaction },
+  { "spread", 40, set_up_spread, run_spread },
+  { "busy", 60, set_up_busy, run_busy },
+  { "beside", 30, set_up_beside, run_beside },
+  { "files", 30, set_up_small_pool, run_files },
+  { "heirs", 30, set_up_files, run_heirs },
+};
+
+static Sim *
+new_host (const Scenario *scenario)
+{
+  Sim *sim = sim_new (2);
+  g_autoptr (VpHolds) holds = load (sim);
+
+  scenario->set_up (sim, holds);
+  return sim;
+}
+
+static void
+recover_gone (Sim *sim, const char *const *others)
+{
+  g_autoptr (VpHolds) holds = load (sim);
+
+  vp_holds_reconcile (holds, others);
+  give_back (holds, GUEST);
+}
+
+/* FALSE: it came to its end. */
+static gboolean
+run_until (Sim *host, guint step, void (*func) (Sim *sim, gconstpointer data), gconstpointer data)
+{
+  int status = 0;
+  pid_t child = fork ();
+
+  g_assert_cmpint (child, >=, 0);
+  if (child == 0) {
+    Sim *sim = sim_new_at (host->path);
+    sim->exit_at = step;
+    func (sim, data);
+    _exit (0);
+  }
+  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+  g_assert_true (WIFEXITED (status));
+  g_assert_true (WEXITSTATUS (status) == CRASHED || WEXITSTATUS (status) == 0);
+  return WEXITSTATUS (status) == CRASHED;
+}
+
+static void
+run_scenario (Sim *sim, gconstpointer data)
+{
+  const Scenario *scenario = data;
+
+  scenario->run (sim, load (sim));
+}
+
+static void
+run_recovery (Sim *sim, gconstpointer data)
+{
+  recover_gone (sim, data);
+}
+
+static const char *const nobody[] = { NULL };
+static const char *const other[] = { OTHER, NULL };
+static const char *const both[] = { GUEST, OTHER, NULL };
+
+static gboolean
+has_other (const Scenario *scenario)
+{
+  return scenario->set_up == set_up_beside;
+}
+
+static gboolean
+crash_then_gone (const Scenario *scenario, guint step)
+{
+  g_autoptr (Sim) sim = new_host (scenario);
+  g_autofree char *before = sim_snapshot (sim);
+  gboolean crashed = run_until (sim, step, run_scenario, scenario);
+
+  end_guest (sim);
+  recover_gone (sim, has_other (scenario) ? other : nobody);
+  g_autofree char *after = sim_snapshot (sim);
+  if (strcmp (after, before) != 0)
+    g_error ("%s, step %u, gone: before:\n%safter:\n%s", scenario->name, step, before, after);
+  return crashed;
+}
+
+static void
+crash_then_runs (const Scenario *scenario, guint step)
+{
+  g_autoptr (Sim) sim = new_host (scenario);
+  g_autofree char *before = sim_snapshot (sim);
+
+  (void) run_until (sim, step, run_scenario, scenario);
+  {
+    g_autoptr (VpHolds) holds = load (sim);
+    vp_holds_reconcile (holds, both);
+    g_autoptr (VpHold) hold = vp_holds_dup (holds, GUEST);
+    g_assert_true (hold == NULL || hold->state == VP_HOLD_RUNNING);
+    end_guest (sim);
+    if (!has_other (scenario))
+      give_back (holds, OTHER);
+    give_back (holds, GUEST);
+  }
+  g_autofree char *after = sim_snapshot (sim);
+  if (strcmp (after, before) != 0)
+    g_error ("%s, step %u, running: before:\n%safter:\n%s", scenario->name, step, before, after);
+}
+
+static void
+test_each_step (gconstpointer data)
+{
+  const Scenario *scenario = data;
+  guint step = 1;
+
+  for (; step < MOST_STEPS && crash_then_gone (scenario, step); step++)
+    crash_then_runs (scenario, step);
+  g_test_message ("%u steps", step - 1);
+  g_assert_cmpuint (step, >, scenario->least_steps);
+  g_assert_cmpuint (step, <, MOST_STEPS);
+}
+
+/* The next daemon dies as well, at each step of its clearing up. */
+static void
+test_twice (void)
+{
+  static const Scenario small = { "twice", 0, set_up_plain, run_small };
+  guint rounds = 0;
+  gboolean crashed = TRUE;
+
+  for (guint step = 1; crashed; step += 2) {
+    gboolean again = TRUE;
+    for (guint second = 1; again; second += 2, rounds++) {
+      g_autoptr (Sim) sim = new_host (&small);
+      g_autofree char *before = sim_snapshot (sim);
+      crashed = run_until (sim, step, run_scenario, &small);
+      end_guest (sim);
+      again = run_until (sim, second, run_recovery, nobody);
+      recover_gone (sim, nobody);
+      g_autofree char *after = sim_snapshot (sim);
+      if (strcmp (after, before) != 0)
+        g_error ("step %u, then %u: before:\n%safter:\n%s", step, second, before, after);
+    }
+  }
+  g_test_message ("%u times", rounds);
+  g_assert_cmpuint (rounds, >, 100);
+}
+
+static GLogWriterOutput
+drop_log (GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer data)
+{
+  return (level & G_LOG_LEVEL_ERROR) != 0 ? g_log_writer_default (level, fields, n_fields, data) : G_LOG_WRITER_HANDLED;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL); /* a busy kernel is warned of */
+  g_log_set_writer_func (drop_log, NULL, NULL);
+  for (gsize i = 0; i < G_N_ELEMENTS (scenarios); i++) {
+    g_autofree char *path = g_strconcat ("/holds/crash/", scenarios[i].name, NULL);
+    g_test_add_data_func (path, &scenarios[i], test_each_step);
+  }
+  g_test_add_func ("/holds/crash/twice", test_twice);
+  return g_test_run ();
+}
