@@ -2,11 +2,15 @@
 /* status: which domains have profiles, and whether they are ready. Writes nothing. */
 #include <libvirt/virterror.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "command.h"
+#include "config.h"
+#include "hold.h"
 #include "output.h"
 #include "pins.h"
 #include "source.h"
+#include "vp-drift.h"
 
 typedef enum { STATE_UNTAGGED, STATE_READY, STATE_STALE, STATE_INVALID } State;
 
@@ -29,6 +33,8 @@ typedef struct {
   guint n_changes;
   char *why;     /* NULL when there is nothing to explain */
   GPtrArray *warnings; /* of char *: the plan's; NULL where there is none */
+  GPtrArray *drift;    /* of char *: where a guest that runs is not as planned; NULL: it does not run */
+  GStrv holds;         /* what it holds of the host; NULL: nothing, or not for us to read */
   VpPins *pins;  /* of the definition as it is; NULL when it could not be read */
 } Report;
 
@@ -41,6 +47,8 @@ report_free (gpointer data)
   g_free (report->profile);
   g_free (report->why);
   g_clear_pointer (&report->warnings, g_ptr_array_unref);
+  g_clear_pointer (&report->drift, g_ptr_array_unref);
+  g_strfreev (report->holds);
   vp_pins_free (report->pins);
   g_free (report);
 }
@@ -51,11 +59,14 @@ typedef struct {
   VpHost *host;
   VpProfiles *profiles;
   VpFleet *fleet;
+  VpRoot *root;
+  gboolean session;
 } Context;
 
 static void
 context_clear (Context *context)
 {
+  g_clear_pointer (&context->root, vp_root_free);
   g_clear_pointer (&context->fleet, vp_fleet_free);
   g_clear_pointer (&context->profiles, vp_profiles_unref);
   g_clear_pointer (&context->host, vp_host_unref);
@@ -89,6 +100,33 @@ judge (Report *report, const VpDomain *domain, const Context *context)
   }
 }
 
+/* The daemon's journal is root's; whoever may not read it sees nothing held. */
+static GStrv
+read_holds (const Context *context, const char *uuid)
+{
+  g_autofree char *folder = context->session ? g_strdup_printf ("run/user/%u/vfio-profile", (unsigned) getuid ())
+                                             : g_strdup (&VP_RUN_FOLDER[1]);
+  g_autofree char *path = g_build_filename (folder, "holds", uuid, NULL);
+  g_autofree char *text = vp_root_load_own (context->root, path, VP_HOLD_MAX_BYTES, NULL);
+  g_autoptr (VpHold) hold = text != NULL ? vp_hold_parse (uuid, text, NULL) : NULL;
+
+  return hold != NULL ? vp_hold_describe (hold) : NULL;
+}
+
+static void
+look_at_running (Report *report, virDomainPtr handle, const Context *context)
+{
+  g_autoptr (VpDomain) live = report->running && report->profile != NULL ? vp_libvirt_read_live (handle, NULL) : NULL;
+
+  if (live == NULL)
+    return;
+  g_autofree char *uuid = vp_domain_dup_uuid (live);
+  g_autoptr (VpGuestFacts) facts =
+    vp_guest_facts_read (context->root, report->name, context->session, vp_drift_needs_pages (live));
+  report->drift = vp_drift_list (live, context->host, facts);
+  report->holds = uuid != NULL ? read_holds (context, uuid) : NULL;
+}
+
 static Report *
 report_new (virDomainPtr handle, const Context *context)
 {
@@ -109,6 +147,7 @@ report_new (virDomainPtr handle, const Context *context)
     report->profile = g_strdup ("");
   report->pins = vp_pins_read (domain);
   judge (report, domain, context);
+  look_at_running (report, handle, context);
   return report;
 }
 
@@ -174,6 +213,8 @@ report_to_json (const Report *report)
   json_object_object_add (object, "changes", json_object_new_uint64 (report->n_changes));
   json_object_object_add (object, "reason", vp_output_json_string (report->why));
   json_object_object_add (object, "warnings", vp_output_json_strings (report->warnings));
+  json_object_object_add (object, "drift", vp_output_json_strings (report->drift));
+  json_object_object_add (object, "holds", vp_output_json_strv (report->holds));
   json_object_object_add (object, "pins", report->pins != NULL ? vp_pins_to_json (report->pins) : NULL);
   return object;
 }
@@ -186,6 +227,14 @@ print_json (const GPtrArray *reports, GError **error)
   for (guint i = 0; i < reports->len; i++)
     json_object_array_add (array, report_to_json (reports->pdata[i]));
   return vp_output_json (array, error);
+}
+
+static void
+note (VpTable *table, const char *what, const char *text)
+{
+  g_autofree char *line = g_strconcat (what, text, NULL);
+
+  vp_table_note (table, line);
 }
 
 static void
@@ -204,6 +253,10 @@ print_table (const GPtrArray *reports)
       vp_table_note (table, report->why);
     for (guint j = 0; report->warnings != NULL && j < report->warnings->len; j++)
       vp_table_note (table, report->warnings->pdata[j]);
+    for (guint j = 0; report->drift != NULL && j < report->drift->len; j++)
+      note (table, "not as planned: ", report->drift->pdata[j]);
+    for (guint j = 0; report->holds != NULL && report->holds[j] != NULL; j++)
+      note (table, "holds ", report->holds[j]);
   }
   vp_table_print (table);
 }
@@ -217,6 +270,10 @@ context_open (Context *context, const VpSource *source, GError **error)
   if (context->connection == NULL)
     return FALSE;
   gboolean session = vp_libvirt_is_session (context->connection);
+  context->session = session;
+  context->root = vp_root_open ("/", error);
+  if (context->root == NULL)
+    return FALSE;
   (void) virConnectGetLibVersion (context->connection, &version); /* stays 0, not known */
   context->profiles = vp_source_load_profiles (source, session, error);
   context->host = context->profiles != NULL ? vp_source_load_host (source, session, version, error) : NULL;

@@ -101,7 +101,7 @@ conflict_to_json (const VpMap *map, const VpMapConflict *conflict)
 {
   json_object *object = json_object_new_object ();
   json_object *labels = json_object_new_array ();
-  g_autofree char *cpus = vp_map_dup_list (conflict->cpus);
+  g_autofree char *cpus = vp_list_dup (conflict->cpus);
 
   for (guint i = 0; i < conflict->guests->len; i++) {
     const VpMapGuest *guest = vp_map_guest (map, g_array_index (conflict->guests, guint, i));

@@ -107,8 +107,8 @@ footing_clear (Footing *footing)
 static void
 append_footing (GString *text, const Footing *footing)
 {
-  g_autofree char *l3s = vp_map_dup_list (footing->l3s);
-  g_autofree char *nodes = vp_map_dup_list (footing->nodes);
+  g_autofree char *l3s = vp_list_dup (footing->l3s);
+  g_autofree char *nodes = vp_list_dup (footing->nodes);
   const char *blank = footing->kinds->len > 0 ? " " : "";
 
   if (footing->has_threads && footing->n_whole == footing->n_cores)
@@ -136,7 +136,7 @@ dup_unusable (const VpMap *map, guint guest)
     if ((cpu->pu == NULL || !cpu->pu->usable) && holds (cpu, guest))
       hwloc_bitmap_set (cpus, cpu->os_index);
   }
-  char *list = hwloc_bitmap_iszero (cpus) ? NULL : vp_map_dup_list (cpus);
+  char *list = hwloc_bitmap_iszero (cpus) ? NULL : vp_list_dup (cpus);
   hwloc_bitmap_free (cpus);
   return list;
 }
@@ -206,7 +206,7 @@ add_guest (const VpMap *map, guint position, GPtrArray *entries)
 static void
 add_conflict (const VpMap *map, const VpMapConflict *conflict, GPtrArray *entries)
 {
-  g_autofree char *cpus = vp_map_dup_list (conflict->cpus);
+  g_autofree char *cpus = vp_list_dup (conflict->cpus);
   const char *s = hwloc_bitmap_weight (conflict->cpus) == 1 ? "" : "s";
   g_autoptr (GString) labels = g_string_new (NULL);
   guint n = conflict->guests->len;
@@ -269,7 +269,7 @@ add_signs (const VpMap *map, GPtrArray *entries)
     for (guint j = 0; j < map->cpus->len; j++)
       if (signs[i].is (vp_map_cpu (map, j)))
         hwloc_bitmap_set (cpus, vp_map_cpu (map, j)->os_index);
-    g_autofree char *list = vp_map_dup_list (cpus);
+    g_autofree char *list = vp_list_dup (cpus);
     if (!hwloc_bitmap_iszero (cpus))
       add_entry (entries, signs[i].mark, VP_STYLE_DIM, g_strdup_printf ("%s: %s", signs[i].text, list));
     hwloc_bitmap_free (cpus);

@@ -5,45 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_CPU 16384u /* as many as libvirt's own CPU masks hold */
-
-static gboolean
-parse_cpu (const char *text, guint64 *cpu)
-{
-  return g_ascii_string_to_unsigned (text, 10, 0, MAX_CPU - 1, cpu, NULL);
-}
-
-/* libvirt's form: "0-3,^2,8". NULL: it is not one. */
-static hwloc_bitmap_t
-parse_cpuset (const char *text)
-{
-  g_auto (GStrv) parts = g_strsplit (text, ",", -1);
-  hwloc_bitmap_t cpus = hwloc_bitmap_alloc ();
-  gboolean ok = TRUE;
-
-  for (guint i = 0; ok && parts[i] != NULL; i++) {
-    const char *part = g_strstrip (parts[i]);
-    gboolean without = part[0] == '^';
-    g_auto (GStrv) ends = g_strsplit (part + (without ? 1 : 0), "-", 2);
-    guint64 first = 0;
-    guint64 last = 0;
-    ok = ends[0] != NULL && parse_cpu (ends[0], &first);
-    last = first;
-    ok = ok && (ends[1] == NULL || (parse_cpu (ends[1], &last) && last >= first));
-    if (ok && without)
-      hwloc_bitmap_clr_range (cpus, (unsigned) first, (int) last);
-    else if (ok)
-      hwloc_bitmap_set_range (cpus, (unsigned) first, (int) last);
-  }
-  if (!ok)
-    g_clear_pointer (&cpus, hwloc_bitmap_free);
-  return cpus;
-}
-
 static int
 parse_single (const char *text)
 {
-  hwloc_bitmap_t cpus = text != NULL ? parse_cpuset (text) : NULL;
+  hwloc_bitmap_t cpus = text != NULL ? vp_list_parse (text) : NULL;
   int cpu = cpus != NULL && hwloc_bitmap_weight (cpus) == 1 ? hwloc_bitmap_first (cpus) : -1;
 
   hwloc_bitmap_free (cpus);
@@ -169,14 +134,14 @@ place_vcpus (const VpMap *map, guint position)
     else if (index >= 0)
       hwloc_bitmap_set (missing, (unsigned) index);
   }
-  guest->missing = hwloc_bitmap_iszero (missing) ? NULL : vp_map_dup_list (missing);
+  guest->missing = hwloc_bitmap_iszero (missing) ? NULL : vp_list_dup (missing);
   hwloc_bitmap_free (missing);
 }
 
 static void
 mark_service (const VpMap *map, const char *cpuset)
 {
-  hwloc_bitmap_t cpus = cpuset != NULL ? parse_cpuset (cpuset) : NULL;
+  hwloc_bitmap_t cpus = cpuset != NULL ? vp_list_parse (cpuset) : NULL;
 
   for (guint i = 0; cpus != NULL && i < map->cpus->len; i++) {
     VpMapCpu *cpu = &g_array_index (map->cpus, VpMapCpu, i);
@@ -339,14 +304,3 @@ vp_map_dup_kind (const VpTopology *topology, const VpCore *core)
   return g_strdup (core->kind == 0 ? "E" : core->kind + 1 == topology->n_kinds ? "P" : "M");
 }
 
-char *
-vp_map_dup_list (hwloc_const_bitmap_t cpus)
-{
-  char *text = NULL;
-
-  if (hwloc_bitmap_list_asprintf (&text, cpus) < 0)
-    return g_strdup ("?");
-  char *list = g_strdup (text);
-  free (text);
-  return list;
-}

@@ -73,7 +73,6 @@ const char *vp_map_state_name (VpMapState state);
 /* "P", "M", "E" for up to three kinds of core, else "K0", "K1" …; NULL: all are of one kind. */
 char *vp_map_dup_kind (const VpTopology *topology, const VpCore *core);
 /* "0-3,8". */
-char *vp_map_dup_list (hwloc_const_bitmap_t cpus);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpMap, vp_map_free)
 

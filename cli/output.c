@@ -121,6 +121,16 @@ vp_output_json_strings (const GPtrArray *texts)
   return array;
 }
 
+json_object *
+vp_output_json_strv (char *const *texts)
+{
+  json_object *array = json_object_new_array ();
+
+  for (guint i = 0; texts != NULL && texts[i] != NULL; i++)
+    json_object_array_add (array, vp_output_json_string (texts[i]));
+  return array;
+}
+
 typedef struct {
   GStrv cells;
   guint styled;

@@ -2,9 +2,9 @@
 /* One answer for each operation of the qemu hook (vfio-profile-hooks(7)). */
 #include "answer.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "vp-list.h"
 #include "vp-plan.h"
 
 static char *
@@ -26,12 +26,20 @@ is_persistent (const VpGateContext *context, const char *domain)
   return strchr (domain, '/') == NULL && g_file_test (path, G_FILE_TEST_IS_REGULAR);
 }
 
-/* Why a start is stale, before what is done about it. */
+/* Why a start is stale, before what is done about it; NULL: it is not. */
 static char *
-dup_edited (const VpPlan *plan)
+dup_stale_reason (const VpGateContext *context, const VpPlan *plan)
 {
-  const VpChange *first = plan->changes->pdata[0];
+  const VpPlacement *placement = plan->placement;
 
+  if (vp_plan_is_ready (plan)) {
+    /* The snapshot of the host may be some milliseconds old. */
+    g_autofree char *offline = placement != NULL && placement->vcpus != NULL
+                                 ? vp_ready_dup_offline (context->ready, placement->vcpus, placement->n_vcpus)
+                                 : NULL;
+    return offline != NULL ? g_strdup_printf ("it is pinned to CPUs that are offline now: %s", offline) : NULL;
+  }
+  const VpChange *first = plan->changes->pdata[0];
   return g_strdup_printf ("it was edited and is not prepared for '%s' yet (%u change%s, first %s)", plan->profile,
                           plan->changes->len, plan->changes->len == 1 ? "" : "s", first->place);
 }
@@ -113,12 +121,11 @@ dup_holders (const VpNeighbours *running, hwloc_const_bitmap_t cpus)
 
   for (guint i = 0; i < running->others->len; i++) {
     const VpNeighbour *other = running->others->pdata[i];
-    char *list = NULL;
     hwloc_bitmap_and (shared, other->cpus, cpus);
-    if (hwloc_bitmap_iszero (shared) || hwloc_bitmap_list_asprintf (&list, shared) < 0)
+    if (hwloc_bitmap_iszero (shared))
       continue;
+    g_autofree char *list = vp_list_dup (shared);
     g_string_append_printf (text, "%s'%s' (%s)", text->len > 0 ? ", " : "", other->name, list);
-    free (list);
   }
   hwloc_bitmap_free (shared);
   return text->len > 0 ? g_string_free (g_steal_pointer (&text), FALSE) : NULL;
@@ -226,11 +233,9 @@ answer_prepare (const VpGateContext *context, const VpGateRequest *request, cons
     *text = dup_refusal (request->domain, error->message);
     return FALSE;
   }
-  if (!vp_plan_is_ready (plan)) {
-    g_autofree char *why = dup_edited (plan);
-    if (!answer_stale (context, request, plan, why, text))
-      return FALSE;
-  }
+  g_autofree char *why = dup_stale_reason (context, plan);
+  if (why != NULL && !answer_stale (context, request, plan, why, text))
+    return FALSE;
   return claim_cpus (context, request, domain, uuid, host, profiles, plan, text) &&
          ready_host (context, request, domain, uuid, plan, text);
 }

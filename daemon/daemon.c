@@ -22,6 +22,7 @@
 #include "ready.h"
 #include "link.h"
 #include "vp-error.h"
+#include "vp-label.h"
 #include "vp-wrapper.h"
 #include "watch.h"
 
@@ -59,6 +60,7 @@ make_folder (const char *path, mode_t mode, GError **error)
     g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot set the mode of %s: %s", path, g_strerror (errno));
     return FALSE;
   }
+  vp_label_ensure (path);
   return TRUE;
 }
 
@@ -235,7 +237,7 @@ start_parts (VpDaemon *daemon, GError **error)
   daemon->watch = vp_watch_new (daemon->config_folder, on_definition, daemon, error);
   if (daemon->watch == NULL)
     return FALSE;
-  daemon->keeper = vp_keeper_new (daemon->ledger, daemon->watch, on_wrapper_made, daemon);
+  daemon->keeper = vp_keeper_new (daemon->ledger, daemon->watch, daemon->session, on_wrapper_made, daemon);
   daemon->host_watch = vp_host_watch_new (folders, on_host_changed, daemon);
   (void) virGetVersion (&daemon->libvirt_version, NULL, NULL); /* until the connection says better */
   vp_daemon_reload (daemon);

@@ -26,10 +26,7 @@ struct VpHolds {
   gboolean working;
   char *working_for; /* a guest's name */
   GHashTable *table; /* char *, the UUID -> VpHold * */
-  struct {
-    VpHoldUndoFunc func;
-    gpointer data;
-  } undo[VP_N_HOLD_KINDS];
+  VpHoldAccess access[VP_N_HOLD_KINDS]; /* not that of pages */
 };
 
 /* FALSE at the deadline, with an error that names whom it waited for. */
@@ -52,6 +49,8 @@ VpPoolClaims vp_holds_sum_pool (VpHolds *holds, int node, guint64 page_kib, cons
 
 /* With the work lock. A record that is pending is counted as what the kernel shows; FALSE: that cannot be read. */
 gboolean vp_holds_settle (VpHolds *holds, const VpHold *hold, VpHoldRecord *record, GError **error);
+/* Puts back what a guest changed of that kind, or leaves it to whoever came after it. TRUE: it is undone. */
+gboolean vp_holds_undo_change (VpHolds *holds, const VpHold *hold, const VpHoldRecord *record, GError **error);
 /* Undoes what can be undone now, and removes the guest when nothing is left: then it is freed, and TRUE. */
 gboolean vp_holds_undo_all (VpHolds *holds, VpHold *hold);
 /* That, for everyone who ended, but one (NULL: for all); TRUE: nothing is left of them. */
@@ -63,6 +62,7 @@ typedef struct {
   const VpPageNeed *need;
   guint64 left;       /* of the need */
   gboolean allocate;
+  gboolean is_too_much; /* for the memory that there is */
   guint tries;
   int number;         /* errno of the last write that failed; 0: the kernel gave what it had */
 } VpShortage;

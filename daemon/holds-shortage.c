@@ -69,6 +69,8 @@ dup_effort (const VpShortage *shortage)
 {
   if (!shortage->allocate)
     return g_strdup (" (memory.allocate is no)");
+  if (shortage->is_too_much)
+    return g_strdup (", for that is more than there is memory");
   return g_strdup_printf (" in %u tr%s with memory compacted%s%s", shortage->tries,
                           shortage->tries == 1 ? "y" : "ies", shortage->number != 0 ? "; the kernel said: " : "",
                           shortage->number != 0 ? g_strerror (shortage->number) : "");

@@ -26,7 +26,8 @@ typedef struct {
   gboolean allocate;
   gint64 deadline;
   guint tries;
-  int number; /* errno of the last write that failed */
+  int number;          /* errno of the last write that failed */
+  gboolean is_too_much; /* more than there is memory: nothing would come of it but that the host swaps */
 } Take;
 
 /* Of int: the nodes of the need, or those beside them, which a strict one does not have. */
@@ -132,12 +133,9 @@ write_growth (Take *take, const VpPages *now, guint64 to)
 static gboolean
 grow (Take *take, int node, guint64 page_kib, guint64 by, GError **error)
 {
-  guint64 memory = vp_pages_memory_kib (take->holds->root, node);
   VpHoldRecord *record = vp_hold_find_pages (take->hold, node, page_kib);
   VpPages now;
 
-  if (memory > 0 && by > memory / page_kib)
-    return TRUE; /* nothing would come of it but that the host swaps */
   if (record != NULL && !vp_holds_settle (take->holds, take->hold, record, error))
     return FALSE;
   if (!vp_pages_read (take->holds->root, node, page_kib, &now, error))
@@ -152,7 +150,7 @@ grow (Take *take, int node, guint64 page_kib, guint64 by, GError **error)
 static gboolean
 grow_and_grab (Take *take, int node, guint64 page_kib, guint64 by, guint64 *left, GError **error)
 {
-  return by == 0 || (grow (take, node, page_kib, by, error) && grab (take, node, page_kib, left, error));
+  return by == 0 || take->is_too_much || (grow (take, node, page_kib, by, error) && grab (take, node, page_kib, left, error));
 }
 
 /* What is there, then the same share from each node, then from whichever still gives. */
@@ -184,14 +182,26 @@ satisfy (Take *take, const VpPageNeed *need, guint64 *left, GError **error)
          satisfy_from (take, others, need->page_kib, left, error);
 }
 
+static guint64
+sum_memory (const Take *take, const GArray *nodes)
+{
+  guint64 kib = 0;
+
+  for (guint i = 0; i < nodes->len; i++)
+    kib += vp_pages_memory_kib (take->holds->root, g_array_index (nodes, int, i));
+  return kib;
+}
+
 static gboolean
-check_size (const Take *take, const VpPageNeed *need, GError **error)
+check_need (Take *take, const VpPageNeed *need, GError **error)
 {
   g_autoptr (GArray) wished = list_nodes (take, need, TRUE);
   g_autoptr (GArray) others = list_nodes (take, need, FALSE);
+  guint64 memory = sum_memory (take, wished) + sum_memory (take, others);
 
   if (wished->len + others->len == 0)
     vp_holds_set_no_pool (take->holds, need, error);
+  take->is_too_much = memory > 0 && need->pages > memory / need->page_kib;
   return wished->len + others->len > 0;
 }
 
@@ -213,7 +223,7 @@ try_once (Take *take, const GArray *needs, const VpPageNeed **missing, guint64 *
   forget_promises (take);
   for (guint i = 0; *missing == NULL && i < needs->len; i++) {
     const VpPageNeed *need = &g_array_index (needs, VpPageNeed, i);
-    if (!check_size (take, need, error) || !satisfy (take, need, left, error))
+    if (!check_need (take, need, error) || !satisfy (take, need, left, error))
       return FALSE;
     if (*left > 0)
       *missing = need;
@@ -260,8 +270,8 @@ take_all (Take *take, const GArray *needs, GError **error)
     if (missing == NULL || !is_wanted (take))
       return TRUE; /* finish says which */
     gint64 time = take->deadline - g_get_monotonic_time ();
-    if (!take->allocate || time <= 0 || is_final (take->number)) {
-      VpShortage shortage = { take->hold, missing, left, take->allocate, take->tries, take->number };
+    if (!take->allocate || time <= 0 || take->is_too_much || is_final (take->number)) {
+      VpShortage shortage = { take->hold, missing, left, take->allocate, take->is_too_much, take->tries, take->number };
       vp_holds_set_shortage (take->holds, &shortage, error);
       return FALSE;
     }

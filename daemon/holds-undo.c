@@ -8,8 +8,6 @@
  * by pages that a guest which is starting was promised: those wait until it has them
  * in use. Then the kernel takes them as surplus, which goes when that guest ends.
  */
-#include <string.h>
-
 #include "holds-private.h"
 #include "vp-error.h"
 
@@ -115,93 +113,11 @@ undo_pages (VpHolds *holds, const VpHold *hold, VpHoldRecord *record, GError **e
   return FALSE;
 }
 
-/* As lists of CPUs they may differ in their text and be the same. */
-static gboolean
-is_same_value (const char *a, const char *b)
-{
-  if (strcmp (a, b) == 0)
-    return TRUE;
-  hwloc_bitmap_t left = vp_list_parse (a);
-  hwloc_bitmap_t right = vp_list_parse (b);
-  gboolean is_same = left != NULL && right != NULL && hwloc_bitmap_isequal (left, right);
-  hwloc_bitmap_free (left);
-  hwloc_bitmap_free (right);
-  return is_same;
-}
-
-/* The record of another guest that found what this one had left. With the mutex. */
-static VpHoldRecord *
-find_heir (const VpHolds *holds, const VpHold *hold, const VpHoldRecord *record, const VpHold **owner)
-{
-  GHashTableIter iter;
-  gpointer other = NULL;
-
-  g_hash_table_iter_init (&iter, holds->table);
-  while (g_hash_table_iter_next (&iter, NULL, &other)) {
-    VpHoldRecord *found = other != hold ? vp_hold_find_record (other, record->kind, record->key) : NULL;
-    if (found != NULL && is_same_value (found->before, record->after)) {
-      *owner = other;
-      return found;
-    }
-  }
-  return NULL;
-}
-
-/* What was there before us is what the other guest shall find back, when it ends. */
-static gboolean
-pass_to_heir (VpHolds *holds, const VpHold *hold, const VpHoldRecord *record)
-{
-  const VpHold *owner = NULL;
-
-  g_mutex_lock (&holds->mutex);
-  VpHoldRecord *heir = find_heir (holds, hold, record, &owner);
-  if (heir != NULL) {
-    g_free (heir->before);
-    heir->before = g_strdup (record->before);
-  }
-  g_mutex_unlock (&holds->mutex);
-  if (heir != NULL)
-    vp_holds_save_or_warn (holds, owner->uuid);
-  return heir != NULL;
-}
-
-static gboolean
-undo_file (const VpHolds *holds, const VpHold *hold, const VpHoldRecord *record, GError **error)
-{
-  g_autofree char *now = vp_root_dup_text (holds->root, record->key);
-
-  if (now == NULL) {
-    g_message ("domain '%s': /%s is not there any more to get '%s' back", hold->name, record->key, record->before);
-    return TRUE;
-  }
-  if (is_same_value (now, record->before))
-    return TRUE;
-  if (is_same_value (now, record->after))
-    return vp_root_write_text (holds->root, record->key, record->before, NULL, error);
-  if (!record->pending)
-    g_message ("domain '%s': /%s was '%s' before it, but somebody made it '%s' meanwhile: it stays", hold->name,
-               record->key, record->before, now);
-  return TRUE;
-}
-
-static gboolean
-undo_by_handler (const VpHolds *holds, const VpHoldRecord *record, GError **error)
-{
-  if (holds->undo[record->kind].func != NULL)
-    return holds->undo[record->kind].func (record, holds->undo[record->kind].data, error);
-  g_set_error (error, VP_ERROR, VP_ERROR_HOST, "nothing here can undo '%s' yet", record->key);
-  return FALSE;
-}
-
 static gboolean
 undo_record (VpHolds *holds, const VpHold *hold, VpHoldRecord *record, GError **error)
 {
-  if (record->kind == VP_HOLD_PAGES)
-    return undo_pages (holds, hold, record, error);
-  if (pass_to_heir (holds, hold, record))
-    return TRUE;
-  return record->kind == VP_HOLD_FILE ? undo_file (holds, hold, record, error)
-                                      : undo_by_handler (holds, record, error);
+  return record->kind == VP_HOLD_PAGES ? undo_pages (holds, hold, record, error)
+                                       : vp_holds_undo_change (holds, hold, record, error);
 }
 
 static gboolean

@@ -60,21 +60,23 @@ gboolean vp_holds_claim_devices (VpHolds *holds, const char *uuid, const char *n
 gboolean vp_holds_set_cpus (VpHolds *holds, const char *uuid, const char *name, const char *cpus, GError **error);
 
 /*
- * Changes an attribute (a governor, an interrupt's CPUs) until release, when it gets back what was in it, if it
- * still holds what we wrote; where another guest changed it after us, that guest inherits what was there before.
+ * How a kind of thing is read and written: files are known, another kind by whoever sets this before it is used.
+ * read: FALSE, it cannot be read now; *value NULL, it is there no more. Both must have deadlines of their own: a
+ * start may wait for them. Called from any thread, one at a time.
  */
-gboolean vp_holds_change_file (VpHolds *holds, const char *uuid, const char *name, const char *path, const char *text,
-                               gint64 deadline, GError **error);
+typedef struct {
+  gboolean (*read) (const char *key, char **value, gpointer data, GError **error);
+  gboolean (*write) (const char *key, const char *value, gpointer data, GError **error);
+  gpointer data;
+} VpHoldAccess;
+
+void vp_holds_set_access (VpHolds *holds, VpHoldKind kind, const VpHoldAccess *access);
 /*
- * For what is no file: note it as pending before it is done, as done with what it became, and say who undoes it.
- * `undo` must have a deadline of its own, for starts wait for it. TRUE: undone.
+ * Changes something (a governor, an interrupt's CPUs, a slice) until release, when it gets back what was in it, if
+ * it still holds what we wrote; where another guest changed it after us, that one inherits what was there before.
  */
-typedef gboolean (*VpHoldUndoFunc) (const VpHoldRecord *record, gpointer data, GError **error);
-gboolean vp_holds_note_pending (VpHolds *holds, const char *uuid, const char *name, VpHoldKind kind, const char *key,
-                                const char *before, const char *after, gint64 deadline, GError **error);
-gboolean vp_holds_note_done (VpHolds *holds, const char *uuid, VpHoldKind kind, const char *key, const char *after,
-                             gint64 deadline, GError **error);
-void vp_holds_set_undo (VpHolds *holds, VpHoldKind kind, VpHoldUndoFunc undo, gpointer data);
+gboolean vp_holds_change (VpHolds *holds, const char *uuid, const char *name, VpHoldKind kind, const char *key,
+                          const char *value, gint64 deadline, GError **error);
 
 /* A line for people for each thing it holds; empty: nothing. */
 GStrv vp_holds_describe (VpHolds *holds, const char *uuid);

@@ -29,6 +29,8 @@ struct VpKeeper {
   void (*wrapper_made) (gpointer data);
   gpointer data;
   VpRoster *roster;
+  VpRoot *root;
+  gboolean session;
   virConnectPtr connection;
   GHashTable *entries; /* name -> Entry */
 };
@@ -61,7 +63,7 @@ get_entry (VpKeeper *keeper, const char *name)
 }
 
 VpKeeper *
-vp_keeper_new (VpLedger *ledger, VpWatch *watch, void (*wrapper_made) (gpointer data), gpointer data)
+vp_keeper_new (VpLedger *ledger, VpWatch *watch, gboolean session, void (*wrapper_made) (gpointer data), gpointer data)
 {
   VpKeeper *keeper = g_new0 (VpKeeper, 1);
 
@@ -69,6 +71,8 @@ vp_keeper_new (VpLedger *ledger, VpWatch *watch, void (*wrapper_made) (gpointer 
   keeper->watch = watch;
   keeper->wrapper_made = wrapper_made;
   keeper->data = data;
+  keeper->session = session;
+  keeper->root = vp_root_open ("/", NULL); /* without it drift is not seen, and the host was not read either */
   keeper->roster = vp_roster_new ();
   keeper->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) entry_free);
   return keeper;
@@ -81,6 +85,7 @@ vp_keeper_free (VpKeeper *keeper)
     return;
   g_hash_table_unref (keeper->entries);
   vp_roster_free (keeper->roster);
+  vp_root_free (keeper->root);
   g_free (keeper);
 }
 
@@ -191,10 +196,17 @@ static void
 log_drift (Entry *entry, const VpHost *host)
 {
   const VpDomain *live = vp_roster_find_live (entry->keeper->roster, entry->name);
-  g_autofree char *drift = live != NULL ? vp_drift_dup_lost_cpus (live, host) : NULL;
+  g_autofree char *drift = NULL;
 
+  if (live != NULL && vp_domain_tag (live) != NULL) {
+    g_autoptr (VpGuestFacts) facts =
+      vp_guest_facts_read (entry->keeper->root, entry->name, entry->keeper->session, vp_drift_needs_pages (live));
+    g_autoptr (GPtrArray) lines = vp_drift_list (live, host, facts);
+    g_ptr_array_add (lines, NULL);
+    drift = lines->len > 1 ? g_strjoinv ("; ", (char **) lines->pdata) : NULL;
+  }
   if (drift != NULL && g_strcmp0 (drift, entry->last_drift) != 0)
-    g_warning ("domain '%s': %s", entry->name, drift);
+    g_warning ("domain '%s': not as it was planned: %s", entry->name, drift);
   g_free (entry->last_drift);
   entry->last_drift = g_steal_pointer (&drift);
 }

@@ -14,7 +14,8 @@ G_BEGIN_DECLS
 typedef struct VpKeeper VpKeeper;
 
 /* `wrapper_made`: a wrapper that the host snapshot does not know yet. */
-VpKeeper *vp_keeper_new (VpLedger *ledger, VpWatch *watch, void (*wrapper_made) (gpointer data), gpointer data);
+VpKeeper *vp_keeper_new (VpLedger *ledger, VpWatch *watch, gboolean session, void (*wrapper_made) (gpointer data),
+                         gpointer data);
 void vp_keeper_free (VpKeeper *keeper);
 
 /* NULL while libvirt is away. The connection stays the caller's. */

@@ -18,6 +18,9 @@ VpReady *vp_ready_new (const char *run_folder, gboolean session, GError **error)
 void vp_ready_free (VpReady *ready);
 VpHolds *vp_ready_get_holds (const VpReady *ready);
 
+/* Which of these CPUs are offline at this moment, as a list; NULL: none, as far as the kernel says. */
+char *vp_ready_dup_offline (const VpReady *ready, const int *cpus, guint n);
+
 typedef struct {
   const char *uuid;
   const char *name;

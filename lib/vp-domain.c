@@ -378,27 +378,6 @@ vp_domain_vcpu_pin (const VpDomain *domain, guint vcpu)
   return parse_number (cpus, 10, G_MAXINT, &cpu) ? (int) cpu : -1;
 }
 
-hwloc_bitmap_t
-vp_list_parse (const char *text)
-{
-  /* Numbers are bounded, or a hostile range would take the memory of a bitmap as long. */
-  if (text == NULL || !g_regex_match_simple ("^\\^?[0-9]{1,5}(-[0-9]{1,5})?(,\\^?[0-9]{1,5}(-[0-9]{1,5})?)*\\z", text, 0, 0))
-    return NULL;
-  g_auto (GStrv) parts = g_strsplit (text, ",", -1);
-  hwloc_bitmap_t cpus = hwloc_bitmap_alloc ();
-  hwloc_bitmap_t part = hwloc_bitmap_alloc ();
-  for (guint i = 0; parts[i] != NULL; i++) {
-    gboolean is_out = parts[i][0] == '^';
-    hwloc_bitmap_list_sscanf (part, parts[i] + (is_out ? 1 : 0));
-    if (is_out)
-      hwloc_bitmap_andnot (cpus, cpus, part);
-    else
-      hwloc_bitmap_or (cpus, cpus, part);
-  }
-  hwloc_bitmap_free (part);
-  return cpus;
-}
-
 static hwloc_bitmap_t
 read_cpu_list (const xmlNode *node)
 {

@@ -5,8 +5,7 @@
  */
 #pragma once
 
-#include <hwloc.h>
-
+#include "vp-list.h"
 #include "vp-xml.h"
 
 G_BEGIN_DECLS
@@ -66,8 +65,6 @@ int vp_domain_vcpu_pin (const VpDomain *domain, guint vcpu);
 /* Of hwloc_bitmap_t: each vCPU's CPUs, in order; NULL for one that is not pinned at all. */
 GArray *vp_domain_vcpu_sets (const VpDomain *domain);
 
-/* libvirt's own lists of CPUs and nodes: "0-3,8,^2". NULL for what is none; free it. */
-hwloc_bitmap_t vp_list_parse (const char *text);
 /* A size as libvirt takes it, in KiB where `unit` is NULL; rounded up. FALSE for what is none. */
 gboolean vp_size_to_kib (const char *text, const char *unit, guint64 *kib);
 

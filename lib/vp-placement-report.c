@@ -5,20 +5,8 @@
  */
 #include "vp-placement-report.h"
 
+#include "vp-list.h"
 #include "vp-placement-host.h"
-
-static char *
-dup_list (hwloc_const_bitmap_t set)
-{
-  char *text = NULL;
-
-  if (hwloc_bitmap_list_asprintf (&text, set) < 0)
-    return g_strdup ("?");
-  /* hwloc's memory is malloc's; ours is freed with g_free. */
-  char *copy = g_strdup (text);
-  free (text);
-  return copy;
-}
 
 static G_GNUC_PRINTF (2, 3) void
 warn (VpPlacement *answer, const char *format, ...)
@@ -127,7 +115,7 @@ fill_summary (const VpView *view, const VpKey *key, const guint *on_core, VpPlac
   g_autoptr (GArray) l3s = g_array_new (FALSE, FALSE, sizeof (guint));
   g_autoptr (GArray) nodes = g_array_new (FALSE, FALSE, sizeof (guint));
   hwloc_bitmap_t host = vp_host_side_dup_cpus (view, answer);
-  g_autofree char *host_list = dup_list (host);
+  g_autofree char *host_list = vp_list_dup (host);
   guint last_node = G_MAXUINT;
   gboolean beside = FALSE;
 

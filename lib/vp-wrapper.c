@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "vp-error.h"
+#include "vp-label.h"
 
 #define HASH_DIGITS 8
 
@@ -69,14 +70,17 @@ vp_wrapper_refresh (const char *folder, const char *emulator, gboolean *changed,
   *changed = FALSE;
   if (content == NULL)
     return FALSE;
-  if (g_file_get_contents (path, &existing, NULL, NULL) && strcmp (existing, content) == 0)
+  if (g_file_get_contents (path, &existing, NULL, NULL) && strcmp (existing, content) == 0) {
+    vp_label_ensure (path);
     return TRUE;
+  }
   g_autoptr (GError) problem = NULL;
   if (!g_file_set_contents_full (path, content, -1, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0755,
                                  &problem)) {
     g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot write the wrapper of %s: %s", emulator, problem->message);
     return FALSE;
   }
+  vp_label_ensure (path);
   *changed = TRUE;
   return TRUE;
 }

@@ -14,7 +14,8 @@ _vfio_profile_profiles()
     done
 }
 
-_vfio_profile_keys='cpu.pin= cpu.reserve-cores= cpu.kind= cpu.cache= cpu.topology= cpu.numa= cpu.conflict= memory.page-size= memory.allocate= memory.deadline= memory.nosharepages=
+_vfio_profile_keys='cpu.pin= cpu.reserve-cores= cpu.kind= cpu.cache= cpu.topology= cpu.numa= cpu.conflict= cpu.isolate= cpu.irqs= cpu.governor=
+    memory.page-size= memory.allocate= memory.deadline= memory.nosharepages=
     hypervisor.kvm-hidden= hypervisor.hyperv= hypervisor.vendor-id= vga.x-vga= vga.method= devices.boot-vga= start.on-stale='
 
 _vfio_profile_options()

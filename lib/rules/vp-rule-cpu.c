@@ -5,18 +5,9 @@
  * request and the answer into XML. All of it is host-only.
  */
 
+#include "vp-list.h"
 #include "vp-request.h"
 #include "vp-rule.h"
-
-static char *
-dup_cpu_list (hwloc_const_bitmap_t cpus)
-{
-  char *text = NULL;
-
-  if (hwloc_bitmap_list_asprintf (&text, cpus) < 0)
-    g_error ("out of memory");
-  return text; /* from malloc, which is what g_free frees */
-}
 
 static VpPlacement *
 place (const VpRuleContext *context, GError **error)
@@ -55,7 +46,7 @@ warn_overlaps (VpRuleContext *context, const VpPlacement *placement)
         hwloc_bitmap_set (cpus, (unsigned) placement->vcpus[j]);
     if (hwloc_bitmap_iszero (cpus))
       continue;
-    g_autofree char *list = dup_cpu_list (cpus);
+    g_autofree char *list = vp_list_dup (cpus);
     vp_rule_warn (context, other->running ? "CPUs %s are those of domain '%s', which runs: %s"
                                           : "CPUs %s are planned for domain '%s' as well: %s",
                   list, other->name,
@@ -81,7 +72,7 @@ static void
 want_other_pins (VpRuleContext *context, const VpPlacement *placement, const GArray *iothreads)
 {
   if (placement->emulator != NULL) {
-    g_autofree char *cpus = dup_cpu_list (placement->emulator);
+    g_autofree char *cpus = vp_list_dup (placement->emulator);
     vp_rule_want (context, &vp_rule_cpu, VP_HOST_ONLY, g_strdup ("cputune/emulatorpin"),
                   vp_xml_new ("emulatorpin", "cpuset", cpus, NULL),
                   "emulator threads → CPUs %s: the host's, nearest to the guest", cpus);
@@ -89,7 +80,7 @@ want_other_pins (VpRuleContext *context, const VpPlacement *placement, const GAr
   for (guint i = 0; placement->iothreads != NULL && i < placement->n_iothreads; i++) {
     guint id = g_array_index (iothreads, guint, i);
     g_autofree char *text = g_strdup_printf ("%u", id);
-    g_autofree char *cpus = dup_cpu_list (placement->iothreads[i]);
+    g_autofree char *cpus = vp_list_dup (placement->iothreads[i]);
     vp_rule_want (context, &vp_rule_cpu, VP_HOST_ONLY, g_strdup_printf ("cputune/iothreadpin[@iothread='%u']", id),
                   vp_xml_new ("iothreadpin", "iothread", text, "cpuset", cpus, NULL),
                   "iothread %u → CPUs %s: the host's, nearest to the guest", id, cpus);
@@ -105,7 +96,7 @@ want_nodes (VpRuleContext *context, const VpPlacement *placement)
     vp_rule_warn (context, "the domain binds its guest NUMA cells itself (numatune/memnode): that stays as it is");
     return;
   }
-  g_autofree char *nodes = dup_cpu_list (placement->nodes);
+  g_autofree char *nodes = vp_list_dup (placement->nodes);
   int numa = vp_settings_choice (context->settings, VP_KEY_CPU_NUMA);
   vp_rule_want (context, &vp_rule_cpu, VP_HOST_ONLY, g_strdup ("numatune/memory"),
                 vp_xml_new ("memory", "mode", numa == VP_NUMA_PREFERRED ? "preferred" : "strict", "nodeset", nodes,

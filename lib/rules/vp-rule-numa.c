@@ -153,16 +153,6 @@ vp_rule_numa_list_cells (const VpRuleContext *context)
   return cells;
 }
 
-static char *
-dup_list (hwloc_const_bitmap_t set)
-{
-  char *text = NULL;
-
-  if (hwloc_bitmap_list_asprintf (&text, set) < 0)
-    g_error ("out of memory");
-  return text; /* from malloc, which is what g_free frees */
-}
-
 /* As the host's nodes are to each other; nothing where a way is unknown or there is none, or QEMU would refuse it. */
 static gboolean
 has_distances (const VpRuleContext *context, const GArray *cells)
@@ -196,13 +186,13 @@ static void
 want_cells (VpRuleContext *context, const GArray *cells)
 {
   xmlNode *numa = vp_xml_new ("numa", NULL);
-  g_autofree char *nodes = dup_list (context->plan->placement->nodes);
+  g_autofree char *nodes = vp_list_dup (context->plan->placement->nodes);
   gboolean distances = has_distances (context, cells);
 
   for (guint i = 0; i < cells->len; i++) {
     const VpGuestCell *cell = &g_array_index (cells, VpGuestCell, i);
     g_autofree char *id = g_strdup_printf ("%u", i);
-    g_autofree char *vcpus = dup_list (cell->vcpus);
+    g_autofree char *vcpus = vp_list_dup (cell->vcpus);
     g_autofree char *memory = g_strdup_printf ("%" G_GUINT64_FORMAT, cell->memory_kib);
     xmlNode *node =
       xmlAddChild (numa, vp_xml_new ("cell", "id", id, "cpus", vcpus, "memory", memory, "unit", "KiB", NULL));
@@ -219,8 +209,8 @@ want_binding (VpRuleContext *context, const GArray *cells)
   for (guint i = 0; i < cells->len; i++) {
     const VpGuestCell *cell = &g_array_index (cells, VpGuestCell, i);
     g_autofree char *id = g_strdup_printf ("%u", i);
-    g_autofree char *nodes = dup_list (cell->nodes);
-    g_autofree char *vcpus = dup_list (cell->vcpus);
+    g_autofree char *nodes = vp_list_dup (cell->nodes);
+    g_autofree char *vcpus = vp_list_dup (cell->vcpus);
     vp_rule_want (context, &vp_rule_numa, VP_HOST_ONLY, g_strdup_printf ("numatune/memnode[@cellid='%u']", i),
                   vp_xml_new ("memnode", "cellid", id, "mode", "strict", "nodeset", nodes, NULL),
                   "cell %u: memory from node %s, where its vCPUs %s are", i, nodes, vcpus);
@@ -277,7 +267,7 @@ warn_of_none (VpRuleContext *context)
   hwloc_bitmap_set_range (all, 0, (int) placement->n_vcpus - 1);
   hwloc_bitmap_t nodes = find_nodes (context, all);
   if (hwloc_bitmap_weight (nodes) > 1) {
-    g_autofree char *list = dup_list (nodes);
+    g_autofree char *list = vp_list_dup (nodes);
     vp_rule_warn (context, "the guest is on the host's nodes %s, but is shown no NUMA cells for them: %s", list,
                   obstacle != NULL ? obstacle : "its memory cannot be split among them as its vCPUs are");
   }

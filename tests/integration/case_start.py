@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The main job: a tagged domain starts pinned, on hugepages, with KVM and Hyper-V hidden."""
+import json
 import os
+import signal
 
-from lib import (Qemu, Skip, check, check_equal, connect, cpus_of_first_core, defined, definition, domain_xml, has,
+from lib import (LogWatch, Qemu, Skip, check, check_equal, connect, cpus_of_first_core, daemon, defined, definition, domain_xml, has,
                  main, need_cpus_beside_the_host, note, online_cpus, parse_cpus, pins, plan, profile_tool, test, virsh,
                  wait_ready)
 
@@ -46,6 +48,29 @@ def set_by_command():
         virsh("start", "plain")
         check_threads_follow_the_plan("plain")
         check_equal(Qemu("plain").hugetlb_kib(), 64 * 1024, "guest memory on hugepages, KiB")
+
+
+@test("'status' says what a running guest holds, and where it is not as planned; so does the log")
+def drift():
+    need_cpus_beside_the_host()
+    with defined(connection, domain_xml("drifts", "pinned")) as domain:
+        wait_ready("drifts")
+        domain.create()
+
+        def status():
+            (entry,) = json.loads(profile_tool("status", "--json", "drifts").stdout)
+            return entry
+
+        check_equal(status()["drift"], [], "a guest that has just started")
+        check(any("hugepages" in line or "pages" in line for line in status()["holds"]), f"holds {status()['holds']}")
+        qemu, log = Qemu("drifts"), LogWatch()
+        (task,) = [task for task in os.listdir(f"/proc/{qemu.pid}/task")
+                   if qemu.read(f"task/{task}/comm").startswith("CPU 0/")]
+        os.sched_setaffinity(int(task), online_cpus())
+        check(any(line.startswith("vCPU 0 may run on CPUs") for line in status()["drift"]), f"{status()['drift']}")
+        check("not as planned: vCPU 0 may run" in profile_tool("status").stdout, "the table does not say it")
+        os.kill(daemon.pid(), signal.SIGHUP)
+        log.wait_for("domain 'drifts': not as it was planned: vCPU 0 may run on CPUs")
 
 
 @test("profile nvidia: kvm=off, no hv-* and no hypervclock in QEMU's arguments")

@@ -69,6 +69,7 @@ made_data (const MadeTree *tree, const char *path, const char *data, gssize leng
   g_autofree char *whole = made_place (tree, path);
   g_autoptr (GError) error = NULL;
 
+  (void) g_unlink (whole); /* the flag means: written over, and not cut off */
   g_file_set_contents_full (whole, data, length, G_FILE_SET_CONTENTS_NONE, 0644, &error); /* no fsync */
   g_assert_no_error (error);
 }

@@ -69,7 +69,7 @@ test_errors (void)
   expect_error ("<vfio:profile " NS " name='pinned'><vfio:cups pin='yes'/></vfio:profile>", "'cups'",
                 "cpu, memory, hypervisor, vga, devices, start");
   expect_error ("<vfio:profile " NS " name='pinned'><vfio:cpu pins='yes'/></vfio:profile>", "'pins'",
-                "pin, reserve-cores, kind, cache, topology, numa");
+                "pin, reserve-cores, kind, cache, topology, numa, conflict, isolate, irqs, governor");
   expect_error ("<vfio:profile " NS " name='pinned'><vfio:cpu pin='maybe'/></vfio:profile>", "'maybe'",
                 "no, yes, required");
   expect_error ("<vfio:profile " NS " name='pinned'><vfio:cpu reserve-cores='-1'/></vfio:profile>", "'-1'",

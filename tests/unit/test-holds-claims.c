@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What guests hold beside hugepages, and the journal, on a kernel of files. */
+#include <string.h>
+
+#include "sim-holds.h"
+#include "vp-error.h"
+
+static void
+test_devices (void)
+{
+  g_autoptr (Sim) sim = sim_new (1);
+  g_autoptr (VpHolds) holds = sim_load (sim);
+  static const char *const both[] = { "0000:01:00.0", "0000:01:00.1", NULL };
+  static const char *const other[] = { "0000:02:00.0", "0000:01:00.1", NULL };
+  g_autoptr (GError) error = NULL;
+  g_autofree char *holder = NULL;
+  g_autofree char *address = NULL;
+
+  g_assert_true (vp_holds_claim_devices (holds, A, "win10", both, &holder, &address, &error));
+  g_assert_true (vp_holds_claim_devices (holds, A, "win10", both, &holder, &address, &error));
+  g_assert_false (vp_holds_claim_devices (holds, B, "linux", other, &holder, &address, &error));
+  g_assert_no_error (error);
+  g_assert_cmpstr (holder, ==, "win10");
+  g_assert_cmpstr (address, ==, "0000:01:00.1");
+  g_assert_null (vp_holds_dup (holds, B)); /* none of them, not the free one either */
+  g_clear_pointer (&holder, g_free);
+  g_clear_pointer (&address, g_free);
+
+  g_assert_true (vp_holds_set_cpus (holds, A, "win10", "2-5,8", &error));
+  g_autofree char *cpus = vp_holds_dup_cpus (holds, NULL);
+  g_autofree char *others = vp_holds_dup_cpus (holds, A);
+  g_assert_cmpstr (cpus, ==, "2-5,8");
+  g_assert_cmpstr (others, ==, "");
+
+  g_autoptr (VpHolds) next = sim_load (sim); /* another daemon knows it, too */
+  sim_assert_lines (next, A, "CPUs 2-5,8\ndevice 0000:01:00.0\ndevice 0000:01:00.1");
+  sim_release_ok (next, A);
+  g_assert_true (vp_holds_claim_devices (next, B, "linux", other, &holder, &address, &error));
+}
+
+static gboolean
+change (VpHolds *holds, const char *uuid, const char *path, const char *text)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean changed = vp_holds_change (holds, uuid, uuid, VP_HOLD_FILE, path, text, sim_in_ms (1000), &error);
+
+  g_assert_no_error (error);
+  return changed;
+}
+
+static void
+assert_file (Sim *sim, const char *path, const char *text)
+{
+  g_autofree char *now = sim_read_file (sim, path);
+
+  g_assert_cmpstr (now, ==, text);
+}
+
+static void
+test_files (void)
+{
+  static const char governor[] = "sys/sim/governor";
+  static const char irq[] = "sys/sim/irq";
+  g_autoptr (Sim) sim = sim_new (1);
+  g_autoptr (VpHolds) holds = sim_load (sim);
+  g_autoptr (GError) error = NULL;
+
+  sim_write_file (sim, governor, "powersave\n");
+  sim_write_file (sim, irq, "0-7\n");
+  change (holds, A, governor, "performance");
+  change (holds, A, irq, "0-3,6-7");
+  change (holds, B, governor, "performance"); /* on the same core */
+  change (holds, B, irq, "0-3");
+  sim_release_ok (holds, A);
+  assert_file (sim, governor, "performance"); /* B still wants it */
+  assert_file (sim, irq, "0-3");
+  sim_release_ok (holds, B);
+  assert_file (sim, governor, "powersave");
+  assert_file (sim, irq, "0-7");
+
+  change (holds, A, irq, "0-3");
+  change (holds, A, irq, "0-1");
+  sim_write_file (sim, irq, "0,1\n"); /* the same in the kernel's words */
+  sim_release_ok (holds, A);
+  assert_file (sim, irq, "0-7");
+
+  change (holds, A, governor, "performance");
+  sim_write_file (sim, governor, "schedutil\n");
+  sim_release_ok (holds, A);
+  assert_file (sim, governor, "schedutil");
+  sim_assert_said ("somebody made it 'schedutil' meanwhile: it stays");
+  g_assert_false (vp_holds_change (holds, A, "a", VP_HOLD_FILE, "sys/sim/none", "1", sim_in_ms (100), &error));
+  g_assert_null (vp_holds_dup (holds, A));
+}
+
+/* A thing that is no file; its D-Bus does not answer for a while. */
+typedef struct {
+  char *value;
+  guint silent; /* that many more calls */
+} Slice;
+
+static gboolean
+fail_if_silent (Slice *slice, GError **error)
+{
+  if (slice->silent == 0)
+    return FALSE;
+  slice->silent--;
+  g_set_error (error, VP_ERROR, VP_ERROR_IO, "systemd does not answer");
+  return TRUE;
+}
+
+static gboolean
+read_slice (const char *key, char **value, gpointer data, GError **error)
+{
+  Slice *slice = data;
+
+  g_assert_cmpstr (key, ==, "system.slice AllowedCPUs");
+  if (fail_if_silent (slice, error))
+    return FALSE;
+  *value = g_strdup (slice->value);
+  return TRUE;
+}
+
+static gboolean
+write_slice (const char *key, const char *value, gpointer data, GError **error)
+{
+  Slice *slice = data;
+
+  g_assert_cmpstr (key, ==, "system.slice AllowedCPUs");
+  if (fail_if_silent (slice, error))
+    return FALSE;
+  g_free (slice->value);
+  slice->value = g_strdup (value);
+  return TRUE;
+}
+
+static void
+test_slice (void)
+{
+  static const char key[] = "system.slice AllowedCPUs";
+  g_autoptr (Sim) sim = sim_new (1);
+  g_autoptr (VpHolds) holds = sim_load (sim);
+  g_autoptr (GError) error = NULL;
+  Slice slice = { g_strdup (""), 0 };
+  const VpHoldAccess access = { read_slice, write_slice, &slice };
+
+  g_assert_false (vp_holds_change (holds, A, "a", VP_HOLD_SLICE, key, "0-1", sim_in_ms (100), &error));
+  g_assert_error (error, VP_ERROR, VP_ERROR_HOST);
+  g_clear_error (&error);
+  vp_holds_set_access (holds, VP_HOLD_SLICE, &access);
+  g_assert_true (vp_holds_change (holds, A, "a", VP_HOLD_SLICE, key, "0-1", sim_in_ms (100), &error));
+  g_assert_cmpstr (slice.value, ==, "0-1");
+  sim_assert_lines (holds, A, "system.slice AllowedCPUs is '0-1', was ''");
+  slice.silent = 1;
+  g_assert_false (vp_holds_release (holds, A, sim_in_ms (100)));
+  sim_assert_said ("systemd does not answer; it is tried again");
+  g_assert_false (vp_holds_retry (holds));
+  g_assert_cmpstr (slice.value, ==, "");
+  g_free (slice.value);
+}
+
+static void
+test_reconcile (void)
+{
+  static const char *const running[] = { B, NULL };
+  g_autoptr (Sim) sim = sim_new (1);
+
+  sim_set_pool (sim, 0, SIM_2M, 10, 1000);
+  {
+    g_autoptr (VpHolds) holds = sim_load (sim);
+    sim_take_ok (holds, A, SIM_2M, 60, "0");
+    sim_take_ok (holds, B, SIM_2M, 30, "0");
+    vp_holds_started (holds, B);
+  }
+  g_autoptr (VpHolds) holds = sim_load (sim);
+  sim_assert_pool (sim, 0, SIM_2M, 90, 90); /* libvirt was not asked yet */
+  sim_take_ok (holds, C, SIM_2M, 10, "0");
+  vp_holds_reconcile (holds, running);
+  g_assert_null (vp_holds_dup (holds, A));
+  sim_assert_lines (holds, B, "30 hugepages of 2M on node 0\n30 hugepages of 2M on node 0, allocated for it");
+  g_assert_false (vp_holds_retry (holds));
+  sim_assert_pool (sim, 0, SIM_2M, 40, 40);
+  g_autoptr (VpHold) c = vp_holds_dup (holds, C); /* new since the journal was loaded: libvirt's list may be older */
+  g_assert_nonnull (c);
+
+  vp_holds_begin_reconcile (holds);
+  sim_take_ok (holds, C, SIM_2M, 10, "0");
+  vp_holds_reconcile (holds, (const char *const[]){ NULL });
+  g_assert_null (vp_holds_dup (holds, B));
+  g_autoptr (VpHold) c_again = vp_holds_dup (holds, C);
+  g_assert_nonnull (c_again);
+  sim_release_ok (holds, C);
+  sim_assert_pool (sim, 0, SIM_2M, 10, 10);
+}
+
+static void
+test_damaged (void)
+{
+  static const char *const texts[] = {
+    "", "garbage", "[guest]\nversion=2\nname=x\nstate=running\n", "[guest]\nversion=1\nname=x\nstate=asleep\n",
+    "[guest]\nversion=1\nname=x\nstate=running\n[record-0]\nkind=pages\npending=false\nnode=0\n",
+    "[guest]\nversion=1\nname=x\nstate=running\n[record-0]\nkind=pages\npending=false\nnode=0\npage-kib=2048\n"
+    "count=99999999999999999\nbase=0\nfrom=0\nto=0\n",
+    "[guest]\nversion=1\nname=x\nstate=running\n[record-0]\nkind=file\npending=maybe\nkey=a\nbefore=b\nafter=c\n",
+    "[guest]\nversion=1\nname=x\nstate=running\n[use-0]\nnode=-2\npage-kib=1\npages=1\n",
+  };
+  g_autoptr (Sim) sim = sim_new (1);
+
+  sim_write_file (sim, SIM_HOLDS "/" A ".new", "half of a jour"); /* never came into force */
+  sim_write_file (sim, SIM_HOLDS "/README", "not ours");
+  for (gsize i = 0; i < G_N_ELEMENTS (texts); i++) {
+    g_autofree char *aside = g_strdup_printf (SIM_HOLDS "/" A ".damaged-%u", (guint) i + 1);
+    sim_write_file (sim, SIM_HOLDS "/" A, texts[i]);
+    g_autoptr (VpHolds) holds = sim_load (sim);
+    g_assert_null (vp_holds_dup (holds, A));
+    g_autofree char *kept = sim_read_file (sim, aside);
+    g_autofree char *expected = g_strchomp (g_strdup (texts[i]));
+    g_assert_cmpstr (kept, ==, expected);
+    sim_assert_said (A ".damaged-");
+  }
+  g_autofree char *large = g_strnfill (VP_HOLD_MAX_BYTES + 1, '#');
+  sim_write_file (sim, SIM_HOLDS "/" A, large);
+  g_autoptr (VpHolds) holds = sim_load (sim);
+  sim_assert_said ("of at most 262144 bytes, is needed");
+  g_assert_null (sim_read_file (sim, SIM_HOLDS "/" A ".new"));
+  assert_file (sim, SIM_HOLDS "/README", "not ours");
+}
+
+/* Without a journal nothing is touched. */
+static void
+test_full_disk (void)
+{
+  g_autoptr (Sim) sim = sim_new (1);
+  g_autoptr (VpHolds) holds = sim_load (sim);
+  g_autoptr (GArray) needs = sim_need (SIM_2M, 20, NULL, FALSE);
+  g_autoptr (GError) error = NULL;
+
+  sim_set_pool (sim, 0, SIM_2M, 5, 50);
+  sim_write_file (sim, SIM_HOLDS "/" A ".new/in-the-way", ""); /* a folder where the temporary file would be */
+  g_assert_false (vp_holds_take_pages (holds, A, "a", needs, TRUE, sim_in_ms (100), &error));
+  g_assert_error (error, VP_ERROR, VP_ERROR_IO);
+  sim_assert_pool (sim, 0, SIM_2M, 5, 5);
+  g_assert_null (vp_holds_dup (holds, A));
+}
+
+static const SimTest tests[] = {
+  { "devices", test_devices },
+  { "files", test_files },
+  { "slice", test_slice },
+  { "reconcile", test_reconcile },
+  { "damaged", test_damaged },
+  { "full-disk", test_full_disk },
+};
+
+int
+main (int argc, char **argv)
+{
+  return sim_run_tests (argc, argv, "/holds/", tests, G_N_ELEMENTS (tests));
+}
