@@ -116,7 +116,8 @@ read_holds (const Context *context, const char *uuid)
 static void
 look_at_running (Report *report, virDomainPtr handle, const Context *context)
 {
-  g_autoptr (VpDomain) live = report->running && report->profile != NULL ? vp_libvirt_read_live (handle, NULL) : NULL;
+  gboolean is_ours = report->profile != NULL && vp_libvirt_is_running (handle);
+  g_autoptr (VpDomain) live = is_ours ? vp_libvirt_read_live (handle, NULL) : NULL;
 
   if (live == NULL)
     return;

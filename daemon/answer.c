@@ -329,3 +329,15 @@ vp_gate_answer (const VpGateContext *context, const VpGateRequest *request, char
   return is_prepare ? answer_prepare (context, request, domain, host, profiles, text)
                     : answer_filter (context, request, domain, host, profiles, text);
 }
+
+void
+vp_gate_withdraw (const VpGateContext *context, const VpGateRequest *request)
+{
+  VpGateRequest release = *request;
+
+  if (strcmp (request->operation, "prepare") != 0)
+    return;
+  release.operation = "release";
+  g_message ("domain '%s': the hook went away before it was answered: nothing is held for it", request->domain);
+  answer_notice (context, &release);
+}

@@ -18,5 +18,7 @@ typedef struct {
 
 /* TRUE: the operation may go on, `text` is XML for stdout or empty. FALSE: `text` is the line for stderr. */
 gboolean vp_gate_answer (const VpGateContext *context, const VpGateRequest *request, char **text);
+/* The hook was gone before it got that answer, and libvirt has given up the start: what was taken for it goes back. */
+void vp_gate_withdraw (const VpGateContext *context, const VpGateRequest *request);
 
 G_END_DECLS

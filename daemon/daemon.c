@@ -40,7 +40,10 @@ struct VpDaemon {
   VpGate *gate;
   VpHostWatch *host_watch;
   VpLink *link;
+  guint reconcile_timer; /* 0: none is planned */
 };
+
+#define RECONCILE_SECONDS 15
 
 static gboolean
 make_folder (const char *path, mode_t mode, GError **error)
@@ -139,17 +142,6 @@ on_wrapper_made (gpointer data)
   vp_host_watch_note (daemon->host_watch);
 }
 
-static void
-on_definition (const char *domain, gpointer data)
-{
-  VpDaemon *daemon = data;
-
-  if (domain != NULL)
-    vp_keeper_touch (daemon->keeper, domain);
-  else
-    vp_keeper_touch_all (daemon->keeper);
-}
-
 /* What guests held that ended while nobody looked is given back. */
 static void
 reconcile (VpDaemon *daemon, virConnectPtr connection)
@@ -162,6 +154,39 @@ reconcile (VpDaemon *daemon, virConnectPtr connection)
     g_warning ("%s: what guests held before stays held", error->message);
   else
     vp_ready_reconcile (daemon->ready, (const char *const *) running);
+}
+
+static gboolean
+on_reconcile (gpointer data)
+{
+  VpDaemon *daemon = data;
+
+  daemon->reconcile_timer = 0;
+  if (vp_link_get (daemon->link) != NULL)
+    reconcile (daemon, vp_link_get (daemon->link));
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_stopped (const char *domain, gpointer data)
+{
+  VpDaemon *daemon = data;
+
+  vp_keeper_touch (daemon->keeper, domain);
+  /* Its hook gives back what it held, but may have found nobody, or have been too late. */
+  if (daemon->reconcile_timer == 0)
+    daemon->reconcile_timer = g_timeout_add_seconds (RECONCILE_SECONDS, on_reconcile, daemon);
+}
+
+static void
+on_definition (const char *domain, gpointer data)
+{
+  VpDaemon *daemon = data;
+
+  if (domain != NULL)
+    vp_keeper_touch (daemon->keeper, domain);
+  else
+    vp_keeper_touch_all (daemon->keeper);
 }
 
 static void
@@ -228,7 +253,7 @@ start_parts (VpDaemon *daemon, GError **error)
 {
   g_autofree char *own = g_build_filename (g_get_user_config_dir (), "vfio-profile", "profiles.d", NULL);
   const char *folders[] = { VP_PROFILES_SHIPPED, VP_PROFILES_LOCAL, daemon->session ? own : NULL, NULL };
-  VpLinkHandlers handlers = { on_connected, on_disconnected, on_definition, on_started, daemon };
+  VpLinkHandlers handlers = { on_connected, on_disconnected, on_definition, on_started, on_stopped, daemon };
 
   daemon->ledger = vp_ledger_new ();
   daemon->ready = vp_ready_new (daemon->run_folder, daemon->session, error);
@@ -268,6 +293,8 @@ vp_daemon_free (VpDaemon *daemon)
 {
   if (daemon == NULL)
     return;
+  if (daemon->reconcile_timer != 0)
+    g_source_remove (daemon->reconcile_timer);
   vp_link_free (daemon->link);
   vp_gate_free (daemon->gate);
   vp_host_watch_free (daemon->host_watch);

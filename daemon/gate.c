@@ -118,8 +118,11 @@ serve (const VpGate *gate, GSocketConnection *connection, GError **error)
   gsize length = text != NULL ? strlen (text) : 0;
   g_autofree char *head = g_strdup_printf ("%s %" G_GSIZE_FORMAT "\n", ok ? "OK" : "REFUSE", length);
   GOutputStream *out = g_io_stream_get_output_stream (G_IO_STREAM (connection));
-  return g_output_stream_write_all (out, head, strlen (head), NULL, NULL, error) &&
-         g_output_stream_write_all (out, text != NULL ? text : "", length, NULL, NULL, error);
+  if (g_output_stream_write_all (out, head, strlen (head), NULL, NULL, error) &&
+      g_output_stream_write_all (out, text != NULL ? text : "", length, NULL, NULL, error))
+    return TRUE;
+  vp_gate_withdraw (&gate->context, &request);
+  return FALSE;
 }
 
 static gboolean

@@ -150,7 +150,9 @@ grow (Take *take, int node, guint64 page_kib, guint64 by, GError **error)
 static gboolean
 grow_and_grab (Take *take, int node, guint64 page_kib, guint64 by, guint64 *left, GError **error)
 {
-  return by == 0 || take->is_too_much || (grow (take, node, page_kib, by, error) && grab (take, node, page_kib, left, error));
+  if (by == 0 || take->is_too_much)
+    return TRUE;
+  return grow (take, node, page_kib, by, error) && grab (take, node, page_kib, left, error);
 }
 
 /* What is there, then the same share from each node, then from whichever still gives. */
@@ -271,7 +273,8 @@ take_all (Take *take, const GArray *needs, GError **error)
       return TRUE; /* finish says which */
     gint64 time = take->deadline - g_get_monotonic_time ();
     if (!take->allocate || time <= 0 || take->is_too_much || is_final (take->number)) {
-      VpShortage shortage = { take->hold, missing, left, take->allocate, take->is_too_much, take->tries, take->number };
+      const VpShortage shortage = { take->hold,        missing,     left,        take->allocate,
+                                    take->is_too_much, take->tries, take->number };
       vp_holds_set_shortage (take->holds, &shortage, error);
       return FALSE;
     }

@@ -195,7 +195,7 @@ settle (Entry *entry, VpHost *host, VpProfiles *profiles)
 static void
 log_drift (Entry *entry, const VpHost *host)
 {
-  const VpDomain *live = vp_roster_find_live (entry->keeper->roster, entry->name);
+  const VpDomain *live = vp_roster_find_running (entry->keeper->roster, entry->name);
   g_autofree char *drift = NULL;
 
   if (live != NULL && vp_domain_tag (live) != NULL) {

@@ -72,7 +72,9 @@ on_lifecycle (virConnectPtr connection, virDomainPtr domain, int event, int deta
   (void) connection, (void) detail;
   if (event == VIR_DOMAIN_EVENT_STARTED)
     link->handlers.started (domain, link->handlers.data);
-  if (event == VIR_DOMAIN_EVENT_DEFINED || event == VIR_DOMAIN_EVENT_UNDEFINED || event == VIR_DOMAIN_EVENT_STOPPED)
+  if (event == VIR_DOMAIN_EVENT_STOPPED)
+    link->handlers.stopped (virDomainGetName (domain), link->handlers.data);
+  if (event == VIR_DOMAIN_EVENT_DEFINED || event == VIR_DOMAIN_EVENT_UNDEFINED)
     link->handlers.changed (virDomainGetName (domain), link->handlers.data);
   return 0;
 }

@@ -14,8 +14,9 @@ typedef struct VpLink VpLink;
 typedef struct {
   void (*connected) (virConnectPtr connection, gpointer data);
   void (*disconnected) (gpointer data);
-  void (*changed) (const char *domain, gpointer data);  /* its definition, metadata or live pins; it stopped */
+  void (*changed) (const char *domain, gpointer data);  /* its definition, metadata or live pins */
   void (*started) (virDomainPtr domain, gpointer data);
+  void (*stopped) (const char *domain, gpointer data);
   gpointer data;
 } VpLinkHandlers;
 

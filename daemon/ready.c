@@ -5,11 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "isolate.h"
 #include "vp-device-check.h"
 #include "vp-error.h"
 #include "vp-hugepages.h"
 
 #define LOOK_MS 2000         /* for the processes that have a device open */
+#define ISOLATE_SECONDS 4
 #define RELEASE_SECONDS 5
 #define RETRY_SECONDS 2
 #define WAIT_SLACK_SECONDS 15 /* beside memory.deadline: another start that allocates, and giving back */
@@ -17,6 +19,7 @@
 struct VpReady {
   VpRoot *root;
   VpHolds *holds;
+  VpIsolate *isolate;
   gboolean session;
   gint retrying; /* atomic */
 };
@@ -32,7 +35,10 @@ vp_ready_new (const char *run_folder, gboolean session, GError **error)
   if (ready->root == NULL)
     return NULL;
   ready->holds = vp_holds_new (ready->root, folder, error);
-  return ready->holds != NULL ? g_steal_pointer (&ready) : NULL;
+  if (ready->holds == NULL)
+    return NULL;
+  ready->isolate = vp_isolate_new (ready->root, ready->holds, NULL);
+  return g_steal_pointer (&ready);
 }
 
 void
@@ -43,6 +49,7 @@ vp_ready_free (VpReady *ready)
   while (g_source_remove_by_user_data (ready))
     ;
   vp_holds_free (ready->holds);
+  vp_isolate_free (ready->isolate);
   vp_root_free (ready->root);
   g_free (ready);
 }
@@ -211,6 +218,33 @@ vp_ready_reconcile (VpReady *ready, const char *const *running)
   retry_later (ready); /* it may have left something */
 }
 
+/* Whatever the host cannot do is left out, and said; an ordinary user can do none of it. */
+static char *
+clear_cpus (VpReady *ready, const VpReadyRequest *request)
+{
+  const VpPlacement *placement = request->plan->placement;
+  g_autoptr (GPtrArray) warnings = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GError) error = NULL;
+
+  if (ready->session || placement == NULL || placement->vcpus == NULL)
+    return NULL;
+  hwloc_bitmap_t cpus = hwloc_bitmap_alloc ();
+  for (guint i = 0; i < placement->n_vcpus; i++)
+    hwloc_bitmap_set (cpus, (unsigned) placement->vcpus[i]);
+  const VpIsolateRequest asked = {
+    .uuid = request->uuid,
+    .name = request->name,
+    .cpus = cpus,
+    .settings = request->plan->settings,
+    .deadline = g_get_monotonic_time () + ISOLATE_SECONDS * G_TIME_SPAN_SECOND,
+  };
+  gboolean done = vp_isolate_prepare (ready->isolate, &asked, warnings, &error);
+  hwloc_bitmap_free (cpus);
+  for (guint i = 0; i < warnings->len; i++)
+    g_message ("domain '%s': %s", request->name, (const char *) warnings->pdata[i]);
+  return done ? NULL : g_strdup (error->message);
+}
+
 char *
 vp_ready_prepare (VpReady *ready, const VpReadyRequest *request)
 {
@@ -218,6 +252,8 @@ vp_ready_prepare (VpReady *ready, const VpReadyRequest *request)
 
   if (refusal == NULL)
     refusal = take_pages (ready, request);
+  if (refusal == NULL)
+    refusal = clear_cpus (ready, request);
   if (refusal != NULL)
     vp_ready_release (ready, request->uuid);
   return g_steal_pointer (&refusal);

@@ -8,6 +8,7 @@
 typedef struct {
   VpDomain *stored;
   VpDomain *live;
+  gboolean running; /* its start has ended, and it is not paused */
 } Member;
 
 struct VpRoster {
@@ -61,7 +62,7 @@ is_same (const VpDomain *a, const VpDomain *b)
 }
 
 static void
-set_member (VpRoster *roster, const char *name, VpDomain *stored, VpDomain *live)
+set_member (VpRoster *roster, const char *name, VpDomain *stored, VpDomain *live, gboolean running)
 {
   const Member *old = g_hash_table_lookup (roster->members, name);
   Member *member = g_new0 (Member, 1);
@@ -70,6 +71,7 @@ set_member (VpRoster *roster, const char *name, VpDomain *stored, VpDomain *live
     drop_fleet (roster);
   member->stored = stored;
   member->live = live;
+  member->running = running;
   g_hash_table_replace (roster->members, g_strdup (name), member);
 }
 
@@ -80,7 +82,7 @@ read_member (VpRoster *roster, virDomainPtr domain)
   VpDomain *live = virDomainIsActive (domain) == 1 ? vp_libvirt_read_live (domain, NULL) : NULL;
 
   if (stored != NULL || live != NULL)
-    set_member (roster, virDomainGetName (domain), stored, live);
+    set_member (roster, virDomainGetName (domain), stored, live, vp_libvirt_is_running (domain));
   else if (g_hash_table_remove (roster->members, virDomainGetName (domain)))
     drop_fleet (roster);
 }
@@ -141,9 +143,9 @@ vp_roster_find_stored (const VpRoster *roster, const char *name)
 }
 
 const VpDomain *
-vp_roster_find_live (const VpRoster *roster, const char *name)
+vp_roster_find_running (const VpRoster *roster, const char *name)
 {
   const Member *member = g_hash_table_lookup (roster->members, name);
 
-  return member != NULL ? member->live : NULL;
+  return member != NULL && member->running ? member->live : NULL;
 }

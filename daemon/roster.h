@@ -23,9 +23,10 @@ void vp_roster_refresh_all (VpRoster *roster, virConnectPtr connection);
 /* All of them, settled; borrowed, until something is read that differs or the host or the profiles are others. */
 const VpFleet *vp_roster_settle (VpRoster *roster, VpHost *host, VpProfiles *profiles);
 
-/* Borrowed; NULL: not known, not stored, or not running. */
+/* Borrowed; NULL: not known, or not stored. */
 const VpDomain *vp_roster_find_stored (const VpRoster *roster, const char *name);
-const VpDomain *vp_roster_find_live (const VpRoster *roster, const char *name);
+/* Of a guest whose start has ended, and that is not paused. */
+const VpDomain *vp_roster_find_running (const VpRoster *roster, const char *name);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpRoster, vp_roster_free)
 

@@ -83,6 +83,14 @@ vp_libvirt_read (virDomainPtr domain, GError **error)
   return read_xml (domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE, what, error);
 }
 
+gboolean
+vp_libvirt_is_running (virDomainPtr domain)
+{
+  int state = VIR_DOMAIN_NOSTATE;
+
+  return virDomainGetState (domain, &state, NULL, 0) == 0 && state == VIR_DOMAIN_RUNNING;
+}
+
 VpDomain *
 vp_libvirt_read_live (virDomainPtr domain, GError **error)
 {

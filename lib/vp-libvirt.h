@@ -24,7 +24,9 @@ gboolean vp_libvirt_is_session (virConnectPtr connection);
 
 /* The stored definition with its secrets. A define without them would take the passwords away. */
 VpDomain *vp_libvirt_read (virDomainPtr domain, GError **error);
-/* The XML of the guest that runs, without secrets. */
+/* TRUE from the end of its start on; active it is before. */
+gboolean vp_libvirt_is_running (virDomainPtr domain);
+/* The XML of the guest that is active, without secrets. */
 VpDomain *vp_libvirt_read_live (virDomainPtr domain, GError **error);
 gboolean vp_libvirt_define (virConnectPtr connection, const VpDomain *domain, GError **error);
 

@@ -227,7 +227,7 @@ vp_root_make_folder (const VpRoot *root, const char *path, GError **error)
     return fail (error, "make the folder", path, number);
   if (S_ISDIR (info.st_mode) && info.st_uid == geteuid () && (info.st_mode & 022) == 0)
     return TRUE;
-  g_set_error (error, VP_ERROR, VP_ERROR_IO, "%s is not a folder of user %u that nobody else writes to: remove it", path,
-               (unsigned) geteuid ());
+  g_set_error (error, VP_ERROR, VP_ERROR_IO, "%s is not a folder of user %u that nobody else writes to: remove it",
+               path, (unsigned) geteuid ());
   return FALSE;
 }

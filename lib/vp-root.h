@@ -31,7 +31,7 @@ void vp_root_each_link (const VpRoot *root, const char *path, VpRootLinkFunc fun
 /* Names in a folder, sorted; empty where it is not there. */
 GStrv vp_root_list (const VpRoot *root, const char *path);
 gboolean vp_root_is_executable (const VpRoot *root, const char *path);
-/* A file of our own: NULL and an error also where somebody else may have written it, or it has more than `most` bytes. */
+/* A file of our own: an error also where somebody else may have written it, or it has more than `most` bytes. */
 char *vp_root_load_own (const VpRoot *root, const char *path, gsize most, GError **error);
 
 /*
@@ -42,12 +42,13 @@ gboolean vp_root_write_text (const VpRoot *root, const char *path, const char *t
 
 #define VP_ROOT_TEMPORARY ".new" /* what vp_root_store puts behind the name; one is left where we died in it */
 
-/* Files of our own. All of it is on the disk, or nothing changed: temporary file, fsync, rename, fsync of the folder. */
+/* Files of our own. All is on the disk, or nothing changed: temporary file, fsync, rename, fsync of the folder. */
 gboolean vp_root_store (const VpRoot *root, const char *path, const char *text, GError **error);
 gboolean vp_root_remove (const VpRoot *root, const char *path, GError **error); /* one that is not there is no error */
 /* To the same folder, never over another file. */
 gboolean vp_root_rename (const VpRoot *root, const char *path, const char *name, GError **error);
-gboolean vp_root_make_folder (const VpRoot *root, const char *path, GError **error); /* mode 0700; its parent is there */
+/* Mode 0700; its parent is there. */
+gboolean vp_root_make_folder (const VpRoot *root, const char *path, GError **error);
 
 /*
  * For tests: a kernel of their own below the descriptor. `step` is called before and after each

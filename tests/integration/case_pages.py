@@ -193,7 +193,7 @@ def libvirt_restarted():
         log.wait_for("connected to libvirt")
         check_equal(pool(), PAGES, "pages of the guest that runs")
         again = libvirt.open("qemu:///system").lookupByName("through")
-        again.destroy()
+        stop(again) # which says that it does not run, when libvirt was not done with finding its guests again
         wait_pool(0, "after the guest")
         again.undefine()
     global connection  # the old one ended with the daemon that it was made to

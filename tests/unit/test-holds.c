@@ -19,7 +19,8 @@ test_allocate (void)
     sim_take_ok (holds, A, SIM_2M, 2000, "1"); /* more than is asked for in one write */
     sim_assert_pool (sim, 1, SIM_2M, 2000, 2000);
     sim_assert_pool (sim, 0, SIM_2M, 0, 0);
-    sim_assert_lines (holds, A, "2000 hugepages of 2M on node 1, promised\n1900 hugepages of 2M on node 1, allocated for it");
+    sim_assert_lines (holds, A, "2000 hugepages of 2M on node 1, promised\n"
+                                "1900 hugepages of 2M on node 1, allocated for it");
     sim_use (sim, 1, SIM_2M, 2000);
     vp_holds_started (holds, A);
     sim_assert_lines (holds, A, "2000 hugepages of 2M on node 1\n1900 hugepages of 2M on node 1, allocated for it");
@@ -139,7 +140,8 @@ test_other_refusals (void)
   sim_take_refused (holds, A, no_size, TRUE, 0, "hugepages of 64K on this host|the kernel has sizes 2M, 1G");
   sim_take_refused (holds, A, no_node, TRUE, 0, "hugepages of 2M on node 7");
   /* More than the node has memory (32 GiB): not tried, the host would swap for nothing. */
-  sim_take_refused (holds, A, huge, TRUE, 600000, "1000 needed, 0 free, 0 allocated, for that is more than there is memory");
+  sim_take_refused (holds, A, huge, TRUE, 600000,
+                    "1000 needed, 0 free, 0 allocated, for that is more than there is memory");
   sim_assert_pool (sim, 0, SIM_1G, 0, 0);
 }
 

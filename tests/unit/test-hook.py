@@ -347,6 +347,39 @@ def test_gate_drips():
         assert DEADLINE - 0.1 < seconds < DEADLINE + 1, seconds
 
 
+def test_gate_asks_for_more_time():
+    def serve(gate, connection):
+        gate.read_request(connection)
+        connection.sendall(b"WAI")
+        connection.sendall(b"T %d\nWAIT %d\n" % (DEADLINE, DEADLINE + 2))
+        gate.stopping.wait(DEADLINE + 0.5)
+        connection.sendall(b"REFUSE 4\nbusy")
+
+    with Gate(serve):
+        status, _, err, seconds = run("prepare")
+        assert status == 1 and one_line(err).strip() == "busy", err
+        assert DEADLINE < seconds < DEADLINE + 2, seconds
+
+
+def test_more_time_ends_as_well():
+    def serve(gate, connection):
+        gate.read_request(connection)
+        connection.sendall(b"WAIT 1\n")
+        gate.stopping.wait(10)
+
+    with Gate(serve):
+        status, _, err, seconds = run("prepare")
+        assert status == 1 and "no answer in time" in one_line(err)
+        assert 0.9 < seconds < 2, seconds
+
+
+def test_wait_that_is_none():
+    for line in (b"WAIT\n", b"WAIT \n", b"WAIT x\n", b"WAIT -1\n", b"WAIT 5 OK 0\n"):
+        with answering(line):
+            status, _, err, _ = run("prepare")
+            assert status == 1 and "makes no sense" in one_line(err), (line, err)
+
+
 def test_gate_does_not_read():
     def serve(gate, _connection):
         gate.stopping.wait(10)

@@ -46,8 +46,8 @@ static const struct {
 } cases[] = {
   { "none", "<memory>4194304</memory>", "" },
   { "default-size", "<memory>4194304</memory><memoryBacking><hugepages/></memoryBacking>", "2048 of 2M" },
-  { "1g", "<memory unit='GiB'>8</memory><memoryBacking><hugepages><page size='1' unit='G'/></hugepages></memoryBacking>",
-    "8 of 1G" },
+  { "1g", "<memory unit='GiB'>8</memory><memoryBacking><hugepages><page size='1' unit='G'/></hugepages>"
+          "</memoryBacking>", "8 of 1G" },
   { "units", "<memory unit='GiB'>1</memory><memoryBacking><hugepages><page size='2' unit='M'/></hugepages>"
              "</memoryBacking>", "512 of 2M" },
   { "64k", "<memory unit='MiB'>64</memory><memoryBacking><hugepages><page size='64' unit='KiB'/></hugepages>"
@@ -78,8 +78,8 @@ static const struct {
   { "memnodes", "<memory unit='MiB'>96</memory><memoryBacking><hugepages/></memoryBacking>"
                 "<numatune><memory mode='strict' nodeset='0-1'/><memnode cellid='1' mode='strict' nodeset='1'/>"
                 "<memnode cellid='0' mode='preferred' nodeset='0'/></numatune>"
-                "<cpu><numa><cell id='0' cpus='0' memory='32' unit='MiB'/><cell id='1' cpus='1' memory='64' unit='MiB'/>"
-                "<cell id='2' cpus='2' memory='2' unit='MiB'/></numa></cpu>",
+                "<cpu><numa><cell id='0' cpus='0' memory='32' unit='MiB'/>"
+                "<cell id='1' cpus='1' memory='64' unit='MiB'/><cell id='2' cpus='2' memory='2' unit='MiB'/></numa></cpu>",
     "32 of 2M on 1; 1 of 2M on 0-1; 16 of 2M on 0 or beside" },
   { "cells-out-of-order", "<memory unit='MiB'>96</memory><memoryBacking><hugepages/></memoryBacking>"
                           "<numatune><memnode cellid='1' mode='strict' nodeset='5'/></numatune>"
@@ -102,10 +102,11 @@ static const struct {
   { "dimm", "<maxMemory slots='4' unit='GiB'>8</maxMemory><memory unit='MiB'>96</memory>"
             "<memoryBacking><hugepages/></memoryBacking>"
             "<cpu><numa><cell id='0' cpus='0' memory='32' unit='MiB'/></numa></cpu>"
-            "<devices><memory model='dimm'><target><size unit='MiB'>64</size><node>0</node></target></memory></devices>",
+            "<devices><memory model='dimm'><target><size unit='MiB'>64</size><node>0</node></target></memory>"
+            "</devices>",
     "48 of 2M" },
-  { "dimm-of-its-own", "<memory unit='GiB'>3</memory><cpu><numa><cell id='0' cpus='0' memory='1' unit='GiB'/></numa></cpu>"
-                       "<devices><memory model='dimm'><source><pagesize unit='MiB'>1024</pagesize>"
+  { "dimm-of-its-own", "<memory unit='GiB'>3</memory>"
+                       "<cpu><numa><cell id='0' cpus='0' memory='1' unit='GiB'/></numa></cpu><devices><memory model='dimm'><source><pagesize unit='MiB'>1024</pagesize>"
                        "<nodemask>1</nodemask></source><target><size unit='GiB'>2</size><node>0</node></target>"
                        "</memory></devices>", "2 of 1G on 1" },
   { "virtio-mem", "<memory unit='GiB'>3</memory><memoryBacking><hugepages/></memoryBacking>"
@@ -113,8 +114,8 @@ static const struct {
                   "<devices><memory model='virtio-mem'><target><size unit='GiB'>2</size><node>0</node>"
                   "<requested unit='MiB'>128</requested></target></memory></devices>", "65 of 2M" },
   { "nvdimm-has-a-file", "<memory unit='MiB'>2</memory><memoryBacking><hugepages/></memoryBacking>"
-                         "<devices><memory model='nvdimm'><target><size unit='GiB'>2</size></target></memory></devices>",
-    "1 of 2M" },
+                         "<devices><memory model='nvdimm'><target><size unit='GiB'>2</size></target></memory>"
+                         "</devices>", "1 of 2M" },
 };
 
 static void
