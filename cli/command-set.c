@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * set and unset: the tag, and the definition that goes with it, in one define.
- * Where planning fails nothing is changed. libvirt has no compare-and-set, so
- * the definition is read once more just before the define, and if somebody
- * edited it meanwhile, all starts over.
+ * Where planning fails nothing is changed.
  */
 #include <errno.h>
 #include <sys/stat.h>
@@ -12,12 +10,11 @@
 #include "command.h"
 #include "output.h"
 #include "plan-view.h"
+#include "redefine.h"
 #include "source.h"
 #include "tag-edit.h"
 #include "vp-device-ids.h"
 #include "vp-error.h"
-
-#define MAX_TRIES 20 /* each needs an edit within the milliseconds of the one before */
 
 typedef struct {
   virConnectPtr connection; /* all of this is borrowed */
@@ -28,7 +25,21 @@ typedef struct {
   const GArray *overrides;  /* NULL with the names */
 } Edit;
 
-typedef enum { TRY_FAILED, TRY_DONE, TRY_AGAIN } Try;
+/* A rule would put its tag back within milliseconds. Where the domain's own tag goes, that is what shall come. */
+static gboolean
+check_rule (const VpPlan *plan, const VpDomain *base, GError **error)
+{
+  g_autofree char *present = vp_domain_dup_tag_rule (base);
+
+  if (plan->rule == NULL || (vp_domain_tag (base) != NULL && present == NULL))
+    return TRUE;
+  const VpChange *change = plan->changes->pdata[0]; /* the tag: it was taken out before */
+  g_set_error (error, VP_ERROR, VP_ERROR_TAG,
+               "its '%s' is not a tag of its own (%s), and would come back at once; to leave it without profiles, write "
+               VP_HASHTAG VP_HASHTAG_NONE " into its description (virsh desc), or turn the rule off: vfio-profile rules "
+               "--disable %s", plan->profile, change->reason, plan->rule);
+  return FALSE;
+}
 
 static VpPlan *
 plan_edit (const Edit *edit, const VpDomain *base, GError **error)
@@ -44,7 +55,9 @@ plan_edit (const Edit *edit, const VpDomain *base, GError **error)
     vp_libvirt_load_fleet (edit->connection, edit->host, edit->profiles, tagged, error);
   if (fleet == NULL)
     return NULL;
-  return vp_plan_new (tagged, edit->host, edit->profiles, vp_fleet_find (fleet, uuid), VP_PLAN_DEFAULT, error);
+  g_autoptr (VpPlan) plan =
+    vp_plan_new (tagged, edit->host, edit->profiles, vp_fleet_find (fleet, uuid), VP_PLAN_DEFAULT, error);
+  return plan != NULL && check_rule (plan, base, error) ? g_steal_pointer (&plan) : NULL;
 }
 
 /* Also where no daemon ever ran. QEMU's user has to get in, whatever umask this shell has. */
@@ -76,24 +89,12 @@ make_wrapper (const Edit *edit, const VpPlan *plan, GError **error)
   return TRUE;
 }
 
-static Try
-try_edit (const Edit *edit, VpPlan **plan, gboolean *changed, GError **error)
+static VpPlan *
+plan_with_files (const VpDomain *base, gpointer data, GError **error)
 {
-  g_autoptr (VpDomain) base = vp_libvirt_read (edit->domain, error);
+  g_autoptr (VpPlan) plan = plan_edit (data, base, error);
 
-  g_clear_pointer (plan, vp_plan_free);
-  *plan = base != NULL ? plan_edit (edit, base, error) : NULL;
-  if (*plan == NULL || !make_wrapper (edit, *plan, error))
-    return TRY_FAILED;
-  *changed = !vp_domain_equal (base, (*plan)->result);
-  if (!*changed)
-    return TRY_DONE;
-  g_autoptr (VpDomain) present = vp_libvirt_read (edit->domain, error);
-  if (present == NULL)
-    return TRY_FAILED;
-  if (!vp_domain_equal (base, present))
-    return TRY_AGAIN;
-  return vp_libvirt_define (edit->connection, (*plan)->result, error) ? TRY_DONE : TRY_FAILED;
+  return plan != NULL && make_wrapper (data, plan, error) ? g_steal_pointer (&plan) : NULL;
 }
 
 static void
@@ -108,6 +109,9 @@ print_outcome (const Edit *edit, const VpPlan *plan, gboolean changed)
 
   if (edit->names == NULL && !changed)
     vp_output_line (VP_STYLE_PLAIN, "domain '%s': it has no tag, nothing to do", name);
+  else if (edit->names == NULL && plan->rule != NULL)
+    vp_output_line (VP_STYLE_PLAIN, "domain '%s': no tag of its own any more: rule '%s' gives it '%s'%s", name,
+                    plan->rule, plan->profile, running);
   else if (edit->names == NULL)
     vp_output_line (VP_STYLE_PLAIN, "domain '%s': no tag any more, %u change%s undone%s", name, n,
                     n == 1 ? "" : "s", running);
@@ -120,24 +124,15 @@ print_outcome (const Edit *edit, const VpPlan *plan, gboolean changed)
 }
 
 static gboolean
-carry_out (const Edit *edit, GError **error)
+carry_out (Edit *edit, GError **error)
 {
-  g_autoptr (VpPlan) plan = NULL;
   gboolean changed = FALSE;
-  Try outcome = TRY_AGAIN;
+  g_autoptr (VpPlan) plan =
+    vp_redefine (edit->connection, edit->domain, plan_with_files, edit, &changed, error);
 
-  for (int i = 0; i < MAX_TRIES && outcome == TRY_AGAIN; i++)
-    outcome = try_edit (edit, &plan, &changed, error);
-  if (outcome == TRY_AGAIN)
-    g_set_error (error, VP_ERROR, VP_ERROR_LIBVIRT,
-                 "domain '%s' was edited by somebody else %d times while this tried to write it: nothing was changed; "
-                 "try again when that has ended",
-                 virDomainGetName (edit->domain), MAX_TRIES);
-  else if (outcome == TRY_FAILED)
-    g_prefix_error (error, "domain '%s': nothing was changed: ", virDomainGetName (edit->domain));
-  else
+  if (plan != NULL)
     print_outcome (edit, plan, changed);
-  return outcome == TRY_DONE;
+  return plan != NULL;
 }
 
 static gboolean

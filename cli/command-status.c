@@ -28,6 +28,7 @@ static const struct {
 typedef struct {
   char *name;
   char *profile; /* as the tag says it; NULL: no tag */
+  char *rule;    /* that put the tag there; NULL: it is the domain's own */
   State state;
   gboolean running;
   guint n_changes;
@@ -45,6 +46,7 @@ report_free (gpointer data)
 
   g_free (report->name);
   g_free (report->profile);
+  g_free (report->rule);
   g_free (report->why);
   g_clear_pointer (&report->warnings, g_ptr_array_unref);
   g_clear_pointer (&report->drift, g_ptr_array_unref);
@@ -146,6 +148,7 @@ report_new (virDomainPtr handle, const Context *context)
   report->profile = tag != NULL ? vp_xml_dup_attr (tag, "name") : NULL;
   if (tag != NULL && report->profile == NULL)
     report->profile = g_strdup ("");
+  report->rule = vp_domain_dup_tag_rule (domain);
   report->pins = vp_pins_read (domain);
   judge (report, domain, context);
   look_at_running (report, handle, context);
@@ -209,6 +212,7 @@ report_to_json (const Report *report)
 
   json_object_object_add (object, "domain", vp_output_json_string (report->name));
   json_object_object_add (object, "profile", vp_output_json_string (report->profile));
+  json_object_object_add (object, "tag_rule", vp_output_json_string (report->rule));
   json_object_object_add (object, "state", vp_output_json_string (states[report->state].name));
   json_object_object_add (object, "running", json_object_new_boolean (report->running));
   json_object_object_add (object, "changes", json_object_new_uint64 (report->n_changes));
@@ -247,7 +251,9 @@ print_table (const GPtrArray *reports)
   for (guint i = 0; i < reports->len; i++) {
     const Report *report = reports->pdata[i];
     g_autofree char *pins = report->pins != NULL ? vp_pins_dup_text (report->pins) : NULL;
-    const char *cells[] = { report->name, report->profile, states[report->state].name, report->running ? "yes" : "no",
+    g_autofree char *profile =
+      report->rule != NULL ? g_strdup_printf ("%s (rule %s)", report->profile, report->rule) : g_strdup (report->profile);
+    const char *cells[] = { report->name, profile, states[report->state].name, report->running ? "yes" : "no",
                             pins, NULL };
     vp_table_add (table, 2, states[report->state].style, cells);
     if (report->why != NULL)

@@ -27,11 +27,15 @@ struct VpCommand {
 
 extern const VpCommand vp_command_set;
 extern const VpCommand vp_command_unset;
+extern const VpCommand vp_command_undo;
 extern const VpCommand vp_command_status;
 extern const VpCommand vp_command_plan;
 extern const VpCommand vp_command_map;
+extern const VpCommand vp_command_groups;
+extern const VpCommand vp_command_doctor;
 extern const VpCommand vp_command_rewrite;
 extern const VpCommand vp_command_profiles;
+extern const VpCommand vp_command_rules;
 
 /*
  * Takes the options out of argv; what stays are argv[1] … argv[argc - 1]. `groups`

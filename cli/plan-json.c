@@ -68,6 +68,7 @@ vp_plan_to_json (const VpPlan *plan)
 
   json_object_object_add (object, "domain", vp_output_json_string (plan->domain));
   json_object_object_add (object, "profile", vp_output_json_string (plan->profile));
+  json_object_object_add (object, "tag_rule", vp_output_json_string (plan->rule));
   json_object_object_add (object, "ready", json_object_new_boolean (vp_plan_is_ready (plan)));
   json_object_object_add (object, "changes", changes_to_json (plan->changes));
   json_object_object_add (object, "pins", pins_to_json (plan->result));

@@ -13,15 +13,17 @@ print_title (const VpPlan *plan)
 {
   g_autofree char *count = plan->changes->len == 1 ? g_strdup ("1 change")
                                                    : g_strdup_printf ("%u changes", plan->changes->len);
+  g_autofree char *by = plan->rule != NULL ? g_strdup_printf (" (rule '%s')", plan->rule) : g_strdup ("");
 
   if (plan->profile == NULL && vp_plan_is_ready (plan))
     vp_output_line (VP_STYLE_HEAD, "domain '%s': no tag, nothing to do", plan->domain);
   else if (plan->profile == NULL)
     vp_output_line (VP_STYLE_HEAD, "domain '%s': no tag, the originals come back: %s", plan->domain, count);
   else if (vp_plan_is_ready (plan))
-    vp_output_line (VP_STYLE_HEAD, "domain '%s': ready for '%s'", plan->domain, plan->profile);
+    vp_output_line (VP_STYLE_HEAD, "domain '%s': ready for '%s'%s", plan->domain, plan->profile, by);
   else
-    vp_output_line (VP_STYLE_HEAD, "domain '%s': %s to make it ready for '%s'", plan->domain, count, plan->profile);
+    vp_output_line (VP_STYLE_HEAD, "domain '%s': %s to make it ready for '%s'%s", plan->domain, count, plan->profile,
+                    by);
 }
 
 /* The reasons of these stand with the pins, for the vCPUs that change and those that stay. */

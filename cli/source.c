@@ -17,6 +17,7 @@ vp_source_clear (VpSource *source)
   g_clear_pointer (&source->topology, g_free);
   g_clear_pointer (&source->sysfs, g_free);
   g_clear_pointer (&source->profiles, g_strfreev);
+  g_clear_pointer (&source->rules, g_strfreev);
 }
 
 gboolean
@@ -25,18 +26,38 @@ vp_source_is_session (const VpSource *source)
   return source->uri != NULL ? g_str_has_prefix (source->uri, "qemu:///session") : geteuid () != 0;
 }
 
+GStrv
+vp_source_list_rule_folders (const VpSource *source, gboolean session)
+{
+  return source->rules != NULL ? g_strdupv (source->rules) : vp_libvirt_list_rule_folders (session);
+}
+
+/* A standard folder may be missing; one that was named may not. */
+static gboolean
+check_folders (char *const *folders, const char *what, GError **error)
+{
+  for (guint i = 0; folders != NULL && folders[i] != NULL; i++) {
+    if (g_file_test (folders[i], G_FILE_TEST_IS_DIR))
+      continue;
+    g_set_error (error, VP_ERROR, VP_ERROR_IO, "there is no folder of %s %s", what, folders[i]);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/* Profiles of a test or of another host know nothing of this one's rules. */
 VpProfiles *
 vp_source_load_profiles (const VpSource *source, gboolean session, GError **error)
 {
-  /* A standard folder may be missing; one that was named may not. */
-  for (guint i = 0; source->profiles != NULL && source->profiles[i] != NULL; i++) {
-    if (g_file_test (source->profiles[i], G_FILE_TEST_IS_DIR))
-      continue;
-    g_set_error (error, VP_ERROR, VP_ERROR_IO, "there is no folder of profiles %s", source->profiles[i]);
+  if (!check_folders (source->profiles, "profiles", error) || !check_folders (source->rules, "rules", error))
     return NULL;
-  }
-  return source->profiles != NULL ? vp_profiles_load ((const char *const *) source->profiles, error)
-                                  : vp_libvirt_load_profiles (session, error);
+  g_autoptr (VpProfiles) profiles = source->profiles != NULL
+                                      ? vp_profiles_load ((const char *const *) source->profiles, error)
+                                      : vp_libvirt_load_profiles (session, error);
+  if (profiles == NULL || source->rules == NULL)
+    return g_steal_pointer (&profiles);
+  return vp_profiles_load_rules (profiles, (const char *const *) source->rules, error) ? g_steal_pointer (&profiles)
+                                                                                       : NULL;
 }
 
 VpHost *

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "vp-error.h"
 #include "vp-list.h"
 #include "vp-plan.h"
 
@@ -79,6 +80,19 @@ answer_stale (const VpGateContext *context, const VpGateRequest *request, const 
       break;
   }
   return refuse_stale (context, request, plan, why, FALSE, text);
+}
+
+/*
+ * Nobody asked for a rule's tag but the rule, so it makes no start fail: the domain starts as it
+ * is, without the CPUs that are planned for it.
+ */
+static void
+start_as_it_is (const VpGateContext *context, const VpGateRequest *request, VpPlan *plan, const char *why)
+{
+  g_message ("domain '%s': %s: it starts as it is, and is tuned from its next start on, as its tag is that of rule '%s'",
+             request->domain, why, plan->rule);
+  g_clear_pointer (&plan->placement, vp_placement_free);
+  vp_keeper_request (context->keeper, request->domain, VP_AFTER_PREPARE);
 }
 
 /*
@@ -177,7 +191,7 @@ claim_cpus (const VpGateContext *context, const VpGateRequest *request, const Vp
     return TRUE;
   g_autofree char *why = g_strdup_printf ("its CPUs are those of guests that run: %s", holders);
   gboolean avoidable = can_avoid (domain, host, profiles, running);
-  if (claimed) {
+  if (claimed || (avoidable && plan->rule != NULL)) {
     g_message ("domain '%s': %s: %s", request->domain, why,
                avoidable ? "it gets others once it runs" : "they are shared, there are no others left");
     if (avoidable)
@@ -208,6 +222,22 @@ ready_host (const VpGateContext *context, const VpGateRequest *request, const Vp
   return FALSE;
 }
 
+/* Profiles that are wrong are no fault of a domain that only a rule gave them. */
+static gboolean
+answer_without_plan (const VpGateRequest *request, const VpDomain *domain, const GError *error, char **text)
+{
+  g_autofree char *rule = vp_domain_dup_tag_rule (domain);
+
+  if (rule == NULL || error->domain != VP_ERROR ||
+      (error->code != VP_ERROR_TAG && error->code != VP_ERROR_PROFILE)) {
+    *text = dup_refusal (request->domain, error->message);
+    return FALSE;
+  }
+  g_warning ("domain '%s': it starts as it is, as its tag is that of rule '%s' and cannot be followed: %s",
+             request->domain, rule, error->message);
+  return TRUE;
+}
+
 static gboolean
 answer_prepare (const VpGateContext *context, const VpGateRequest *request, const VpDomain *domain,
                 const VpHost *host, const VpProfiles *profiles, char **text)
@@ -229,12 +259,17 @@ answer_prepare (const VpGateContext *context, const VpGateRequest *request, cons
     g_warning ("domain '%s': it goes on as it was saved: %s", request->domain, error->message);
     return TRUE;
   }
-  if (plan == NULL) {
-    *text = dup_refusal (request->domain, error->message);
-    return FALSE;
+  if (plan == NULL)
+    return answer_without_plan (request, domain, error, text);
+  if (plan->settings == NULL) {
+    /* A rule's tag that the rule no longer gives. */
+    vp_keeper_request (context->keeper, request->domain, VP_AFTER_PREPARE);
+    return TRUE;
   }
   g_autofree char *why = dup_stale_reason (context, plan);
-  if (why != NULL && !answer_stale (context, request, plan, why, text))
+  if (why != NULL && plan->rule != NULL)
+    start_as_it_is (context, request, plan, why);
+  else if (why != NULL && !answer_stale (context, request, plan, why, text))
     return FALSE;
   return claim_cpus (context, request, domain, uuid, host, profiles, plan, text) &&
          ready_host (context, request, domain, uuid, plan, text);

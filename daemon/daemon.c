@@ -23,6 +23,7 @@
 #include "link.h"
 #include "vp-error.h"
 #include "vp-label.h"
+#include "vp-tag-rules.h"
 #include "vp-wrapper.h"
 #include "watch.h"
 
@@ -104,6 +105,19 @@ watch_emulators (VpDaemon *daemon, const VpHost *host)
   }
 }
 
+/* Those that are on: what they gave stays, and nobody gets it anew. */
+static void
+warn_of_rules (const VpProfiles *profiles)
+{
+  const GPtrArray *rules = vp_profiles_get_rules (profiles);
+
+  for (guint i = 0; i < rules->len; i++) {
+    const VpTagRule *rule = rules->pdata[i];
+    if (rule->enabled && rule->error != NULL)
+      g_warning ("rule '%s' is broken: %s", rule->name, rule->error->message);
+  }
+}
+
 void
 vp_daemon_reload (VpDaemon *daemon)
 {
@@ -122,6 +136,7 @@ vp_daemon_reload (VpDaemon *daemon)
     if (profile->error != NULL)
       g_warning ("profile '%s' is broken: %s", profile->name, profile->error->message);
   }
+  warn_of_rules (profiles);
   watch_emulators (daemon, host);
   vp_ledger_set (daemon->ledger, g_steal_pointer (&host), g_steal_pointer (&profiles));
   vp_keeper_touch_all (daemon->keeper);
@@ -252,7 +267,8 @@ static gboolean
 start_parts (VpDaemon *daemon, GError **error)
 {
   g_autofree char *own = g_build_filename (g_get_user_config_dir (), "vfio-profile", "profiles.d", NULL);
-  const char *folders[] = { VP_PROFILES_SHIPPED, VP_PROFILES_LOCAL, daemon->session ? own : NULL, NULL };
+  const char *profiles[] = { VP_PROFILES_SHIPPED, VP_PROFILES_LOCAL, daemon->session ? own : NULL, NULL };
+  g_auto (GStrv) rules = vp_libvirt_list_rule_folders (daemon->session);
   VpLinkHandlers handlers = { on_connected, on_disconnected, on_definition, on_started, on_stopped, daemon };
 
   daemon->ledger = vp_ledger_new ();
@@ -263,7 +279,9 @@ start_parts (VpDaemon *daemon, GError **error)
   if (daemon->watch == NULL)
     return FALSE;
   daemon->keeper = vp_keeper_new (daemon->ledger, daemon->watch, daemon->session, on_wrapper_made, daemon);
-  daemon->host_watch = vp_host_watch_new (folders, on_host_changed, daemon);
+  daemon->host_watch = vp_host_watch_new (on_host_changed, daemon);
+  vp_host_watch_add_folders (daemon->host_watch, profiles);
+  vp_host_watch_add_folders (daemon->host_watch, (const char *const *) rules);
   (void) virGetVersion (&daemon->libvirt_version, NULL, NULL); /* until the connection says better */
   vp_daemon_reload (daemon);
   if (!start_gate (daemon, error))

@@ -53,22 +53,27 @@ is_same_value (const char *a, const char *b)
   return is_same;
 }
 
-/* The record of another guest that found what this one had left. With the mutex. */
+/*
+ * The record of another guest that found what this one had left. One that left it as it was comes first: whoever
+ * changed it found the same, but behind that one. With the mutex.
+ */
 static VpHoldRecord *
 find_heir (const VpHolds *holds, const VpHold *hold, const VpHoldRecord *record, const VpHold **owner)
 {
+  VpHoldRecord *heir = NULL;
   GHashTableIter iter;
   gpointer other = NULL;
 
   g_hash_table_iter_init (&iter, holds->table);
   while (g_hash_table_iter_next (&iter, NULL, &other)) {
     VpHoldRecord *found = other != hold ? vp_hold_find_record (other, record->kind, record->key) : NULL;
-    if (found != NULL && is_same_value (found->before, record->after)) {
-      *owner = other;
-      return found;
-    }
+    if (found == NULL || !is_same_value (found->before, record->after) ||
+        (heir != NULL && !is_same_value (found->before, found->after)))
+      continue;
+    *owner = other;
+    heir = found;
   }
-  return NULL;
+  return heir;
 }
 
 /* What was there before us is what the other guest shall find back, when it ends. */

@@ -98,19 +98,24 @@ add_monitor (VpHostWatch *watch, const char *path, gboolean is_folder)
 }
 
 VpHostWatch *
-vp_host_watch_new (const char *const *folders, VpHostWatchFunc changed, gpointer data)
+vp_host_watch_new (VpHostWatchFunc changed, gpointer data)
 {
   VpHostWatch *watch = g_new0 (VpHostWatch, 1);
 
   watch->changed = changed;
   watch->data = data;
   watch->monitors = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_object_unref);
-  for (guint i = 0; folders[i] != NULL; i++)
-    add_monitor (watch, folders[i], TRUE);
   watch->uevents = open_uevents ();
   if (watch->uevents >= 0)
     watch->uevents_source = g_unix_fd_add (watch->uevents, G_IO_IN, on_uevent, watch);
   return watch;
+}
+
+void
+vp_host_watch_add_folders (VpHostWatch *watch, const char *const *folders)
+{
+  for (guint i = 0; folders[i] != NULL; i++)
+    add_monitor (watch, folders[i], TRUE);
 }
 
 void

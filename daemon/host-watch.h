@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Tells when the host changed: a CPU on or off line, a PCI device come or gone
- * (the kernel's uevents), a profile file edited. Main thread only.
+ * (the kernel's uevents), a file of profiles or rules edited. Main thread only.
  */
 #pragma once
 
@@ -12,8 +12,10 @@ G_BEGIN_DECLS
 typedef struct VpHostWatch VpHostWatch;
 typedef void (*VpHostWatchFunc) (gpointer data);
 
-/* `folders` are watched for files; NULL-ended. Changes within half a second are told once. */
-VpHostWatch *vp_host_watch_new (const char *const *folders, VpHostWatchFunc changed, gpointer data);
+/* Changes within half a second are told once. */
+VpHostWatch *vp_host_watch_new (VpHostWatchFunc changed, gpointer data);
+/* Folders to watch for files; NULL-ended. */
+void vp_host_watch_add_folders (VpHostWatch *watch, const char *const *folders);
 /* Somebody else knows that the host changed. */
 void vp_host_watch_note (VpHostWatch *watch);
 /* Another file to watch: an emulator behind a wrapper. Twice is once. */

@@ -196,8 +196,9 @@ warn_of_balancer (const VpIsolate *isolate, const VpIsolateRequest *request, GPt
   g_autofree char *list = vp_list_dup (request->cpus);
 
   if (has_process (isolate->root, "irqbalance"))
-    vp_isolate_warn (warnings, "irqbalance runs and moves interrupts back to its CPUs: put IRQBALANCE_BANNED_CPULIST=%s "
-                               "into /etc/default/irqbalance (or /etc/sysconfig/irqbalance) and restart it", list);
+    vp_isolate_warn (warnings, "irqbalance runs and moves interrupts back to its CPUs: put "
+                               "IRQBALANCE_BANNED_CPULIST=%s into /etc/default/irqbalance (or "
+                               "/etc/sysconfig/irqbalance) and restart it", list);
 }
 
 gboolean

@@ -101,14 +101,16 @@ vp_isolate_prepare (VpIsolate *isolate, const VpIsolateRequest *request, GPtrArr
   gboolean irqs = vp_settings_choice (request->settings, VP_KEY_CPU_IRQS) == VP_IRQS_MOVE;
   gboolean units = vp_settings_choice (request->settings, VP_KEY_CPU_ISOLATE) == VP_ISOLATE_YES;
 
-  if (!governor && !irqs && !units)
-    return TRUE;
   if (request->cpus == NULL || hwloc_bitmap_iszero (request->cpus) || hwloc_bitmap_weight (request->cpus) < 0) {
-    vp_isolate_warn (warnings, "it has no CPUs of its own, so cpu.isolate, cpu.irqs and cpu.governor do nothing: "
-                               "they need cpu.pin");
+    if (governor || irqs || units)
+      vp_isolate_warn (warnings, "it has no CPUs of its own, so cpu.isolate, cpu.irqs and cpu.governor do nothing: "
+                                 "they need cpu.pin");
     return TRUE;
   }
-  return (!governor || vp_isolate_set_governors (isolate, request, warnings, error)) &&
+  /* Noted for all who have some, since others' interrupts shall not come to them and nobody takes them away. */
+  g_autofree char *list = vp_list_dup (request->cpus);
+  return vp_holds_set_cpus (isolate->holds, request->uuid, request->name, list, error) &&
+         (!governor || vp_isolate_set_governors (isolate, request, warnings, error)) &&
          (!irqs || vp_isolate_move_interrupts (isolate, request, warnings, error)) &&
          (!units || vp_isolate_confine_units (isolate, request, warnings, error));
 }

@@ -31,8 +31,9 @@ typedef struct {
 } VpIsolateRequest;
 
 /*
- * As cpu.governor, cpu.irqs and cpu.isolate ask for. What the host cannot do adds a line (char *) to `warnings`.
- * FALSE: another start kept the host busy until the deadline; release the guest then.
+ * Notes its CPUs in VpHolds, and does what cpu.governor, cpu.irqs and cpu.isolate ask for. What the host cannot do
+ * adds a line (char *) to `warnings`. FALSE: the journal could not be written, or another start kept the host busy
+ * until the deadline; release the guest then.
  */
 gboolean vp_isolate_prepare (VpIsolate *isolate, const VpIsolateRequest *request, GPtrArray *warnings, GError **error);
 

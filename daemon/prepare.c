@@ -254,15 +254,19 @@ log_warnings (const VpPlan *plan, VpWritten *written)
 }
 
 static void
-log_plan (const VpPlan *plan, VpWritten *written)
+log_plan (const VpPlan *plan, virDomainPtr domain, VpWritten *written)
 {
   g_autofree char *rules = dup_rules (plan);
+  g_autofree char *by = plan->rule != NULL ? g_strdup_printf (" (rule '%s')", plan->rule) : g_strdup ("");
   const char *plural = plan->changes->len == 1 ? "" : "s";
+  /* Whoever starts a domain of which a rule, but no person said anything, is not kept waiting for it. */
+  gboolean late = plan->rule != NULL && virDomainIsActive (domain) == 1;
 
   if (plan->profile != NULL)
-    g_message ("domain '%s': prepared for '%s': %u change%s (%s)%s%s", plan->domain, plan->profile,
+    g_message ("domain '%s': prepared for '%s'%s: %u change%s (%s)%s%s%s", plan->domain, plan->profile, by,
                plan->changes->len, plural, rules, plan->placement != NULL ? ": " : "",
-               plan->placement != NULL ? plan->placement->summary : "");
+               plan->placement != NULL ? plan->placement->summary : "",
+               late ? "; it runs as it was started, and is tuned from its next start on" : "");
   else
     g_message ("domain '%s': undone: %u change%s (%s), the originals are back", plan->domain, plan->changes->len,
                plural, rules);
@@ -279,7 +283,7 @@ write_until_whole (Round *round, GError **error)
 
     if (!define_result (round, error))
       return FALSE;
-    log_plan (round->plan, round->written);
+    log_plan (round->plan, round->domain, round->written);
     if (!vp_watch_sync (round->context->watch, &now))
       g_warning ("domain '%s': the watch of libvirt's folder is late: an edit of this moment could be lost",
                  round->name);

@@ -102,7 +102,7 @@ look_at_devices (const VpReady *ready, const VpReadyRequest *request, const GArr
     .domain = request->domain,
     .held = request->held,
     .expected = expected,
-    .x_vga = vp_device_find_x_vga (request->domain, &x_vga) ? &x_vga : NULL,
+    .x_vga = vp_domain_find_x_vga (request->domain, &x_vga, NULL) ? &x_vga : NULL,
     .refuse_boot_vga =
       vp_settings_choice (request->plan->settings, VP_KEY_DEVICES_BOOT_VGA) == VP_BOOT_VGA_REFUSE,
     .names = names,
@@ -226,10 +226,10 @@ clear_cpus (VpReady *ready, const VpReadyRequest *request)
   g_autoptr (GPtrArray) warnings = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GError) error = NULL;
 
-  if (ready->session || placement == NULL || placement->vcpus == NULL)
+  if (ready->session)
     return NULL;
   hwloc_bitmap_t cpus = hwloc_bitmap_alloc ();
-  for (guint i = 0; i < placement->n_vcpus; i++)
+  for (guint i = 0; placement != NULL && placement->vcpus != NULL && i < placement->n_vcpus; i++)
     hwloc_bitmap_set (cpus, (unsigned) placement->vcpus[i]);
   const VpIsolateRequest asked = {
     .uuid = request->uuid,

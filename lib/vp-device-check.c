@@ -336,20 +336,3 @@ vp_device_findings_dup_refusal (const GPtrArray *findings)
   }
   return text->len > 0 ? g_strdup (text->str) : NULL;
 }
-
-gboolean
-vp_device_find_x_vga (const VpDomain *domain, VpPciAddress *address)
-{
-  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (domain);
-
-  for (guint i = 0; i < hostdevs->len; i++) {
-    const VpHostdev *hostdev = &g_array_index (hostdevs, VpHostdev, i);
-    xmlNode *alias = vp_xml_child (hostdev->node, "alias");
-    g_autofree char *name = alias != NULL ? vp_xml_dup_attr (alias, "name") : NULL;
-    if (name != NULL && vp_x_vga_mark_is (name)) {
-      *address = hostdev->address;
-      return TRUE;
-    }
-  }
-  return FALSE;
-}

@@ -40,7 +40,4 @@ GPtrArray *vp_device_check (const VpDeviceQuestion *question);
 /* All refusals in one line; NULL: there is none. */
 char *vp_device_findings_dup_refusal (const GPtrArray *findings);
 
-/* The hostdev that the vga rule marked in a prepared definition. */
-gboolean vp_device_find_x_vga (const VpDomain *domain, VpPciAddress *address);
-
 G_END_DECLS

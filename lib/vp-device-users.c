@@ -137,11 +137,25 @@ read_lines (const VpRoot *root, const char *path)
   return g_strsplit (text != NULL && g_utf8_validate (text, -1, NULL) ? text : "", "\n", -1);
 }
 
+/* A service may have a network namespace of its own, so the host's is that of the first process. */
+static GStrv
+read_routes (const VpRoot *root, const char *name)
+{
+  g_autofree char *first = g_build_filename ("proc/1/net", name, NULL);
+  g_autofree char *own = g_build_filename ("proc/net", name, NULL);
+  GStrv lines = read_lines (root, first);
+
+  if (lines[0] != NULL && lines[0][0] != '\0')
+    return lines;
+  g_strfreev (lines);
+  return read_lines (root, own);
+}
+
 static gboolean
 carries_default_route (const VpRoot *root, const char *interface)
 {
-  g_auto (GStrv) lines = read_lines (root, "proc/net/route");
-  g_auto (GStrv) lines6 = read_lines (root, "proc/net/ipv6_route");
+  g_auto (GStrv) lines = read_routes (root, "route");
+  g_auto (GStrv) lines6 = read_routes (root, "ipv6_route");
 
   for (guint i = 0; lines[i] != NULL; i++)
     if (is_default_route (lines[i], interface))

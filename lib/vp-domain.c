@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "vp-error.h"
+#include "x-vga-mark.h"
 
 #define MAX_VCPUS 4096u /* QEMU's largest machine has 1024; a bound for hostile numbers */
 #define MAX_IOTHREADS 1024u
@@ -120,27 +121,44 @@ vp_domain_ensure_state (VpDomain *domain)
   return state;
 }
 
-void
-vp_domain_set_tag (VpDomain *domain, const char *names)
+char *
+vp_domain_dup_tag_rule (const VpDomain *domain)
 {
-  xmlNode *old = vp_domain_tag (domain);
+  const xmlNode *tag = vp_domain_tag (domain);
+
+  return tag != NULL ? vp_xml_dup_attr (tag, "rule") : NULL;
+}
+
+void
+vp_domain_set_rule_tag (VpDomain *domain, const char *names, const char *rule)
+{
+  xmlNode *tag = vp_domain_tag (domain);
   guint made = 0;
 
-  if (old != NULL && names != NULL) {
-    xmlSetProp (old, BAD_CAST "name", BAD_CAST names); /* the overrides in it are the user's */
-    return;
-  }
-  if (old != NULL) {
-    xmlNode *metadata = old->parent;
-    vp_xml_remove (old);
-    if (vp_xml_first (metadata) == NULL)
+  if (names == NULL && tag != NULL) {
+    xmlNode *metadata = tag->parent;
+    vp_xml_remove (tag);
+    if (metadata->children == NULL) /* a comment is somebody's, too */
       vp_xml_remove (metadata);
   }
   if (names == NULL)
     return;
-  xmlNode *tag = vp_xml_new ("profile", "name", names, NULL);
-  xmlSetNs (tag, xmlNewNs (tag, BAD_CAST VP_TAG_NS, BAD_CAST "vfio"));
-  vp_xml_insert (vp_xml_ensure (domain->doc, "metadata", &made), -1, tag);
+  if (tag == NULL) {
+    tag = vp_xml_new ("profile", NULL);
+    xmlSetNs (tag, xmlNewNs (tag, BAD_CAST VP_TAG_NS, BAD_CAST "vfio"));
+    vp_xml_insert (vp_xml_ensure (domain->doc, "metadata", &made), -1, tag);
+  }
+  xmlSetProp (tag, BAD_CAST "name", BAD_CAST names); /* the overrides in it are the user's */
+  if (rule != NULL)
+    xmlSetProp (tag, BAD_CAST "rule", BAD_CAST rule);
+  else
+    xmlUnsetProp (tag, BAD_CAST "rule");
+}
+
+void
+vp_domain_set_tag (VpDomain *domain, const char *names)
+{
+  vp_domain_set_rule_tag (domain, names, NULL);
 }
 
 static gboolean
@@ -349,6 +367,18 @@ read_address (const xmlNode *node, VpPciAddress *address)
   return TRUE;
 }
 
+/* Network cards may be given as interfaces; their address says the same. */
+static xmlNode *
+find_host_address (const xmlNode *node)
+{
+  gboolean is_hostdev = vp_xml_is (node, "hostdev") && vp_xml_attr_is (node, "type", "pci");
+  gboolean is_interface = vp_xml_is (node, "interface") && vp_xml_attr_is (node, "type", "hostdev");
+  xmlNode *source = is_hostdev || is_interface ? vp_xml_child (node, "source") : NULL;
+  xmlNode *address = source != NULL ? vp_xml_child (source, "address") : NULL;
+
+  return address != NULL && is_interface && !vp_xml_attr_is (address, "type", "pci") ? NULL : address;
+}
+
 GArray *
 vp_domain_hostdevs (const VpDomain *domain)
 {
@@ -356,15 +386,31 @@ vp_domain_hostdevs (const VpDomain *domain)
   xmlNode *devices = vp_xml_child (vp_domain_root (domain), "devices");
 
   for (xmlNode *node = devices != NULL ? vp_xml_first (devices) : NULL; node != NULL; node = vp_xml_next (node)) {
-    if (!vp_xml_is (node, "hostdev") || !vp_xml_attr_is (node, "type", "pci"))
-      continue;
-    xmlNode *source = vp_xml_child (node, "source");
-    xmlNode *address = source != NULL ? vp_xml_child (source, "address") : NULL;
+    xmlNode *address = find_host_address (node);
     VpHostdev hostdev = { .node = node, .managed = vp_xml_attr_is (node, "managed", "yes") };
     if (address != NULL && read_address (address, &hostdev.address))
       g_array_append_val (found, hostdev);
   }
   return found;
+}
+
+gboolean
+vp_domain_find_x_vga (const VpDomain *domain, VpPciAddress *address, char **alias)
+{
+  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (domain);
+
+  for (guint i = 0; i < hostdevs->len; i++) {
+    const VpHostdev *hostdev = &g_array_index (hostdevs, VpHostdev, i);
+    const xmlNode *node = vp_xml_child (hostdev->node, "alias");
+    g_autofree char *name = node != NULL ? vp_xml_dup_attr (node, "name") : NULL;
+    if (name == NULL || !vp_x_vga_mark_is (name))
+      continue;
+    *address = hostdev->address;
+    if (alias != NULL)
+      *alias = g_steal_pointer (&name);
+    return TRUE;
+  }
+  return FALSE;
 }
 
 int

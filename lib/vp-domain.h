@@ -27,7 +27,7 @@ typedef struct {
 
 typedef struct {
   VpPciAddress address; /* on the host */
-  xmlNode *node;        /* the <hostdev>, borrowed from the domain */
+  xmlNode *node;        /* the <hostdev>, or <interface type='hostdev'>, borrowed from the domain */
   gboolean managed;
 } VpHostdev;
 
@@ -44,8 +44,14 @@ char *vp_domain_dup_uuid (const VpDomain *domain);  /* NULL: it has none */
 xmlNode *vp_domain_tag (const VpDomain *domain);    /* <vfio:profile>, or NULL */
 xmlNode *vp_domain_state (const VpDomain *domain);  /* the saved originals, or NULL */
 xmlNode *vp_domain_ensure_state (VpDomain *domain); /* made where there is none */
-/* Takes <vfio:profile> out (NULL), or gives it these profile names; overrides in it stay. */
+/* The rule that put the tag there; NULL: no tag, or it is the domain's own. */
+char *vp_domain_dup_tag_rule (const VpDomain *domain);
+/*
+ * Takes <vfio:profile> out (NULL), or gives it these profile names; overrides in it stay. The
+ * first makes it the domain's own.
+ */
 void vp_domain_set_tag (VpDomain *domain, const char *names);
+void vp_domain_set_rule_tag (VpDomain *domain, const char *names, const char *rule);
 
 /* The maximum number of vCPUs; 0 and an error when <vcpu> says nothing sensible. */
 guint vp_domain_vcpus (const VpDomain *domain, GError **error);
@@ -59,6 +65,8 @@ gboolean vp_domain_is_bios (const VpDomain *domain);
 char *vp_domain_dup_emulator (const VpDomain *domain); /* NULL: none named */
 char *vp_domain_dup_arch (const VpDomain *domain);
 GArray *vp_domain_hostdevs (const VpDomain *domain);   /* of VpHostdev, PCI only, in document order */
+/* The device that the vga rule marked by its alias (x-vga-mark.h); `alias`: NULL, or the caller's. */
+gboolean vp_domain_find_x_vga (const VpDomain *domain, VpPciAddress *address, char **alias);
 /* The one CPU that the vCPU is pinned to; -1: not pinned, or to several. */
 int vp_domain_vcpu_pin (const VpDomain *domain, guint vcpu);
 

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "vp-list.h"
-#include "x-vga-mark.h"
 
 static void
 add (GPtrArray *lines, const char *format, ...) G_GNUC_PRINTF (2, 3);
@@ -148,16 +147,13 @@ has_x_vga (const VpGuestFacts *facts, const char *alias)
 static void
 list_x_vga (const VpDomain *live, const VpGuestFacts *facts, GPtrArray *lines)
 {
-  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (live);
+  g_autofree char *alias = NULL;
+  VpPciAddress address;
 
-  for (guint i = 0; i < hostdevs->len; i++) {
-    const VpHostdev *hostdev = &g_array_index (hostdevs, VpHostdev, i);
-    const xmlNode *alias = vp_xml_child (hostdev->node, "alias");
-    g_autofree char *name = alias != NULL ? vp_xml_dup_attr (alias, "name") : NULL;
-    g_autofree char *address = vp_pci_address_dup_text (&hostdev->address);
-    if (name != NULL && vp_x_vga_mark_is (name) && !has_x_vga (facts, name))
-      add (lines, "QEMU runs without x-vga for %s", address);
-  }
+  if (!vp_domain_find_x_vga (live, &address, &alias) || has_x_vga (facts, alias))
+    return;
+  g_autofree char *name = vp_pci_address_dup_text (&address);
+  add (lines, "QEMU runs without x-vga for %s", name);
 }
 
 GPtrArray *

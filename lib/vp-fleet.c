@@ -5,6 +5,7 @@
 #include "vp-placement-fleet.h"
 #include "vp-plan.h"
 #include "vp-request.h"
+#include "vp-tag-match.h"
 #include "vp-tag.h"
 
 typedef struct {
@@ -57,12 +58,26 @@ vp_fleet_free (VpFleet *fleet)
   g_free (fleet);
 }
 
+/* As the domain will be tagged; NULL: not at all, or wrongly. */
+static VpTag *
+resolve_tag (const VpFleet *fleet, const VpDomain *stored)
+{
+  g_autoptr (VpTagMatch) match = vp_tag_match_new (fleet->profiles, stored, fleet->host);
+  g_autoptr (VpDomain) tagged = match != NULL && match->names != NULL ? vp_domain_copy (stored) : NULL;
+
+  if (match != NULL && match->names == NULL)
+    return NULL;
+  if (tagged != NULL)
+    vp_tag_match_apply (match, tagged);
+  const xmlNode *node = vp_domain_tag (tagged != NULL ? tagged : stored);
+  return node != NULL ? vp_tag_resolve (node, fleet->profiles, NULL) : NULL;
+}
+
 /* A definition that cannot be planned is placed by nobody; its own look says why. */
 static VpRequest *
 new_request (const VpFleet *fleet, const VpDomain *stored, const VpDomain *live)
 {
-  const xmlNode *node = vp_domain_tag (stored);
-  g_autoptr (VpTag) tag = node != NULL ? vp_tag_resolve (node, fleet->profiles, NULL) : NULL;
+  g_autoptr (VpTag) tag = resolve_tag (fleet, stored);
 
   if (tag == NULL || !vp_settings_pin (tag->settings))
     return NULL;

@@ -107,14 +107,35 @@ read_wrappers (const VpRoot *root, const char *folder, GPtrArray *wrappers)
   }
 }
 
+/*
+ * Guests run in machine.slice. Our own cgroup says nothing of theirs: while a guest has
+ * CPUs for itself (cpu.isolate) we may not run there.
+ */
+static char *
+dup_guests_cpus (const VpRoot *root)
+{
+  static const char *const files[] = { "sys/fs/cgroup/machine.slice/cpuset.cpus.effective",
+                                       "sys/fs/cgroup/cpuset.cpus.effective" };
+  char *cpus = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (files) && (cpus == NULL || cpus[0] == '\0'); i++) {
+    g_free (cpus);
+    cpus = vp_root_dup_text (root, files[i]);
+  }
+  return cpus;
+}
+
 static VpTopology *
 load_topology (const VpHostSource *source, GError **error)
 {
-  if (source->topology != NULL)
-    return source->topology;
-  g_autofree char *isolated =
-    source->root != NULL ? vp_root_dup_text (source->root, "sys/devices/system/cpu/isolated") : NULL;
-  return vp_topology_load_host (isolated, error);
+  if (source->topology != NULL || source->root == NULL)
+    return source->topology != NULL ? source->topology : vp_topology_load_host (NULL, error);
+  g_autofree char *isolated = vp_root_dup_text (source->root, "sys/devices/system/cpu/isolated");
+  g_autofree char *allowed = dup_guests_cpus (source->root);
+  VpTopology *topology = vp_topology_load_host (isolated, error);
+  if (topology != NULL)
+    vp_topology_set_allowed (topology, allowed);
+  return topology;
 }
 
 VpHost *

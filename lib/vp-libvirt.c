@@ -119,13 +119,26 @@ vp_libvirt_dup_wrapper_folder (gboolean session)
                  : g_strdup (VP_STATE_FOLDER "/emulators");
 }
 
+GStrv
+vp_libvirt_list_rule_folders (gboolean session)
+{
+  g_autofree char *own = g_build_filename (g_get_user_config_dir (), "vfio-profile", "rules.d", NULL);
+  const char *folders[] = { VP_RULES_SHIPPED, VP_RULES_LOCAL, session ? own : NULL, NULL };
+
+  return g_strdupv ((GStrv) folders);
+}
+
 VpProfiles *
 vp_libvirt_load_profiles (gboolean session, GError **error)
 {
+  g_auto (GStrv) rules = vp_libvirt_list_rule_folders (session);
   g_autofree char *own = g_build_filename (g_get_user_config_dir (), "vfio-profile", "profiles.d", NULL);
   const char *folders[] = { VP_PROFILES_SHIPPED, VP_PROFILES_LOCAL, session ? own : NULL, NULL };
 
-  return vp_profiles_load (folders, error);
+  g_autoptr (VpProfiles) profiles = vp_profiles_load (folders, error);
+  if (profiles == NULL || !vp_profiles_load_rules (profiles, (const char *const *) rules, error))
+    return NULL;
+  return g_steal_pointer (&profiles);
 }
 
 VpHost *

@@ -32,7 +32,8 @@ gboolean vp_libvirt_define (virConnectPtr connection, const VpDomain *domain, GE
 
 /* Where wrappers and profiles are, for the system's libvirt or the user's own. */
 char *vp_libvirt_dup_wrapper_folder (gboolean session);
-VpProfiles *vp_libvirt_load_profiles (gboolean session, GError **error);
+VpProfiles *vp_libvirt_load_profiles (gboolean session, GError **error); /* with the rules */
+GStrv vp_libvirt_list_rule_folders (gboolean session); /* the last is the one to write to */
 /* This machine, as planning for that connection sees it. */
 VpHost *vp_libvirt_load_host (gboolean session, unsigned long libvirt_version, GError **error);
 

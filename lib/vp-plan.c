@@ -4,6 +4,7 @@
 
 #include "rules/vp-rule.h"
 #include "vp-device-ids.h"
+#include "vp-tag-match.h"
 
 static void
 change_free (VpChange *change)
@@ -23,6 +24,7 @@ vp_plan_free (VpPlan *plan)
     return;
   g_free (plan->domain);
   g_free (plan->profile);
+  g_free (plan->rule);
   vp_settings_free (plan->settings);
   vp_domain_free (plan->result);
   g_ptr_array_unref (plan->changes);
@@ -184,6 +186,58 @@ carry_over (GPtrArray *slots, GPtrArray *old, VpPlanFlags flags)
   }
 }
 
+/* "gaming (rule 50-gpu)"; NULL: no tag */
+static char *
+dup_tag_text (const VpDomain *domain)
+{
+  const xmlNode *tag = vp_domain_tag (domain);
+  g_autofree char *names = tag != NULL ? vp_xml_dup_attr (tag, "name") : NULL;
+  g_autofree char *rule = vp_domain_dup_tag_rule (domain);
+
+  return rule != NULL ? g_strdup_printf ("%s (rule %s)", names != NULL ? names : "", rule) : g_steal_pointer (&names);
+}
+
+static void
+add_tag_change (VpPlan *plan, const VpDomain *domain, char *reason)
+{
+  VpChange *change = g_new0 (VpChange, 1);
+
+  change->rule = g_strdup ("rules");
+  change->place = g_strdup ("metadata/profile");
+  change->from = dup_tag_text (domain);
+  change->to = dup_tag_text (plan->result);
+  change->reason = reason;
+  g_ptr_array_add (plan->changes, change);
+}
+
+/* A domain's own tag is left alone; so is every tag where a guest arrives from elsewhere. */
+static void
+settle_tag (VpPlan *plan, const VpDomain *domain, const VpHost *host, const VpProfiles *profiles, VpPlanFlags flags)
+{
+  g_autofree char *present = vp_domain_dup_tag_rule (domain);
+
+  if ((flags & VP_PLAN_HOST_ONLY) != 0)
+    return;
+  if ((flags & VP_PLAN_UNDO) != 0) {
+    if (present == NULL)
+      return;
+    vp_domain_set_tag (plan->result, NULL);
+    add_tag_change (plan, domain, g_strdup_printf ("rule %s put it there", present));
+    return;
+  }
+  g_autoptr (VpTagMatch) match = vp_tag_match_new (profiles, domain, host);
+  if (match == NULL)
+    return;
+  if (match->warning != NULL)
+    g_ptr_array_add (plan->warnings, g_strdup (match->warning));
+  if (vp_tag_match_stands (match, domain))
+    return;
+  vp_tag_match_apply (match, plan->result);
+  add_tag_change (plan, domain,
+                  match->rule != NULL ? g_strdup_printf ("rule %s: %s", match->rule, match->reason)
+                                      : g_strdup_printf ("rule %s gives it no longer, and no other does", present));
+}
+
 static gboolean
 resolve_tag (VpPlan *plan, const VpDomain *domain, const VpProfiles *profiles, GError **error)
 {
@@ -196,6 +250,7 @@ resolve_tag (VpPlan *plan, const VpDomain *domain, const VpProfiles *profiles, G
     return FALSE;
   plan->profile = g_steal_pointer (&tag->names);
   plan->settings = g_steal_pointer (&tag->settings);
+  plan->rule = vp_domain_dup_tag_rule (domain);
   return TRUE;
 }
 
@@ -224,7 +279,8 @@ vp_plan_new (const VpDomain *domain, const VpHost *host, const VpProfiles *profi
 
   if (saved == NULL)
     return NULL;
-  if ((flags & VP_PLAN_UNDO) == 0 && !resolve_tag (plan, domain, profiles, error))
+  settle_tag (plan, domain, host, profiles, flags);
+  if ((flags & VP_PLAN_UNDO) == 0 && !resolve_tag (plan, plan->result, profiles, error))
     return NULL;
   undo_all (plan->result, old, flags);
   VpRuleContext context = {

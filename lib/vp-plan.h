@@ -19,8 +19,8 @@ G_BEGIN_DECLS
 
 typedef enum {
   VP_PLAN_DEFAULT = 0,
-  VP_PLAN_HOST_ONLY = 1 << 0, /* touch nothing that the guest sees: for restore and migrate */
-  VP_PLAN_UNDO = 1 << 1,      /* put the originals back although the tag stands */
+  VP_PLAN_HOST_ONLY = 1 << 0, /* touch nothing that the guest sees, nor the tag: for restore and migrate */
+  VP_PLAN_UNDO = 1 << 1,      /* put the originals back although the tag stands; a rule's tag goes with them */
 } VpPlanFlags;
 
 typedef struct {
@@ -35,6 +35,7 @@ typedef struct {
 typedef struct {
   char *domain;          /* its name */
   char *profile;         /* the names in the tag; NULL: no tag */
+  char *rule;            /* that gives it the tag; NULL: the tag is its own, or it has none */
   VpSettings *settings;  /* what they come to; NULL: no tag */
   VpDomain *result;      /* the definition as it should be */
   GPtrArray *changes;    /* of VpChange; empty when the definition is ready */
@@ -46,8 +47,9 @@ typedef struct {
 } VpPlan;
 
 /*
- * Undoes what is saved in the definition, then lays the tag's profiles over it.
- * Without a tag the result is the undone definition. `neighbours`: what is known of the
+ * Gives a domain without a tag of its own the one that the rules say, undoes what is saved in
+ * the definition, then lays the tag's profiles over it. Without a tag the result is the undone
+ * definition. `neighbours`: what is known of the
  * other guests; NULL: the guest has the host for itself. Fails without touching anything
  * where tag, profiles, state or the host do not allow an answer.
  */

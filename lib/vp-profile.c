@@ -4,9 +4,8 @@
 
 #include <string.h>
 
+#include "vp-conf.h"
 #include "vp-error.h"
-
-#define MAX_FILE_BYTES (64 * 1024)
 
 static const VpKeyInfo keys[VP_N_KEYS] = {
   [VP_KEY_CPU_PIN] = { "cpu", "pin", "no", { "no", "yes", "required" }, NULL, NULL },
@@ -156,6 +155,7 @@ vp_settings_choice (const VpSettings *settings, VpKey key)
 struct VpProfiles {
   gatomicrefcount references;
   GHashTable *by_name; /* char * -> VpProfile *, both owned by the profile */
+  GPtrArray *rules;    /* of VpTagRule; NULL: not loaded */
 };
 
 static void
@@ -167,12 +167,6 @@ profile_free (VpProfile *profile)
   vp_settings_free (profile->settings);
   g_clear_error (&profile->error);
   g_free (profile);
-}
-
-gboolean
-vp_profile_name_is_valid (const char *name)
-{
-  return g_regex_match_simple ("^[A-Za-z0-9][A-Za-z0-9_+.-]{0,63}\\z", name, 0, 0);
 }
 
 static gboolean
@@ -208,22 +202,11 @@ read_section (GKeyFile *file, const char *section, const char *path, VpProfile *
 static VpSettings *
 read_file (const char *path, VpProfile *profile, GError **error)
 {
-  g_autoptr (GKeyFile) file = g_key_file_new ();
-  g_autoptr (GMappedFile) map = g_mapped_file_new (path, FALSE, error);
+  g_autoptr (GKeyFile) file = vp_conf_load (path, error);
   g_autoptr (VpSettings) settings = vp_settings_new ();
 
-  if (map == NULL)
+  if (file == NULL)
     return NULL;
-  if (g_mapped_file_get_length (map) > MAX_FILE_BYTES) {
-    g_set_error (error, VP_ERROR, VP_ERROR_PROFILE, "%s has %" G_GSIZE_FORMAT " bytes; at most %d are read", path,
-                 g_mapped_file_get_length (map), MAX_FILE_BYTES);
-    return NULL;
-  }
-  g_autoptr (GBytes) bytes = g_mapped_file_get_bytes (map);
-  if (!g_key_file_load_from_bytes (file, bytes, G_KEY_FILE_NONE, error)) {
-    g_prefix_error (error, "%s: ", path);
-    return NULL;
-  }
   g_auto (GStrv) sections = g_key_file_get_groups (file, NULL);
   for (guint i = 0; sections[i] != NULL; i++) {
     VpKey key = VP_N_KEYS;
@@ -236,18 +219,18 @@ read_file (const char *path, VpProfile *profile, GError **error)
 }
 
 static VpProfile *
-load_profile (const char *folder, const char *file_name)
+load_profile (const char *name, const char *path)
 {
   VpProfile *profile = g_new0 (VpProfile, 1);
 
-  profile->name = g_strndup (file_name, strlen (file_name) - strlen (".conf"));
-  profile->path = g_build_filename (folder, file_name, NULL);
+  profile->name = g_strdup (name);
+  profile->path = g_strdup (path);
   profile->description = g_strdup ("");
   profile->settings = read_file (profile->path, profile, &profile->error);
   if (profile->error != NULL && profile->error->domain != VP_ERROR) {
     g_autofree char *reason = g_strdup (profile->error->message);
     g_clear_error (&profile->error);
-    g_set_error (&profile->error, VP_ERROR, VP_ERROR_PROFILE, "%s", reason);
+    g_set_error (&profile->error, VP_ERROR, VP_ERROR_PROFILE, "%s: %s", path, reason);
   }
   return profile;
 }
@@ -255,29 +238,22 @@ load_profile (const char *folder, const char *file_name)
 VpProfiles *
 vp_profiles_load (const char *const *folders, GError **error)
 {
-  g_autoptr (VpProfiles) profiles = g_new0 (VpProfiles, 1);
+  g_autoptr (GHashTable) files = vp_conf_find (folders, "profiles", error);
+  GHashTableIter iter;
+  gpointer name = NULL;
+  gpointer path = NULL;
 
+  if (files == NULL)
+    return NULL;
+  VpProfiles *profiles = g_new0 (VpProfiles, 1);
   g_atomic_ref_count_init (&profiles->references);
   profiles->by_name = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) profile_free);
-  for (guint i = 0; folders[i] != NULL; i++) {
-    g_autoptr (GError) problem = NULL;
-    g_autoptr (GDir) dir = g_dir_open (folders[i], 0, &problem);
-    if (dir == NULL && !g_error_matches (problem, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
-      g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot read the profiles' folder %s: %s", folders[i],
-                   problem->message);
-      return NULL;
-    }
-    for (const char *name = dir != NULL ? g_dir_read_name (dir) : NULL; name != NULL; name = g_dir_read_name (dir)) {
-      if (!g_str_has_suffix (name, ".conf"))
-        continue;
-      VpProfile *profile = load_profile (folders[i], name);
-      if (vp_profile_name_is_valid (profile->name))
-        g_hash_table_replace (profiles->by_name, profile->name, profile);
-      else
-        profile_free (profile);
-    }
+  g_hash_table_iter_init (&iter, files);
+  while (g_hash_table_iter_next (&iter, &name, &path)) {
+    VpProfile *profile = load_profile (name, path);
+    g_hash_table_replace (profiles->by_name, profile->name, profile);
   }
-  return g_steal_pointer (&profiles);
+  return profiles;
 }
 
 VpProfiles *
@@ -293,6 +269,7 @@ vp_profiles_unref (VpProfiles *profiles)
   if (profiles == NULL || !g_atomic_ref_count_dec (&profiles->references))
     return;
   g_hash_table_unref (profiles->by_name);
+  g_clear_pointer (&profiles->rules, g_ptr_array_unref);
   g_free (profiles);
 }
 
@@ -343,4 +320,45 @@ vp_profiles_get (const VpProfiles *profiles, const char *name, GError **error)
     return NULL;
   }
   return profile;
+}
+
+const GPtrArray *
+vp_profiles_get_rules (const VpProfiles *profiles)
+{
+  return profiles->rules;
+}
+
+/* A profile that is there and broken is no fault of the rule. */
+static gboolean
+check_names (const VpProfiles *profiles, GStrv names, const char *path, GError **error)
+{
+  for (guint i = 0; names != NULL && names[i] != NULL; i++) {
+    if (g_hash_table_contains (profiles->by_name, names[i]))
+      continue;
+    (void) vp_profiles_get (profiles, names[i], error);
+    g_prefix_error (error, "%s: ", path);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+void
+vp_profiles_check_rule (const VpProfiles *profiles, VpTagRule *rule)
+{
+  if (rule->error == NULL && check_names (profiles, rule->profiles, rule->path, &rule->error))
+    (void) check_names (profiles, rule->profiles_bios, rule->path, &rule->error);
+}
+
+gboolean
+vp_profiles_load_rules (VpProfiles *profiles, const char *const *folders, GError **error)
+{
+  GPtrArray *rules = vp_tag_rules_load (folders, error);
+
+  if (rules == NULL)
+    return FALSE;
+  for (guint i = 0; i < rules->len; i++)
+    vp_profiles_check_rule (profiles, rules->pdata[i]);
+  g_clear_pointer (&profiles->rules, g_ptr_array_unref);
+  profiles->rules = rules;
+  return TRUE;
 }

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "vp-tag-rules.h"
 
 G_BEGIN_DECLS
 
@@ -89,13 +89,17 @@ typedef struct VpProfiles VpProfiles;
 
 /* Later folders hide files of the same name in earlier ones. A folder that is missing is empty. */
 VpProfiles *vp_profiles_load (const char *const *folders, GError **error);
+/* The rules that give these profiles to domains without a tag of their own (vp-tag-rules.h); before it is shared. */
+gboolean vp_profiles_load_rules (VpProfiles *profiles, const char *const *folders, GError **error);
 VpProfiles *vp_profiles_ref (VpProfiles *profiles);
 void vp_profiles_unref (VpProfiles *profiles);
 /* Fails for an unknown name, with the known ones in the message, and for a broken file. */
 const VpProfile *vp_profiles_get (const VpProfiles *profiles, const char *name, GError **error);
 GPtrArray *vp_profiles_list (const VpProfiles *profiles); /* of const VpProfile *, by name; unref the array */
-
-gboolean vp_profile_name_is_valid (const char *name);
+/* Breaks a rule that names a profile which is not there. */
+void vp_profiles_check_rule (const VpProfiles *profiles, VpTagRule *rule);
+/* Of VpTagRule *, in their order; NULL: none were loaded, and what rules wrote into definitions stays. */
+const GPtrArray *vp_profiles_get_rules (const VpProfiles *profiles);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpSettings, vp_settings_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpProfiles, vp_profiles_unref)

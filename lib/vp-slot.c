@@ -173,7 +173,7 @@ vp_slots_write (VpDomain *domain, const GPtrArray *slots)
   if (old != NULL) {
     xmlNode *metadata = old->parent;
     vp_xml_remove (old);
-    if (slots->len == 0 && vp_xml_first (metadata) == NULL)
+    if (slots->len == 0 && metadata->children == NULL)
       vp_xml_remove (metadata);
   }
   xmlNode *state = slots->len > 0 ? vp_domain_ensure_state (domain) : NULL;

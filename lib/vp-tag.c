@@ -88,9 +88,10 @@ static gboolean
 check_attributes (const xmlNode *tag, GError **error)
 {
   for (const xmlAttr *attr = tag->properties; attr != NULL; attr = attr->next) {
-    if (xmlStrEqual (attr->name, BAD_CAST "name") && attr->ns == NULL)
+    if (attr->ns == NULL && (xmlStrEqual (attr->name, BAD_CAST "name") || xmlStrEqual (attr->name, BAD_CAST "rule")))
       continue;
-    g_set_error (error, VP_ERROR, VP_ERROR_TAG, WHERE " has no attribute '%s'; it has: name", (const char *) attr->name);
+    g_set_error (error, VP_ERROR, VP_ERROR_TAG, WHERE " has no attribute '%s'; it has: name, rule",
+                 (const char *) attr->name);
     return FALSE;
   }
   return TRUE;
@@ -100,8 +101,8 @@ check_attributes (const xmlNode *tag, GError **error)
 static gboolean
 check_alone (const xmlNode *tag, GError **error)
 {
-  for (const xmlNode *next = vp_xml_next (tag); next != NULL; next = vp_xml_next (next)) {
-    if (next->ns == NULL || !xmlStrEqual (next->ns->href, BAD_CAST VP_TAG_NS))
+  for (const xmlNode *next = vp_xml_first (tag->parent); next != NULL; next = vp_xml_next (next)) {
+    if (next == tag || next->ns == NULL || !xmlStrEqual (next->ns->href, BAD_CAST VP_TAG_NS))
       continue;
     g_set_error (error, VP_ERROR, VP_ERROR_TAG,
                  "<metadata> has a second element <%s> of the namespace %s: libvirt keeps one; put the names into "

@@ -7,7 +7,8 @@
  *   </vfio:profile>
  *
  * `name` lists profiles, later ones over earlier ones; a child is a section, its
- * attributes are keys, and they hold for this domain alone.
+ * attributes are keys, and they hold for this domain alone. A tag that a rule put
+ * there (vp-tag-match.h) has rule="NAME" beside the name, and comes and goes with it.
  */
 #pragma once
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "vp-error.h"
+#include "vp-list.h"
 #include "vp-topology-kinds.h"
 
 /* Linux is built for at most 8192 CPUs; what is far beyond is not a machine. */
@@ -413,6 +414,15 @@ vp_topology_set_isolated (VpTopology *topology, const char *isolated, GError **e
   for (guint i = 0; set != NULL && i < topology->n_pus; i++)
     topology->pus[i].isolated = hwloc_bitmap_isset (set, topology->pus[i].os_index) != 0;
   return set != NULL;
+}
+
+void
+vp_topology_set_allowed (VpTopology *topology, const char *allowed)
+{
+  g_autoptr (HwlocBitmap) set = vp_list_parse (allowed);
+
+  for (guint i = 0; set != NULL && i < topology->n_pus; i++)
+    topology->pus[i].usable = hwloc_bitmap_isset (set, topology->pus[i].os_index) != 0;
 }
 
 VpTopology *

@@ -84,6 +84,9 @@ VpTopology *vp_topology_load_description (const char *description, GError **erro
 /* For a description, which has no place for it: `isolated` as the kernel lists it ("4-7"). */
 gboolean vp_topology_set_isolated (VpTopology *topology, const char *isolated, GError **error);
 
+/* Which CPUs guests may run on, in place of those that this process may; a list as the kernel writes it. */
+void vp_topology_set_allowed (VpTopology *topology, const char *allowed);
+
 /* This machine's own. `isolated` as the kernel lists it ("4-7"), or NULL. */
 VpTopology *vp_topology_load_host (const char *isolated, GError **error);
 

@@ -20,14 +20,16 @@ Exit: 0 all passed, 1 something failed.
 TEXT
 }
 
-# To build; to run the integration suite; to check documents.
+# To build; to run the integration suite; to check documents; the policies of SELinux and AppArmor.
 packages='
   gcc libc6-dev pkg-config meson ninja-build
   libglib2.0-dev libxml2-dev libhwloc-dev libpci-dev pci.ids libjson-c-dev libvirt-dev libsystemd-dev libselinux1-dev
   python3-docutils
   libvirt-daemon-system libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86
   python3-libvirt iproute2 util-linux
-  libxml2-utils'
+  libxml2-utils dbus-daemon
+  selinux-policy-dev selinux-policy-default policycoreutils semodule-utils selinux-utils python3-selinux python3-setools
+  bzip2 apparmor'
 
 # Skips that CI knows, as patterns of `case`; each with its reason.
 is_expected_skip() {

@@ -14,6 +14,14 @@ _vfio_profile_profiles()
     done
 }
 
+# The first line is the heads; what is indented belongs to the line before.
+_vfio_profile_rules()
+{
+    vfio-profile rules ${1:+--connect "$1"} 2>/dev/null | while IFS= read -r line; do
+        [[ $line == ' '* || $line == 'RULE '* ]] || echo "${line%% *}"
+    done
+}
+
 _vfio_profile_keys='cpu.pin= cpu.reserve-cores= cpu.kind= cpu.cache= cpu.topology= cpu.numa= cpu.conflict= cpu.isolate= cpu.irqs= cpu.governor=
     memory.page-size= memory.allocate= memory.deadline= memory.nosharepages=
     hypervisor.kvm-hidden= hypervisor.hyperv= hypervisor.vendor-id= vga.x-vga= vga.method= devices.boot-vga= start.on-stale='
@@ -21,16 +29,20 @@ _vfio_profile_keys='cpu.pin= cpu.reserve-cores= cpu.kind= cpu.cache= cpu.topolog
 _vfio_profile_options()
 {
     local common='--help --version'
-    local host='--connect --topology --sysfs --profiles'
+    local host='--connect --topology --sysfs --profiles --rules'
 
     case $1 in
         set) echo "$common --connect --option" ;;
         unset) echo "$common --connect" ;;
+        undo) echo "$common --connect --all" ;;
         status) echo "$common --connect --json" ;;
+        groups) echo "$common --sysfs --json" ;;
+        doctor) echo "$common --connect --topology --profiles --root --json" ;;
         map) echo "$common --connect --topology --sysfs --svg --ascii --json" ;;
         plan) echo "$common $host --file --diff --json" ;;
         rewrite) echo "$common $host --undo --host-only" ;;
         profiles) echo "$common --connect --profiles --json" ;;
+        rules) echo "$common --connect --profiles --rules --json --check --enable --disable" ;;
         '') echo "$common" ;;
     esac
 }
@@ -48,7 +60,8 @@ _vfio_profile()
         word=${COMP_WORDS[i]}
         case ${COMP_WORDS[i - 1]} in
             --connect | -c) [[ $word == '=' ]] || { uri=$word; continue; } ;;
-            --option | -o | --file | -f | --topology | --sysfs | --profiles | --svg) continue ;;
+            --option | -o | --file | -f | --topology | --sysfs | --root | --profiles | --rules | --svg | \
+                --check | --enable | --disable) continue ;;
         esac
         [[ $word == -* || $word == '=' || ${COMP_WORDS[i - 1]} == '=' ]] && continue
         if [[ -z $command ]]; then
@@ -68,11 +81,14 @@ _vfio_profile()
             COMPREPLY=($(compgen -W "$_vfio_profile_keys" -- "$current"))
             compopt -o nospace 2> /dev/null
             return ;;
-        --file | -f | --topology | --svg)
+        --enable | --disable)
+            COMPREPLY=($(compgen -W "$(_vfio_profile_rules "$uri")" -- "$current"))
+            return ;;
+        --file | -f | --topology | --svg | --check)
             COMPREPLY=($(compgen -f -- "$current"))
             compopt -o filenames 2> /dev/null
             return ;;
-        --sysfs | --profiles)
+        --sysfs | --root | --profiles | --rules)
             COMPREPLY=($(compgen -d -- "$current"))
             compopt -o filenames 2> /dev/null
             return ;;
@@ -82,9 +98,10 @@ _vfio_profile()
         return
     fi
     case $command:$given in
-        :*) COMPREPLY=($(compgen -W 'set unset status plan map rewrite profiles' -- "$current")) ;;
-        set:0 | unset:0 | plan:0 | status:*)
+        :*) COMPREPLY=($(compgen -W 'set unset undo status plan map groups doctor rewrite profiles rules' -- "$current")) ;;
+        set:0 | unset:0 | undo:* | plan:0 | doctor:0 | status:*)
             COMPREPLY=($(compgen -W "$(_vfio_profile_domains "$uri")" -- "$current")) ;;
+        rules:0) COMPREPLY=($(compgen -W "$(_vfio_profile_rules "$uri")" -- "$current")) ;;
         set:* | profiles:0) COMPREPLY=($(compgen -W "$(_vfio_profile_profiles)" -- "$current")) ;;
         rewrite:0 | map:*)
             COMPREPLY=($(compgen -f -- "$current"))

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vp-error.h"
+#include "vp-hugepages.h"
 #include "vp-rule.h"
 
 #define KIB_2M G_GUINT64_CONSTANT (2048)
@@ -13,15 +14,6 @@
 #define KIB_POWER G_GUINT64_CONSTANT (262144) /* a node of POWER machines has whole blocks of 256 MiB */
 #define MAX_ALLOCATION_THREADS 16u /* more gained nothing where it was measured (256 GB, 2 MiB pages) */
 #define LIBVIRT_ALLOCATION_THREADS 8002000ul
-
-static char *
-dup_size (guint64 kib)
-{
-  if (kib % (1024 * 1024) == 0)
-    return g_strdup_printf ("%" G_GUINT64_FORMAT "G", kib / (1024 * 1024));
-  return kib % 1024 == 0 ? g_strdup_printf ("%" G_GUINT64_FORMAT "M", kib / 1024)
-                         : g_strdup_printf ("%" G_GUINT64_FORMAT "K", kib);
-}
 
 static guint64
 parse_size (const char *text)
@@ -176,7 +168,7 @@ static gboolean
 check_page_size (const VpRuleContext *context, const GArray *portions, guint64 page_kib, GError **error)
 {
   const VpPlacement *placement = context->plan->placement;
-  g_autofree char *size = dup_size (page_kib);
+  g_autofree char *size = vp_hugepages_dup_size (page_kib);
 
   if (!vp_host_has_page_size (context->host, page_kib)) {
     g_set_error (error, VP_ERROR, VP_ERROR_UNFIT,
@@ -219,7 +211,7 @@ want_hugepages (VpRuleContext *context, GError **error)
     strcmp (asked, "auto") == 0 ? choose_page_kib (context, portions, cells, &why) : parse_size (asked);
   if (!check_page_size (context, portions, page_kib, error))
     return FALSE;
-  g_autofree char *size = dup_size (page_kib);
+  g_autofree char *size = vp_hugepages_dup_size (page_kib);
   context->plan->page_kib = page_kib;
   context->plan->pages = total_kib (portions) / page_kib;
   vp_rule_want (context, &vp_rule_memory, VP_HOST_ONLY, g_strdup ("memoryBacking/hugepages"), new_hugepages (page_kib),

@@ -34,15 +34,9 @@ has_mark (const char *alias)
 static gboolean
 was_marked (const VpRuleContext *context, const VpPciAddress *address)
 {
-  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (context->present);
+  VpPciAddress marked;
 
-  for (guint i = 0; i < hostdevs->len; i++) {
-    const VpHostdev *hostdev = &g_array_index (hostdevs, VpHostdev, i);
-    g_autofree char *alias = dup_alias (hostdev->node);
-    if (vp_pci_address_equal (&hostdev->address, address) && has_mark (alias))
-      return TRUE;
-  }
-  return FALSE;
+  return vp_domain_find_x_vga (context->present, &marked, NULL) && vp_pci_address_equal (&marked, address);
 }
 
 /* The first assigned device of class 0300. `unknown` names one that this host does not have. */

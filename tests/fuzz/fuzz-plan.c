@@ -21,6 +21,7 @@ get_world (void)
 {
   static World world;
   const char *folders[] = { VP_TEST_PROFILES, NULL };
+  const char *rules[] = { VP_TEST_RULES, NULL };
   VpHostSource source = { .wrapper_folder = "/var/lib/vfio-profile/emulators", .libvirt_version = 9000000 };
 
   if (world.host != NULL)
@@ -29,6 +30,7 @@ get_world (void)
   world.host = vp_host_load (&source, NULL);
   world.profiles = vp_profiles_load (folders, NULL);
   g_assert (world.host != NULL && world.profiles != NULL);
+  g_assert (vp_profiles_load_rules (world.profiles, rules, NULL));
   return &world;
 }
 

@@ -13,7 +13,7 @@ POOL = "/sys/kernel/mm/hugepages/hugepages-2048kB"
 HOLDS = "/run/vfio-profile/holds"
 MIB = 64
 PAGES = MIB // 2
-ROUNDS = int(os.environ.get("PAGES_ROUNDS", "60"))
+ROUNDS = int(os.environ.get("PAGES_ROUNDS", "200"))
 
 connection = connect()
 

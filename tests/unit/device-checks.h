@@ -43,7 +43,7 @@ check_devices (const VpRoot *root, const char *devices, const VpDeviceQuestion *
   g_assert_no_error (error);
   question.facts = facts;
   question.domain = domain;
-  question.x_vga = vp_device_find_x_vga (domain, &x_vga) ? &x_vga : NULL;
+  question.x_vga = vp_domain_find_x_vga (domain, &x_vga, NULL) ? &x_vga : NULL;
   return vp_device_check (&question);
 }
 

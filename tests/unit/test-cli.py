@@ -21,7 +21,7 @@ PROGRAM = os.path.abspath(sys.argv[1])
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[2])))
 DAEMON = os.path.abspath(sys.argv[3]) if len(sys.argv) > 3 else None
 PROFILES = os.path.join(SOURCE, "data/profiles")
-COMMANDS = ("set", "unset", "status", "plan", "map", "rewrite", "profiles")
+COMMANDS = ("set", "unset", "undo", "status", "plan", "map", "groups", "doctor", "rewrite", "profiles", "rules")
 I7_3770K = "pack:1 l3:1(size=8388608) core:4 pu:2(indexes=2*4:4*1)"
 HOST = ("--topology", I7_3770K, "--profiles", PROFILES)
 STATE_NS = "{urn:vfio-profile:state:1}"
@@ -161,7 +161,7 @@ def test_help():
 
 def test_usage():
     """wrong usage is exit 2 and one line that points to the help"""
-    for arguments in ((), ("bogus",), ("set",), ("set", "win10"), ("unset",), ("unset", "a", "b"), ("plan",),
+    for arguments in ((), ("bogus",), ("set",), ("set", "win10"), ("unset",), ("unset", "a", "b"), ("undo",), ("undo", "a", "--all"), ("plan",),
                       ("plan", "a", "b"), ("plan", "a", "--file", "b"), ("plan", "a", "--diff", "--json"),
                       ("rewrite", "a", "b"), ("profiles", "a", "b"), ("status", "--bogus"), ("plan", "--file")):
         assert "--help'" in refused(*arguments, status=2), arguments
@@ -177,7 +177,7 @@ def test_option_override():
 
 def test_connection():
     """a libvirt that is not this host's QEMU is refused"""
-    for command in (("set", "x", "pinned"), ("unset", "x"), ("status",), ("plan", "x")):
+    for command in (("set", "x", "pinned"), ("unset", "x"), ("undo", "x"), ("undo", "--all"), ("status",), ("plan", "x")):
         assert "test:///default" in refused(*command, "-c", "test:///default")
 
 
@@ -522,7 +522,7 @@ def complete(*words):
 def test_completion_options():
     """completion offers each command, and the options that its --help has"""
     assert complete("vfio-profile", "") == set(COMMANDS)
-    assert complete("vfio-profile", "un") == {"unset"}
+    assert complete("vfio-profile", "un") == {"unset", "undo"}
     assert complete("vfio-profile", "--") == options_in_help(run("--help")[0])
     for command in COMMANDS:
         assert complete("vfio-profile", command, "--") == options_in_help(run(command, "--help")[0]), command

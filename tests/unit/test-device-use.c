@@ -288,6 +288,21 @@ test_default_route (void)
   expect_finding (six, 0, VP_DEVICE_REFUSE, NIC, "default route leads over eth0", NULL);
 }
 
+/* As under systemd's PrivateNetwork=. */
+static void
+test_route_of_the_host (void)
+{
+  g_autoptr (MadeTree) tree = made_tree_new ();
+
+  made_device (tree, NIC, NIC_IDS, "e1000e", 7);
+  made_node (tree, "net", NIC_FOLDER, "net/eth0", NULL);
+  made_file (tree, "proc/net/route", ROUTES);
+  made_file (tree, "proc/1/net/route", ROUTES "eth0\t00000000\t0100A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n");
+  g_autoptr (GPtrArray) findings = check_devices (tree->root, NIC, NULL);
+  expect_count (findings, 1);
+  expect_finding (findings, 0, VP_DEVICE_REFUSE, NIC, "default route leads over eth0", NULL);
+}
+
 static void
 test_route_over_bridge (void)
 {
@@ -567,6 +582,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/device-use/multipath", test_multipath);
   g_test_add_func ("/device-use/usb-stick", test_usb_stick);
   g_test_add_func ("/device-use/default-route", test_default_route);
+  g_test_add_func ("/device-use/default-route-of-the-host", test_route_of_the_host);
   g_test_add_func ("/device-use/route-over-bridge", test_route_over_bridge);
   g_test_add_func ("/device-use/companion-warning", test_companion_warning);
   g_test_add_func ("/device-use/header-type", test_header_type);

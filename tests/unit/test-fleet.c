@@ -241,6 +241,32 @@ test_as_prepared (void)
   g_assert_false (vp_plan_is_ready (moved));
 }
 
+/* CPUs that go offline take nobody's definition with them: new pins; those that come back move nobody. */
+static void
+test_hot_plug (void)
+{
+  static const char *const lost[] = { "3", "7", NULL };
+  g_autoptr (World) world = world_new (TEST_I7_3770K);
+
+  world->stored[0] = guest ("a", 2, PINNED, lost);
+  world->stored[1] = guest ("b", 2, PINNED, NULL);
+  define_all (world);
+  vp_host_unref (world->host);
+  world->host = test_host (NULL, "pack:1 l3:1 core:3 pu:2(indexes=0,4,1,5,2,6)");
+  define_all (world);
+  g_autofree char *a = dup_pins (world->stored[0]);
+  g_autofree char *b = dup_pins (world->stored[1]);
+  g_assert_cmpstr (a, ==, "1 5");
+  g_assert_cmpstr (b, ==, "2 6");
+  vp_host_unref (world->host);
+  world->host = test_host (NULL, TEST_I7_3770K);
+  define_all (world);
+  g_autofree char *a_again = dup_pins (world->stored[0]);
+  g_autofree char *b_again = dup_pins (world->stored[1]);
+  g_assert_cmpstr (a_again, ==, a);
+  g_assert_cmpstr (b_again, ==, b);
+}
+
 static void
 test_hostile_pins (void)
 {
@@ -264,6 +290,7 @@ main (int argc, char **argv)
   g_test_add_func ("/fleet/overlap", test_overlap);
   g_test_add_func ("/fleet/makes-way", test_makes_way);
   g_test_add_func ("/fleet/as-prepared", test_as_prepared);
+  g_test_add_func ("/fleet/hot-plug", test_hot_plug);
   g_test_add_func ("/fleet/hostile-pins", test_hostile_pins);
   return g_test_run ();
 }

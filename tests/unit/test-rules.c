@@ -376,6 +376,31 @@ test_device_ids (void)
   g_assert_cmpuint (third->warnings->len, ==, 0);
 }
 
+/* A network card that is assigned as an interface is a PCI device like others. */
+static void
+test_device_interface (void)
+{
+  g_autoptr (VpHost) host = test_host ("howto-2015", TEST_I7_3770K);
+  g_autoptr (VpDomain) domain = test_tagged (
+    TAG ("pinned"),
+    "  <devices>\n"
+    "    <interface type='hostdev' managed='yes'>\n"
+    "      <source>\n"
+    "        <address type='pci' domain='0x0000' bus='0x01' slot='0x00' function='0x1'/>\n"
+    "      </source>\n"
+    "    </interface>\n"
+    "    <interface type='network'>\n"
+    "      <source network='default'/>\n"
+    "    </interface>\n"
+    "  </devices>\n");
+  g_autoptr (VpPlan) plan = plan_checked (domain, host);
+  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (domain);
+
+  g_assert_cmpuint (hostdevs->len, ==, 1);
+  g_assert_true (g_array_index (hostdevs, VpHostdev, 0).managed);
+  g_assert_nonnull (test_change (plan, "metadata/state/device[@address='0000:01:00.1']"));
+}
+
 static void
 test_device_ids_damaged (void)
 {
@@ -439,6 +464,7 @@ main (int argc, char **argv)
   g_test_add_func ("/hypervisor/nvidia", test_hypervisor_nvidia);
   g_test_add_func ("/hypervisor/gaming", test_hypervisor_gaming);
   g_test_add_func ("/devices/ids", test_device_ids);
+  g_test_add_func ("/devices/interface", test_device_interface);
   g_test_add_func ("/devices/ids-damaged", test_device_ids_damaged);
   g_test_add_func ("/vga/wrapper", test_vga_wrapper);
   g_test_add_func ("/vga/not-here", test_vga_not_here);

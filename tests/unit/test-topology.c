@@ -267,6 +267,22 @@ test_this_host (void)
   g_assert_null (wrong);
 }
 
+/* What guests may use is not what we may: a list takes the place of our own cgroup's. */
+static void
+test_allowed (void)
+{
+  g_autoptr (VpTopology) topology = vp_topology_load_description ("pack:1 core:4 pu:1", NULL);
+
+  vp_topology_set_allowed (topology, "1-2");
+  for (guint i = 0; i < topology->n_pus; i++)
+    g_assert_cmpint (topology->pus[i].usable, ==, topology->pus[i].os_index == 1 || topology->pus[i].os_index == 2);
+  vp_topology_set_allowed (topology, NULL);
+  vp_topology_set_allowed (topology, "no list");
+  g_assert_true (topology->pus[vp_topology_find_pu (topology, 1)].usable);
+  vp_topology_set_allowed (topology, "0-3");
+  g_assert_true (topology->pus[vp_topology_find_pu (topology, 3)].usable);
+}
+
 static void
 test_wrong_descriptions (void)
 {
@@ -373,5 +389,6 @@ main (int argc, char **argv)
   g_test_add_func ("/topology/this-host", test_this_host);
   g_test_add_func ("/topology/wrong/descriptions", test_wrong_descriptions);
   g_test_add_func ("/topology/wrong/files", test_hostile_files);
+  g_test_add_func ("/topology/allowed", test_allowed);
   return g_test_run ();
 }

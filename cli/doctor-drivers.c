@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Checks of the kernel's drivers: vfio, its VGA support, who has the cards, cards that look the same. */
+#include "doctor.h"
+
+#include <string.h>
+
+#include "vp-device-kernel.h"
+
+#define CLASS_AUDIO 0x0403
+
+static gboolean
+names_module (const VpDoctor *doctor, const char *folder, const char *release, const char *file)
+{
+  g_autofree char *path = g_strdup_printf ("%s/%s/%s", folder, release, file);
+  g_autofree char *text = vp_doctor_dup_file (doctor, path);
+
+  return text != NULL && strstr (text, "/vfio-pci.ko") != NULL;
+}
+
+static gboolean
+has_module (const VpDoctor *doctor, const char *release)
+{
+  static const char *const folders[] = { "lib/modules", "usr/lib/modules" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (folders); i++)
+    if (names_module (doctor, folders[i], release, "modules.dep") ||
+        names_module (doctor, folders[i], release, "modules.builtin"))
+      return TRUE;
+  return FALSE;
+}
+
+static void
+check_vfio (VpDoctor *doctor)
+{
+  g_auto (GStrv) drivers = vp_root_list (doctor->root, "sys/bus/pci/drivers");
+  g_autofree char *release = vp_root_dup_text (doctor->root, "proc/sys/kernel/osrelease");
+
+  if (g_strv_contains ((const char *const *) drivers, "vfio-pci"))
+    vp_doctor_ok (doctor, "vfio-pci is loaded");
+  else if (release == NULL || strchr (release, '/') != NULL)
+    vp_doctor_unseen (doctor, "which kernel runs");
+  else if (has_module (doctor, release))
+    vp_doctor_ok (doctor, "vfio-pci is there and not loaded; libvirt loads it");
+  else
+    vp_doctor_fail (doctor, "boot a kernel that has it, the distribution's own; after an update of the kernel, boot",
+                    "the running kernel %s has no module vfio-pci", release);
+}
+
+static void
+check_vga (VpDoctor *doctor)
+{
+  const VpDoctorGuest *guest = vp_doctor_find_x_vga (doctor);
+  VpVgaSupport vga = vp_kernel_read_vga (doctor->root);
+  const char *advice = "use OVMF firmware with vga.x-vga = off, or a kernel with CONFIG_VFIO_PCI_VGA";
+
+  if (vga == VP_VGA_YES)
+    vp_doctor_ok (doctor, "there");
+  else if (vga == VP_VGA_UNKNOWN)
+    vp_doctor_unseen (doctor, "the kernel's configuration, which matters to BIOS guests alone");
+  else if (guest == NULL)
+    vp_doctor_ok (doctor, vga == VP_VGA_NO ? "not built in; no guest asks for it (x-vga)"
+                                           : "turned off by disable_vga=1; no guest asks for it (x-vga)");
+  else if (vga == VP_VGA_NO)
+    vp_doctor_fail (doctor, advice, "not built in, and '%s' asks for it (x-vga)", guest->name);
+  else
+    vp_doctor_fail (doctor, "take disable_vga=1 out of /etc/modprobe.d (or the kernel's command line) and boot",
+                    "turned off by disable_vga=1, and '%s' asks for it (x-vga)", guest->name);
+}
+
+static gboolean
+is_twin (const VpPciDevice *a, const VpPciDevice *b)
+{
+  return a != b && a->vendor == b->vendor && a->device == b->device && a->class_code >> 8 == b->class_code >> 8;
+}
+
+static const VpPciDevice *
+find_twin (const VpDoctor *doctor, const VpPciDevice *device)
+{
+  for (guint i = 0; i < doctor->groups->devices->len; i++) {
+    const VpPciDevice *other = &g_array_index (doctor->groups->devices, VpPciDevice, i);
+    if (is_twin (device, other))
+      return other;
+  }
+  return NULL;
+}
+
+/* Of const VpPciDevice *: the card and its audio. */
+static GPtrArray *
+functions_of (const VpDoctor *doctor, const VpPciDevice *card)
+{
+  GPtrArray *functions = g_ptr_array_new ();
+
+  for (guint i = 0; i < doctor->groups->devices->len; i++) {
+    const VpPciDevice *device = &g_array_index (doctor->groups->devices, VpPciDevice, i);
+    gboolean same = device->address.domain == card->address.domain && device->address.bus == card->address.bus &&
+                    device->address.slot == card->address.slot;
+    if (same && (device == card || device->class_code >> 8 == CLASS_AUDIO))
+      g_ptr_array_add (functions, (gpointer) device);
+  }
+  return functions;
+}
+
+/* By ids, which the whole kernel understands; cards that look the same are told apart by address only. */
+static char *
+dup_keep_off (const VpDoctor *doctor, const GPtrArray *functions)
+{
+  g_autoptr (GPtrArray) ids = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GPtrArray) addresses = g_ptr_array_new_with_free_func (g_free);
+  const VpPciDevice *card = functions->pdata[0];
+  gboolean twins = FALSE;
+
+  for (guint i = 0; i < functions->len; i++) {
+    const VpPciDevice *device = functions->pdata[i];
+    g_ptr_array_add (ids, g_strdup_printf ("%04x:%04x", device->vendor, device->device));
+    g_ptr_array_add (addresses, vp_pci_address_dup_text (&device->address));
+    twins |= find_twin (doctor, device) != NULL;
+  }
+  g_ptr_array_add (ids, NULL);
+  g_autofree char *driver = g_strdup (card->driver != NULL ? card->driver : "DRIVER");
+  if (twins) {
+    g_ptr_array_add (addresses, NULL);
+    g_autofree char *list = g_strjoinv (" ", (char **) addresses->pdata);
+    return g_strdup_printf ("others look the same, so ids will not do: write the lines 'install vfio-pci for a in %s; "
+                            "do echo vfio-pci > /sys/bus/pci/devices/$a/driver_override; done; modprobe -i vfio-pci' and "
+                            "'softdep %s pre: vfio-pci' to /etc/modprobe.d/vfio.conf, %s and boot", list, driver,
+                            vp_system_initramfs (doctor->system));
+  }
+  g_autofree char *list = g_strjoinv (",", (char **) ids->pdata);
+  return g_strdup_printf ("write the lines 'options vfio-pci ids=%s' and 'softdep %s pre: vfio-pci' to "
+                          "/etc/modprobe.d/vfio.conf, %s and boot", list,
+                          driver, vp_system_initramfs (doctor->system));
+}
+
+static gboolean
+any_assigned (const VpDoctor *doctor)
+{
+  for (guint i = 0; i < doctor->guests->all->len; i++)
+    if (((const VpDoctorGuest *) doctor->guests->all->pdata[i])->n_devices > 0)
+      return TRUE;
+  return FALSE;
+}
+
+static void
+judge_binding (VpDoctor *doctor, const VpPciDevice *card)
+{
+  g_autoptr (GPtrArray) functions = functions_of (doctor, card);
+  g_autoptr (GPtrArray) words = g_ptr_array_new_with_free_func (g_free);
+  gboolean held = vp_pci_has_host_driver (card);
+
+  for (guint i = 0; i < functions->len; i++) {
+    const VpPciDevice *device = functions->pdata[i];
+    g_autofree char *address = vp_pci_address_dup_text (&device->address);
+    g_ptr_array_add (words, g_strdup_printf ("%s: %s", address, device->driver != NULL ? device->driver : "no driver"));
+  }
+  g_autofree char *list = vp_doctor_dup_list (words);
+  if (!held) {
+    vp_doctor_ok (doctor, "%s: ready for a guest", list);
+  } else if (vp_doctor_find_owner (doctor, &card->address) == NULL && any_assigned (doctor)) {
+    vp_doctor_ok (doctor, "%s: the host's own", list);
+  } else {
+    g_autofree char *advice = dup_keep_off (doctor, functions);
+    vp_doctor_warn (doctor, advice, "%s: a start takes the card away from the host's driver, which may hang", list);
+  }
+}
+
+static void
+check_bindings (VpDoctor *doctor)
+{
+  g_autoptr (GPtrArray) cards = vp_doctor_cards (doctor);
+
+  for (guint i = 0; i < cards->len; i++)
+    judge_binding (doctor, cards->pdata[i]);
+}
+
+static void
+check_twins (VpDoctor *doctor)
+{
+  gboolean found = FALSE;
+
+  for (guint i = 0; i < doctor->groups->devices->len; i++) {
+    const VpPciDevice *device = &g_array_index (doctor->groups->devices, VpPciDevice, i);
+    const VpPciDevice *twin = device->class_code >> 16 == VP_PCI_CLASS_DISPLAY ? find_twin (doctor, device) : NULL;
+    if (twin == NULL || twin < device)
+      continue;
+    g_autofree char *one = vp_pci_address_dup_text (&device->address);
+    g_autofree char *other = vp_pci_address_dup_text (&twin->address);
+    found = TRUE;
+    vp_doctor_warn (doctor, "name the card by its address wherever its driver is kept off (driver_override), not by "
+                            "'vfio-pci ids='",
+                    "%s and %s have the same ids %04x:%04x", one, other, device->vendor, device->device);
+  }
+  if (!found)
+    vp_doctor_ok (doctor, "no two displays have the same ids");
+}
+
+const VpCheck vp_doctor_driver_checks[] = {
+  { "drivers.vfio", "vfio modules", check_vfio },
+  { "drivers.vga", "vfio's VGA support", check_vga },
+  { "drivers.bindings", "drivers of the cards", check_bindings },
+  { "drivers.twins", "cards that look the same", check_twins },
+  { NULL, NULL, NULL },
+};

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Folders of NAME.conf files (profiles, rules) and one such file. Knows no keys. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/*
+ * Name without ".conf" -> path. Later folders hide files of the same name in earlier ones, one
+ * that is missing is empty, and names that no tag could carry are left out. `what` for errors: "profiles".
+ */
+GHashTable *vp_conf_find (const char *const *folders, const char *what, GError **error);
+/* Names of the table, sorted; they are the table's. */
+GPtrArray *vp_conf_list_names (GHashTable *files);
+
+/* Every error is one of VP_ERROR, and names the file. */
+GKeyFile *vp_conf_load (const char *path, GError **error);
+
+/* Begins with a letter or digit, then also _ + . -, 64 at most. */
+gboolean vp_conf_name_is_valid (const char *name);
+
+G_END_DECLS

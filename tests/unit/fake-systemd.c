@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fake-systemd.h"
+
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "vp-list.h"
+
+#define SERVICE "org.freedesktop.systemd1"
+#define PATH "/org/freedesktop/systemd1"
+
+struct FakeSystemd {
+  char *folder;
+  char *address;
+  GSubprocess *bus;
+  GDBusConnection *connection;
+  GMainContext *context;
+  GMainLoop *loop;
+  GThread *thread;
+  GDBusNodeInfo *info;
+  GMutex mutex;       /* of what is below */
+  GCond changed;
+  gboolean ready;
+  GHashTable *units;  /* name -> list of CPUs */
+  GString *writes;
+  gboolean mute;
+};
+
+static const char *const interfaces =
+  "<node>"
+  "<interface name='" SERVICE ".Manager'>"
+  "<method name='LoadUnit'><arg type='s' direction='in'/><arg type='o' direction='out'/></method>"
+  "<method name='GetUnit'><arg type='s' direction='in'/><arg type='o' direction='out'/></method>"
+  "<method name='SetUnitProperties'><arg type='s' direction='in'/><arg type='b' direction='in'/>"
+  "<arg type='a(sv)' direction='in'/></method>"
+  "<method name='ListUnitsByPatterns'><arg type='as' direction='in'/><arg type='as' direction='in'/>"
+  "<arg type='a(ssssssouso)' direction='out'/></method>"
+  "</interface>"
+  "<interface name='" SERVICE ".Slice'><property name='AllowedCPUs' type='ay' access='read'/></interface>"
+  "<interface name='" SERVICE ".Scope'><property name='AllowedCPUs' type='ay' access='read'/></interface>"
+  "</node>";
+
+/* Anything that tells units apart will do. */
+static char *
+dup_path (const char *unit)
+{
+  GString *path = g_string_new (PATH "/unit/");
+
+  for (const char *c = unit; *c != '\0'; c++)
+    g_string_append_printf (path, g_ascii_isalnum (*c) ? "%c" : "_%02x", *c);
+  return g_string_free (path, FALSE);
+}
+
+static GVariant *
+new_mask (const char *list)
+{
+  hwloc_bitmap_t cpus = list[0] != '\0' ? vp_list_parse (list) : hwloc_bitmap_alloc ();
+  GVariantBuilder builder;
+
+  g_assert_nonnull (cpus);
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("ay"));
+  for (int byte = 0; byte <= hwloc_bitmap_last (cpus) / 8 && !hwloc_bitmap_iszero (cpus); byte++) {
+    guint8 bits = 0;
+    for (int bit = 0; bit < 8; bit++)
+      bits |= (guint8) (hwloc_bitmap_isset (cpus, (unsigned) (byte * 8 + bit)) << bit);
+    g_variant_builder_add (&builder, "y", bits);
+  }
+  hwloc_bitmap_free (cpus);
+  return g_variant_builder_end (&builder);
+}
+
+static char *
+dup_list (GVariant *mask)
+{
+  hwloc_bitmap_t cpus = hwloc_bitmap_alloc ();
+  gsize length = 0;
+  const guint8 *bytes = g_variant_get_fixed_array (mask, &length, 1);
+
+  for (gsize cpu = 0; cpu < length * 8; cpu++)
+    if ((bytes[cpu / 8] & 1u << cpu % 8) != 0)
+      hwloc_bitmap_set (cpus, (unsigned) cpu);
+  char *list = vp_list_dup (cpus);
+  hwloc_bitmap_free (cpus);
+  return list;
+}
+
+static GVariant *
+on_get_property (GDBusConnection *connection, const char *sender, const char *path, const char *interface,
+                 const char *property, GError **error, gpointer data)
+{
+  FakeSystemd *systemd = data;
+  GHashTableIter iter;
+  gpointer unit = NULL;
+  gpointer list = NULL;
+  GVariant *mask = NULL;
+
+  (void) connection, (void) sender, (void) interface, (void) property;
+  g_mutex_lock (&systemd->mutex);
+  g_hash_table_iter_init (&iter, systemd->units);
+  while (mask == NULL && g_hash_table_iter_next (&iter, &unit, &list)) {
+    g_autofree char *of = dup_path (unit);
+    mask = strcmp (of, path) == 0 ? new_mask (list) : NULL;
+  }
+  g_mutex_unlock (&systemd->mutex);
+  if (mask == NULL)
+    g_set_error (error, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_OBJECT, "no unit at %s", path);
+  return mask;
+}
+
+static void
+set_properties (FakeSystemd *systemd, GVariant *parameters)
+{
+  g_autoptr (GVariantIter) properties = NULL;
+  GVariant *value = NULL;
+  const char *unit = NULL;
+  const char *name = NULL;
+  gboolean runtime = FALSE;
+
+  g_variant_get (parameters, "(&sba(sv))", &unit, &runtime, &properties);
+  g_assert_true (runtime);
+  while (g_variant_iter_next (properties, "(&sv)", &name, &value)) {
+    g_assert_cmpstr (name, ==, "AllowedCPUs");
+    g_assert_cmpstr (g_variant_get_type_string (value), ==, "ay");
+    char *list = dup_list (value);
+    g_string_append_printf (systemd->writes, "%s%s=%s", systemd->writes->len > 0 ? " " : "", unit, list);
+    g_hash_table_replace (systemd->units, g_strdup (unit), list);
+    g_variant_unref (value);
+  }
+}
+
+static GVariant *
+list_units (FakeSystemd *systemd, GVariant *parameters)
+{
+  g_autofree const char **states = NULL;
+  g_autofree const char **patterns = NULL;
+  GVariantBuilder builder;
+  GHashTableIter iter;
+  gpointer unit = NULL;
+
+  g_variant_get (parameters, "(^a&s^a&s)", &states, &patterns);
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(ssssssouso)"));
+  g_hash_table_iter_init (&iter, systemd->units);
+  while (g_hash_table_iter_next (&iter, &unit, NULL)) {
+    g_autofree char *path = dup_path (unit);
+    if (g_pattern_match_simple (patterns[0], unit))
+      g_variant_builder_add (&builder, "(ssssssouso)", unit, "", "loaded", "active", "running", "", path, 0, "", "/");
+  }
+  return g_variant_new ("(a(ssssssouso))", &builder);
+}
+
+static void
+answer (FakeSystemd *systemd, const char *method, GVariant *parameters, GDBusMethodInvocation *invocation)
+{
+  const char *unit = NULL;
+
+  if (strcmp (method, "ListUnitsByPatterns") == 0) {
+    g_dbus_method_invocation_return_value (invocation, list_units (systemd, parameters));
+    return;
+  }
+  g_variant_get_child (parameters, 0, "&s", &unit);
+  if (!g_hash_table_contains (systemd->units, unit)) {
+    g_dbus_method_invocation_return_dbus_error (invocation, SERVICE ".NoSuchUnit", "Unit not loaded.");
+    return;
+  }
+  if (strcmp (method, "SetUnitProperties") == 0) {
+    set_properties (systemd, parameters);
+    g_dbus_method_invocation_return_value (invocation, NULL);
+    return;
+  }
+  g_autofree char *path = dup_path (unit);
+  g_dbus_method_invocation_return_value (invocation, g_variant_new ("(o)", path));
+}
+
+static void
+on_call (GDBusConnection *connection, const char *sender, const char *path, const char *interface, const char *method,
+         GVariant *parameters, GDBusMethodInvocation *invocation, gpointer data)
+{
+  FakeSystemd *systemd = data;
+
+  (void) connection, (void) sender, (void) path, (void) interface;
+  g_mutex_lock (&systemd->mutex);
+  if (systemd->mute)
+    g_object_unref (invocation); /* without an answer */
+  else
+    answer (systemd, method, parameters, invocation);
+  g_mutex_unlock (&systemd->mutex);
+}
+
+static const GDBusInterfaceVTable vtable = { on_call, on_get_property, NULL, { NULL } };
+
+static char **
+on_enumerate (GDBusConnection *connection, const char *sender, const char *path, gpointer data)
+{
+  (void) connection, (void) sender, (void) path, (void) data;
+  return g_new0 (char *, 1);
+}
+
+static GDBusInterfaceInfo **
+on_introspect (GDBusConnection *connection, const char *sender, const char *path, const char *node, gpointer data)
+{
+  const FakeSystemd *systemd = data;
+  GDBusInterfaceInfo **list = g_new0 (GDBusInterfaceInfo *, 3);
+
+  (void) connection, (void) sender, (void) path, (void) node;
+  list[0] = g_dbus_interface_info_ref (g_dbus_node_info_lookup_interface (systemd->info, SERVICE ".Slice"));
+  list[1] = g_dbus_interface_info_ref (g_dbus_node_info_lookup_interface (systemd->info, SERVICE ".Scope"));
+  return list;
+}
+
+static const GDBusInterfaceVTable *
+on_dispatch (GDBusConnection *connection, const char *sender, const char *path, const char *interface, const char *node,
+             gpointer *out, gpointer data)
+{
+  (void) connection, (void) sender, (void) path, (void) interface, (void) node;
+  *out = data;
+  return &vtable;
+}
+
+static const GDBusSubtreeVTable subtree = { on_enumerate, on_introspect, on_dispatch, { NULL } };
+
+static void
+register_objects (FakeSystemd *systemd)
+{
+  g_autoptr (GError) error = NULL;
+
+  systemd->connection = g_dbus_connection_new_for_address_sync (
+    systemd->address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+    NULL, NULL, &error);
+  g_assert_no_error (error);
+  g_dbus_connection_register_object (systemd->connection, PATH,
+                                     g_dbus_node_info_lookup_interface (systemd->info, SERVICE ".Manager"), &vtable,
+                                     systemd, NULL, &error);
+  g_assert_no_error (error);
+  g_dbus_connection_register_subtree (systemd->connection, PATH "/unit", &subtree,
+                                      G_DBUS_SUBTREE_FLAGS_DISPATCH_TO_UNENUMERATED_NODES, systemd, NULL, &error);
+  g_assert_no_error (error);
+  g_autoptr (GVariant) owned =
+    g_dbus_connection_call_sync (systemd->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                 "org.freedesktop.DBus", "RequestName", g_variant_new ("(su)", SERVICE, 4u), NULL,
+                                 G_DBUS_CALL_FLAGS_NONE, -1, NULL, &error);
+  g_assert_no_error (error);
+}
+
+static gboolean
+on_running (gpointer data)
+{
+  FakeSystemd *systemd = data;
+
+  g_mutex_lock (&systemd->mutex);
+  systemd->ready = TRUE;
+  g_cond_signal (&systemd->changed);
+  g_mutex_unlock (&systemd->mutex);
+  return G_SOURCE_REMOVE;
+}
+
+static gpointer
+serve (gpointer data)
+{
+  FakeSystemd *systemd = data;
+
+  g_main_context_push_thread_default (systemd->context);
+  register_objects (systemd);
+  g_autoptr (GSource) first = g_idle_source_new ();
+  g_source_set_callback (first, on_running, systemd, NULL);
+  g_source_attach (first, systemd->context);
+  g_main_loop_run (systemd->loop);
+  g_clear_object (&systemd->connection);
+  g_main_context_pop_thread_default (systemd->context);
+  return NULL;
+}
+
+gboolean
+fake_bus_is_possible (void)
+{
+  g_autofree char *program = g_find_program_in_path ("dbus-daemon");
+
+  return program != NULL;
+}
+
+static void
+die_with_the_test (gpointer data)
+{
+  (void) data;
+  (void) prctl (PR_SET_PDEATHSIG, SIGKILL);
+}
+
+void
+fake_bus_start (FakeSystemd *systemd, gboolean with_systemd)
+{
+  g_autofree char *config = g_build_filename (systemd->folder, "bus.conf", NULL);
+  g_autofree char *option = g_strconcat ("--config-file=", config, NULL);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *line = NULL;
+
+  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE);
+  g_subprocess_launcher_set_child_setup (launcher, die_with_the_test, NULL, NULL);
+  systemd->bus = g_subprocess_launcher_spawn (launcher, &error, "dbus-daemon", option, "--nofork", "--nopidfile",
+                                              "--print-address=1", NULL);
+  g_assert_no_error (error);
+  g_autoptr (GDataInputStream) out = g_data_input_stream_new (g_subprocess_get_stdout_pipe (systemd->bus));
+  g_filter_input_stream_set_close_base_stream (G_FILTER_INPUT_STREAM (out), FALSE);
+  line = g_data_input_stream_read_line (out, NULL, NULL, &error); /* it listens now */
+  g_assert_no_error (error);
+  g_assert_nonnull (line);
+  if (!with_systemd)
+    return;
+  systemd->ready = FALSE;
+  systemd->context = g_main_context_new ();
+  systemd->loop = g_main_loop_new (systemd->context, FALSE);
+  systemd->thread = g_thread_new ("systemd", serve, systemd);
+  g_mutex_lock (&systemd->mutex);
+  while (!systemd->ready)
+    g_cond_wait (&systemd->changed, &systemd->mutex);
+  g_mutex_unlock (&systemd->mutex);
+}
+
+void
+fake_bus_stop (FakeSystemd *systemd)
+{
+  if (systemd->thread != NULL) {
+    g_main_loop_quit (systemd->loop);
+    g_thread_join (g_steal_pointer (&systemd->thread));
+    g_clear_pointer (&systemd->loop, g_main_loop_unref);
+    g_clear_pointer (&systemd->context, g_main_context_unref);
+  }
+  g_subprocess_force_exit (systemd->bus);
+  g_subprocess_wait (systemd->bus, NULL, NULL);
+  g_clear_object (&systemd->bus);
+}
+
+FakeSystemd *
+fake_systemd_new (void)
+{
+  FakeSystemd *systemd = g_new0 (FakeSystemd, 1);
+  g_autoptr (GError) error = NULL;
+
+  systemd->folder = g_dir_make_tmp ("vp-bus-XXXXXX", &error);
+  g_assert_no_error (error);
+  systemd->address = g_strdup_printf ("unix:path=%s/socket", systemd->folder);
+  g_autofree char *config = g_build_filename (systemd->folder, "bus.conf", NULL);
+  g_autofree char *text = g_strdup_printf (
+    "<busconfig><type>session</type><listen>%s</listen><auth>EXTERNAL</auth><policy context='default'>"
+    "<allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/><allow own='*'/></policy></busconfig>",
+    systemd->address);
+  g_file_set_contents (config, text, -1, &error);
+  g_assert_no_error (error);
+  systemd->info = g_dbus_node_info_new_for_xml (interfaces, &error);
+  g_assert_no_error (error);
+  g_mutex_init (&systemd->mutex);
+  g_cond_init (&systemd->changed);
+  systemd->units = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  systemd->writes = g_string_new (NULL);
+  fake_systemd_set (systemd, "system.slice", "");
+  fake_systemd_set (systemd, "user.slice", "");
+  fake_systemd_set (systemd, "init.scope", "");
+  fake_bus_start (systemd, TRUE);
+  return systemd;
+}
+
+void
+fake_systemd_free (FakeSystemd *systemd)
+{
+  g_autofree char *config = g_build_filename (systemd->folder, "bus.conf", NULL);
+  g_autofree char *socket = g_build_filename (systemd->folder, "socket", NULL);
+
+  fake_bus_stop (systemd);
+  g_dbus_node_info_unref (systemd->info);
+  g_hash_table_unref (systemd->units);
+  g_string_free (systemd->writes, TRUE);
+  g_mutex_clear (&systemd->mutex);
+  g_cond_clear (&systemd->changed);
+  (void) g_unlink (config);
+  (void) g_unlink (socket);
+  (void) g_rmdir (systemd->folder);
+  g_free (systemd->folder);
+  g_free (systemd->address);
+  g_free (systemd);
+}
+
+const char *
+fake_systemd_get_address (const FakeSystemd *systemd)
+{
+  return systemd->address;
+}
+
+void
+fake_systemd_set (FakeSystemd *systemd, const char *unit, const char *cpus)
+{
+  g_mutex_lock (&systemd->mutex);
+  if (cpus != NULL)
+    g_hash_table_replace (systemd->units, g_strdup (unit), g_strdup (cpus));
+  else
+    g_hash_table_remove (systemd->units, unit);
+  g_mutex_unlock (&systemd->mutex);
+}
+
+char *
+fake_systemd_dup (FakeSystemd *systemd, const char *unit)
+{
+  g_mutex_lock (&systemd->mutex);
+  char *list = g_strdup (g_hash_table_lookup (systemd->units, unit));
+  g_mutex_unlock (&systemd->mutex);
+  return list;
+}
+
+char *
+fake_systemd_take_writes (FakeSystemd *systemd)
+{
+  g_mutex_lock (&systemd->mutex);
+  char *text = g_strdup (systemd->writes->str);
+  g_string_truncate (systemd->writes, 0);
+  g_mutex_unlock (&systemd->mutex);
+  return text;
+}
+
+void
+fake_systemd_set_mute (FakeSystemd *systemd, gboolean mute)
+{
+  g_mutex_lock (&systemd->mutex);
+  systemd->mute = mute;
+  g_mutex_unlock (&systemd->mutex);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A message bus of our own, and on it as much of systemd's manager as is asked for
+ * AllowedCPUs. It shows the order of calls and keeps what was set; the real one is
+ * met in the tests of the whole machine.
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+typedef struct FakeSystemd FakeSystemd;
+
+gboolean fake_bus_is_possible (void); /* there is a dbus-daemon */
+
+FakeSystemd *fake_systemd_new (void); /* with system.slice, user.slice and init.scope, which may use all */
+void fake_systemd_free (FakeSystemd *systemd);
+const char *fake_systemd_get_address (const FakeSystemd *systemd);
+
+/* `cpus` as a list; "": all; NULL: there is no such unit (any more). */
+void fake_systemd_set (FakeSystemd *systemd, const char *unit, const char *cpus);
+char *fake_systemd_dup (FakeSystemd *systemd, const char *unit);
+/* What was written since the last call: "system.slice=0-1 user.slice=". */
+char *fake_systemd_take_writes (FakeSystemd *systemd);
+void fake_systemd_set_mute (FakeSystemd *systemd, gboolean mute); /* it answers nothing */
+
+void fake_bus_stop (FakeSystemd *systemd);
+void fake_bus_start (FakeSystemd *systemd, gboolean with_systemd); /* at the same address */
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (FakeSystemd, fake_systemd_free)

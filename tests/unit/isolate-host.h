@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A made host of eight CPUs, two to a core, with a daemon's journal; and guests on it. */
+#pragma once
+
+#include <errno.h>
+#include <string.h>
+
+#include "isolate.h"
+#include "made-tree.h"
+#include "vp-error.h"
+#include "vp-list.h"
+
+#define A "aaaaaaaa-0000-4000-8000-000000000001"
+#define B "bbbbbbbb-0000-4000-8000-000000000002"
+#define C "cccccccc-0000-4000-8000-000000000003"
+
+typedef struct {
+  MadeTree *tree;
+  VpRoot *root; /* of the daemon: the shim's is here */
+  VpHolds *holds;
+  VpIsolate *isolate;
+  char *bus;
+  GPtrArray *warnings; /* of the last prepare */
+} IsolateHost;
+
+static inline void
+isolate_host_start (IsolateHost *host)
+{
+  g_autoptr (GError) error = NULL;
+
+  host->holds = vp_holds_new (host->root, "run/holds", &error);
+  g_assert_no_error (error);
+  host->isolate = vp_isolate_new (host->root, host->holds, host->bus);
+}
+
+/* The kernel; it manages the CPUs of interrupts above 100 itself. */
+static inline int
+isolate_host_write (const char *path, const char *text, gpointer data)
+{
+  const IsolateHost *host = data;
+  guint irq = 0;
+
+  if (sscanf (path, "proc/irq/%u/", &irq) == 1 && irq > 100)
+    return EIO;
+  made_file (host->tree, path, text);
+  return 0;
+}
+
+/* As a daemon that is killed. */
+static inline void
+isolate_host_stop (IsolateHost *host)
+{
+  g_clear_pointer (&host->holds, vp_holds_free);
+  g_clear_pointer (&host->isolate, vp_isolate_free);
+}
+
+static inline IsolateHost *
+isolate_host_new (const char *bus)
+{
+  IsolateHost *host = g_new0 (IsolateHost, 1);
+  g_autoptr (GError) error = NULL;
+
+  host->tree = made_tree_new ();
+  host->root = vp_root_open (host->tree->folder, &error);
+  g_assert_no_error (error);
+  host->bus = g_strdup (bus != NULL ? bus : "unix:path=/nonexistent/bus");
+  host->warnings = g_ptr_array_new_with_free_func (g_free);
+  made_file (host->tree, "run/here", "");
+  made_file (host->tree, "sys/devices/system/cpu/online", "0-7\n");
+  made_file (host->tree, "sys/devices/system/cpu/present", "0-7\n");
+  made_file (host->tree, "sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory hugetlb pids\n");
+  const VpRootShim shim = { NULL, isolate_host_write, host };
+  vp_root_set_shim (host->root, &shim);
+  isolate_host_start (host);
+  return host;
+}
+
+static inline void
+isolate_host_free (IsolateHost *host)
+{
+  isolate_host_stop (host);
+  vp_root_free (host->root);
+  made_tree_free (host->tree);
+  g_ptr_array_unref (host->warnings);
+  g_free (host->bus);
+  g_free (host);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (IsolateHost, isolate_host_free)
+
+static inline gint64
+isolate_in (gint64 seconds)
+{
+  return g_get_monotonic_time () + seconds * G_TIME_SPAN_SECOND;
+}
+
+/* `wishes`: of "isolate", "irqs" and "governor". The guest's name is its UUID's first letter. */
+static inline void
+isolate_start (IsolateHost *host, const char *uuid, const char *cpus, const char *wishes)
+{
+  g_autoptr (VpSettings) settings = vp_settings_new ();
+  g_autofree char *name = g_strndup (uuid, 1);
+  hwloc_bitmap_t set = vp_list_parse (cpus);
+  g_autoptr (GError) error = NULL;
+  const VpIsolateRequest request = { uuid, name, set, settings, isolate_in (10) };
+
+  settings->values[VP_KEY_CPU_ISOLATE] = strstr (wishes, "isolate") != NULL ? g_strdup ("yes") : NULL;
+  settings->values[VP_KEY_CPU_IRQS] = strstr (wishes, "irqs") != NULL ? g_strdup ("move") : NULL;
+  settings->values[VP_KEY_CPU_GOVERNOR] = strstr (wishes, "governor") != NULL ? g_strdup ("performance") : NULL;
+  g_ptr_array_set_size (host->warnings, 0);
+  vp_isolate_prepare (host->isolate, &request, host->warnings, &error);
+  g_assert_no_error (error);
+  vp_holds_started (host->holds, uuid);
+  hwloc_bitmap_free (set);
+}
+
+static inline void
+isolate_end (IsolateHost *host, const char *uuid)
+{
+  g_assert_true (vp_holds_release (host->holds, uuid, isolate_in (5)));
+}
+
+/* `part` NULL: nothing is warned of; else one line, which has it. */
+static inline void
+isolate_assert_warned (const IsolateHost *host, const char *part)
+{
+  const char *first = host->warnings->len > 0 ? host->warnings->pdata[0] : NULL;
+
+  if (part == NULL)
+    g_assert_cmpstr (first, ==, NULL);
+  else if (host->warnings->len != 1 || strstr (first, part) == NULL)
+    g_error ("%u warnings, '%s' was expected, the first is '%s'", host->warnings->len, part, first);
+  if (first != NULL)
+    g_assert_null (strchr (first, '\n'));
+}
+
+static inline char *
+isolate_read (const IsolateHost *host, const char *path)
+{
+  char *text = vp_root_dup_text (host->tree->root, path);
+
+  g_assert_nonnull (text);
+  return text;
+}
+
+static inline void
+isolate_assert_file (const IsolateHost *host, const char *path, const char *expected)
+{
+  g_autofree char *text = isolate_read (host, path);
+
+  g_assert_cmpstr (text, ==, expected);
+}
+
+/* Nobody holds anything. */
+static inline void
+isolate_assert_clean (const IsolateHost *host)
+{
+  g_auto (GStrv) uuids = vp_holds_list (host->holds);
+  g_auto (GStrv) files = vp_root_list (host->tree->root, "run/holds");
+
+  g_assert_cmpuint (g_strv_length (uuids), ==, 0);
+  g_assert_cmpuint (g_strv_length (files), ==, 0);
+}
