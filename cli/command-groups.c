@@ -48,6 +48,6 @@ run_groups (const VpCommand *command, int argc, char **argv, GError **error)
 
 const VpCommand vp_command_groups = {
   "groups", "", "Show the IOMMU groups, and what of them can be assigned to a guest",
-  "A group goes to one guest or to none. \"yes\": it can be assigned; \"host\": it can, and the host loses its display;\n"
-  "\"no\": it cannot. Needs neither libvirt nor root.", 0, 0, run_groups,
+  "A group goes to one guest or to none. \"yes\": it can be assigned; \"host\": it can, and the host loses its "
+  "display;\n\"no\": it cannot. Needs neither libvirt nor root.", 0, 0, run_groups,
 };

@@ -35,9 +35,10 @@ check_rule (const VpPlan *plan, const VpDomain *base, GError **error)
     return TRUE;
   const VpChange *change = plan->changes->pdata[0]; /* the tag: it was taken out before */
   g_set_error (error, VP_ERROR, VP_ERROR_TAG,
-               "its '%s' is not a tag of its own (%s), and would come back at once; to leave it without profiles, write "
-               VP_HASHTAG VP_HASHTAG_NONE " into its description (virsh desc), or turn the rule off: vfio-profile rules "
-               "--disable %s", plan->profile, change->reason, plan->rule);
+               "its '%s' is not a tag of its own (%s), and would come back at once; to leave it without profiles, "
+               "write " VP_HASHTAG VP_HASHTAG_NONE " into its description (virsh desc), or turn the rule off: "
+               "vfio-profile rules --disable %s",
+               plan->profile, change->reason, plan->rule);
   return FALSE;
 }
 

@@ -251,8 +251,9 @@ print_table (const GPtrArray *reports)
   for (guint i = 0; i < reports->len; i++) {
     const Report *report = reports->pdata[i];
     g_autofree char *pins = report->pins != NULL ? vp_pins_dup_text (report->pins) : NULL;
-    g_autofree char *profile =
-      report->rule != NULL ? g_strdup_printf ("%s (rule %s)", report->profile, report->rule) : g_strdup (report->profile);
+    g_autofree char *profile = report->rule != NULL
+                                 ? g_strdup_printf ("%s (rule %s)", report->profile, report->rule)
+                                 : g_strdup (report->profile);
     const char *cells[] = { report->name, profile, states[report->state].name, report->running ? "yes" : "no",
                             pins, NULL };
     vp_table_add (table, 2, states[report->state].style, cells);

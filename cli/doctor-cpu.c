@@ -73,13 +73,15 @@ check_isolated (VpDoctor *doctor)
   gboolean halves = !hwloc_bitmap_iszero (split);
   g_autofree char *list = vp_list_dup (isolated);
   g_autofree char *rest = vp_list_dup (split);
+  hwloc_bitmap_or (isolated, isolated, split);
+  g_autofree char *whole = vp_list_dup (isolated);
 
   hwloc_bitmap_free (isolated);
   hwloc_bitmap_free (split);
   if (!any) {
     vp_doctor_ok (doctor, "none (isolcpus); 'cpu.isolate = yes' in a profile keeps the host off while a guest runs");
   } else if (halves) {
-    g_autofree char *parameter = g_strdup_printf ("%s in isolcpus=", rest);
+    g_autofree char *parameter = g_strdup_printf ("isolcpus=%s", whole);
     g_autofree char *advice = vp_system_dup_add_parameter (doctor->system, parameter);
     vp_doctor_warn (doctor, advice, "%s; the other threads of their cores, %s, are not and disturb them", list, rest);
   } else {

@@ -167,8 +167,8 @@ judge_pages (VpDoctor *doctor, const VpPageNeed *need, gboolean allocate)
                     seen);
   else if (missing * need->page_kib > free_kib)
     vp_doctor_warn (doctor, "reserve them at boot, or give the guest less memory",
-                    "%s; %" G_GUINT64_FORMAT " are to be made at the start, and only %" G_GUINT64_FORMAT " MiB of memory "
-                    "are free now", seen, missing, free_kib / 1024);
+                    "%s; %" G_GUINT64_FORMAT " are to be made at the start, and only %" G_GUINT64_FORMAT " MiB of "
+                    "memory are free now", seen, missing, free_kib / 1024);
   else
     vp_doctor_ok (doctor, "%s; the others are made at the start", seen);
 }

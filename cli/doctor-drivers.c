@@ -121,8 +121,8 @@ dup_keep_off (const VpDoctor *doctor, const GPtrArray *functions)
     g_ptr_array_add (addresses, NULL);
     g_autofree char *list = g_strjoinv (" ", (char **) addresses->pdata);
     return g_strdup_printf ("others look the same, so ids will not do: write the lines 'install vfio-pci for a in %s; "
-                            "do echo vfio-pci > /sys/bus/pci/devices/$a/driver_override; done; modprobe -i vfio-pci' and "
-                            "'softdep %s pre: vfio-pci' to /etc/modprobe.d/vfio.conf, %s and boot", list, driver,
+                            "do echo vfio-pci > /sys/bus/pci/devices/$a/driver_override; done; modprobe -i vfio-pci' "
+                            "and 'softdep %s pre: vfio-pci' to /etc/modprobe.d/vfio.conf, %s and boot", list, driver,
                             vp_system_initramfs (doctor->system));
   }
   g_autofree char *list = g_strjoinv (",", (char **) ids->pdata);

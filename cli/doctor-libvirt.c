@@ -69,9 +69,11 @@ check_version (VpDoctor *doctor)
     g_autofree char *advice = vp_system_dup_install (doctor->system, "libvirt-daemon-system qemu-system-x86",
                                                      "libvirt-daemon-driver-qemu qemu-kvm", "libvirt qemu-base");
     vp_doctor_fail (doctor, advice, "no libvirt with a driver for QEMU is installed");
+  } else if (guests->problem != NULL && find_libvirt (doctor) != NULL && !doctor->privileged) {
+    vp_doctor_fail (doctor, "run this command as root, or as a member of the group libvirt", "%s", guests->problem);
   } else if (guests->problem != NULL) {
-    g_autofree char *advice = g_strdup_printf ("run 'systemctl enable --now %s.socket'%s",
-                                               name != NULL ? name : "libvirtd", doctor->privileged ? "" : ", or this command as root");
+    g_autofree char *advice =
+      g_strdup_printf ("run 'systemctl enable --now %s.socket'", name != NULL ? name : "libvirtd");
     vp_doctor_fail (doctor, advice, "%s", guests->problem);
   } else if (version > 0 && version < LIBVIRT_LEAST) {
     vp_doctor_fail (doctor, "upgrade libvirt", "version %lu.%lu.%lu; 6.0.0 is the least", version / 1000000,

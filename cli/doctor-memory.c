@@ -122,8 +122,8 @@ judge_need (VpDoctor *doctor, const VpDoctorGuest *guest, const GArray *pools)
     g_autofree char *gib = dup_gib (available);
     vp_doctor_warn (doctor, advice,
                     "'%s' needs %" G_GUINT64_FORMAT " pages of %s and %" G_GUINT64_FORMAT " are free; of the others "
-                    "not all may be found at its start (%s of memory are available)", guest->name, pages, size, pool->free,
-                    gib);
+                    "not all may be found at its start (%s of memory are available)", guest->name, pages, size,
+                    pool->free, gib);
   } else {
     vp_doctor_ok (doctor, "'%s' needs %" G_GUINT64_FORMAT " pages of %s: %s", guest->name, pages, size,
                   missing == 0 ? "they are free" : "they are made at its start");

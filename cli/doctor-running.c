@@ -105,7 +105,7 @@ judge_msi (VpDoctor *doctor, const VpPciDevice *device)
     vp_doctor_ok (doctor, "%s: %u interrupt%s by message", address, n, n == 1 ? "" : "s");
   else
     vp_doctor_warn (doctor, "in Windows set MSISupported = 1 for the device in the registry (…\\Interrupt Management\\"
-                            "MessageSignaledInterruptProperties); with Linux guests, once its driver is loaded, nothing",
+                            "MessageSignaledInterruptProperties); Linux needs its driver alone",
                     "%s: no interrupt by message (MSI): the guest's driver uses none, or is not loaded", address);
 }
 

@@ -200,7 +200,7 @@ check_denials (VpDoctor *doctor)
   g_autoptr (GPtrArray) lines = vp_denials_read (doctor->root, !doctor->recorded, &seen);
 
   if (lines->len > 0)
-    vp_doctor_warn (doctor, "see the checks of SELinux and AppArmor above; with all of them OK, report it with this line",
+    vp_doctor_warn (doctor, "see the checks of SELinux and AppArmor above; where all are OK, report it with this line",
                     "%u about us, the last: %s", lines->len, (const char *) lines->pdata[lines->len - 1]);
   else if (!seen)
     vp_doctor_unseen (doctor, "the audit log and the journal");

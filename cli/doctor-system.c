@@ -94,15 +94,26 @@ clear_process (gpointer data)
   g_free (((VpProcess *) data)->name);
 }
 
-/* A recorded machine may not say: then it is the one that is asked for. */
+/* What stands behind that word at the begin of a line; NULL: nothing. */
+static const char *
+find_field (const char *text, const char *word)
+{
+  const char *at = text != NULL ? strstr (text, word) : NULL;
+
+  return at != NULL ? at + strlen (word) : NULL;
+}
+
+/* A recorded machine may not say: then it is. One of a container has a number in its PID namespace as well. */
 static gboolean
-belongs_to (const VpRoot *root, const char *pid, guint64 uid)
+is_the_hosts (const VpRoot *root, const char *pid, guint64 uid)
 {
   g_autofree char *path = g_strdup_printf ("proc/%s/status", pid);
   g_autofree char *text = vp_root_dup_text (root, path);
-  const char *line = text != NULL ? strstr (text, "\nUid:\t") : NULL;
+  const char *owner = find_field (text, "\nUid:\t");
+  const char *numbers = find_field (text, "\nNSpid:\t");
 
-  return line == NULL || g_ascii_strtoull (line + strlen ("\nUid:\t"), NULL, 10) == uid;
+  return (owner == NULL || g_ascii_strtoull (owner, NULL, 10) == uid) &&
+         (numbers == NULL || memchr (numbers, '\t', strcspn (numbers, "\n")) == NULL);
 }
 
 static GArray *
@@ -116,7 +127,7 @@ read_processes (const VpRoot *root, guint64 uid)
   for (guint i = 0; names[i] != NULL; i++) {
     g_autofree char *path = g_strdup_printf ("proc/%s/comm", names[i]);
     g_autofree char *name = g_ascii_isdigit (names[i][0]) ? vp_root_dup_text (root, path) : NULL;
-    if (name == NULL || !g_strv_contains (watched, name) || !belongs_to (root, names[i], uid))
+    if (name == NULL || !g_strv_contains (watched, name) || !is_the_hosts (root, names[i], uid))
       continue;
     VpProcess process = { .pid = atoi (names[i]) };
     if (!read_started (root, names[i], boot, &process.started))
@@ -192,7 +203,7 @@ dup_change_parameter (const VpSystem *system, const char *parameter, gboolean ad
   const char *to = add ? "to" : "out of";
 
   if (system->family == VP_FAMILY_FEDORA)
-    return g_strdup_printf ("run 'grubby --update-kernel=ALL --%s=%s' and boot", add ? "args" : "remove-args",
+    return g_strdup_printf ("run 'grubby --update-kernel=ALL --%s=\"%s\"' and boot", add ? "args" : "remove-args",
                             parameter);
   if (!system->grub)
     return g_strdup_printf ("%s %s %s the line 'options' of the entry in /boot/loader/entries and boot", verb,

@@ -59,8 +59,8 @@ judge_wrapper (VpDoctor *doctor, const char *path)
     if (has_line (text, "identity", identity))
       vp_doctor_ok (doctor, "%s runs %s and is fresh", path, emulator);
     else
-      vp_doctor_warn (doctor, AGAIN, "%s is older than the %s it runs, so libvirt may believe in what the old one could",
-                      path, emulator);
+      vp_doctor_warn (doctor, AGAIN, "%s is older than the %s it runs, so libvirt may believe in what the old one "
+                      "could", path, emulator);
   }
 }
 
@@ -113,7 +113,8 @@ check_program (VpDoctor *doctor)
   if (vp_root_is_executable (doctor->root, &VP_EMULATOR_PROGRAM[1]))
     vp_doctor_ok (doctor, VP_EMULATOR_PROGRAM);
   else
-    vp_doctor_fail (doctor, "install vfio-profile again", VP_EMULATOR_PROGRAM ", which runs the wrappers, is not there");
+    vp_doctor_fail (doctor, "install vfio-profile again",
+                    VP_EMULATOR_PROGRAM ", which runs the wrappers, is not there");
 }
 
 const VpCheck vp_doctor_wrapper_checks[] = {

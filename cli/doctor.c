@@ -93,7 +93,8 @@ vp_doctor_fail (VpDoctor *doctor, const char *advice, const char *format, ...)
 void
 vp_doctor_unseen (VpDoctor *doctor, const char *what)
 {
-  vp_doctor_warn (doctor, doctor->privileged ? NULL : "run 'vfio-profile doctor' as root", "%s: could not be seen", what);
+  vp_doctor_warn (doctor, doctor->privileged ? NULL : "run 'vfio-profile doctor' as root", "%s: could not be seen",
+                  what);
 }
 
 char *

@@ -140,7 +140,8 @@ vp_rule_reports_print (const GPtrArray *reports)
     g_autofree char *domains = dup_domains (report);
     g_autofree char *source = g_strdup_printf ("%s%s%s", rule->description, rule->description[0] != '\0' ? ": " : "",
                                                rule->path);
-    vp_table_add (table, 1, get_style (rule), (const char *[]){ rule->name, get_state (rule), profiles, domains, NULL });
+    const char *cells[] = { rule->name, get_state (rule), profiles, domains, NULL };
+    vp_table_add (table, 1, get_style (rule), cells);
     vp_table_note (table, rule->error != NULL ? rule->error->message : source);
   }
   vp_table_print (table);
@@ -177,7 +178,9 @@ vp_rule_report_print (const VpRuleReport *report)
   print_patterns (rule);
   for (guint i = 0; report->fits != NULL && i < report->fits->len; i++) {
     const VpRuleFit *fit = report->fits->pdata[i];
-    const char *outcome = fit->instead != NULL ? fit->instead : fit->names != NULL ? fit->names : "while it is off, nothing";
+    const char *outcome = fit->instead != NULL ? fit->instead
+                          : fit->names != NULL ? fit->names
+                                               : "while it is off, nothing";
     vp_output_line (VP_STYLE_PLAIN, "%s'%s' → %s: %s", i == 0 ? "\n" : "", fit->domain, outcome, fit->reason);
   }
 }

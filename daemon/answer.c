@@ -7,6 +7,7 @@
 #include "vp-error.h"
 #include "vp-list.h"
 #include "vp-plan.h"
+#include "vp-slot.h"
 
 static char *
 dup_refusal (const char *domain, const char *reason)
@@ -89,8 +90,8 @@ answer_stale (const VpGateContext *context, const VpGateRequest *request, const 
 static void
 start_as_it_is (const VpGateContext *context, const VpGateRequest *request, VpPlan *plan, const char *why)
 {
-  g_message ("domain '%s': %s: it starts as it is, and is tuned from its next start on, as its tag is that of rule '%s'",
-             request->domain, why, plan->rule);
+  g_message ("domain '%s': %s: it starts as it is, and is tuned from its next start on, as its tag is that of rule "
+             "'%s'", request->domain, why, plan->rule);
   g_clear_pointer (&plan->placement, vp_placement_free);
   vp_keeper_request (context->keeper, request->domain, VP_AFTER_PREPARE);
 }
@@ -114,6 +115,55 @@ plan_as_prepared (const VpGateContext *context, const VpDomain *domain, const ch
     plan = vp_plan_new (domain, host, profiles, known->pdata[i], VP_PLAN_DEFAULT, error);
   }
   return g_steal_pointer (&plan);
+}
+
+/* The CPUs that its vCPUs are pinned to, one each; NULL: one of them is not. */
+static hwloc_bitmap_t
+new_pinned_set (const VpDomain *domain)
+{
+  hwloc_bitmap_t set = hwloc_bitmap_alloc ();
+  guint n = vp_domain_vcpus (domain, NULL);
+
+  for (guint i = 0; i < n; i++) {
+    int cpu = vp_domain_vcpu_pin (domain, i);
+    if (cpu < 0) {
+      hwloc_bitmap_free (set);
+      return NULL;
+    }
+    hwloc_bitmap_set (set, (unsigned) cpu);
+  }
+  return set;
+}
+
+/* All that was put into the definition is still there. */
+static gboolean
+is_untouched (const VpDomain *domain)
+{
+  g_autoptr (GPtrArray) slots = vp_slots_read (domain, NULL);
+
+  for (guint i = 0; slots != NULL && i < slots->len; i++)
+    if (!vp_slot_is_ours (slots->pdata[i], domain))
+      return FALSE;
+  return slots != NULL && slots->len > 0;
+}
+
+/*
+ * While this daemon has not prepared it (libvirt's autostart asks us before libvirt says who
+ * runs), nobody knows whom the definition was prepared beside: pins that would be elsewhere
+ * now are as good as ready, if they are those that were put there.
+ */
+static gboolean
+is_placed_unseen (const VpGateContext *context, const VpDomain *domain, const char *uuid, const VpPlan *plan)
+{
+  if (vp_plan_is_ready (plan) || vp_ledger_has_prepared (context->ledger, uuid) || !is_untouched (domain))
+    return FALSE;
+  for (guint i = 0; i < plan->changes->len; i++)
+    if (strcmp (((const VpChange *) plan->changes->pdata[i])->rule, "cpu") != 0)
+      return FALSE;
+  hwloc_bitmap_t pinned = new_pinned_set (domain);
+  gboolean is_pinned = pinned != NULL;
+  hwloc_bitmap_free (pinned);
+  return is_pinned;
 }
 
 static hwloc_bitmap_t
@@ -170,23 +220,31 @@ list_devices (const VpDomain *domain)
   return addresses;
 }
 
+/* Those of the plan, which the definition has, or will have once it runs; where it was placed unseen, its own. */
+static hwloc_bitmap_t
+new_claim (const VpDomain *domain, const VpPlan *plan, gboolean unseen)
+{
+  const VpPlacement *placement = plan->placement;
+  hwloc_bitmap_t cpus = unseen ? new_pinned_set (domain) : NULL;
+
+  if (cpus != NULL)
+    return cpus;
+  return placement != NULL && placement->vcpus != NULL ? new_cpu_set (placement->vcpus, placement->n_vcpus)
+                                                       : hwloc_bitmap_alloc ();
+}
+
 /* From here to its release the guest holds its CPUs; no overlap is silent. */
 static gboolean
 claim_cpus (const VpGateContext *context, const VpGateRequest *request, const VpDomain *domain, const char *uuid,
-            const VpHost *host, const VpProfiles *profiles, const VpPlan *plan, char **text)
+            hwloc_const_bitmap_t cpus, const VpHost *host, const VpProfiles *profiles, const VpPlan *plan,
+            char **text)
 {
-  const VpPlacement *placement = plan->placement;
-  gboolean share = placement == NULL || vp_settings_choice (plan->settings, VP_KEY_CPU_CONFLICT) == VP_CONFLICT_SHARE;
-
+  gboolean share = vp_settings_choice (plan->settings, VP_KEY_CPU_CONFLICT) == VP_CONFLICT_SHARE;
   gboolean claimed = FALSE;
-  hwloc_bitmap_t cpus = placement != NULL && placement->vcpus != NULL
-                          ? new_cpu_set (placement->vcpus, placement->n_vcpus)
-                          : hwloc_bitmap_alloc ();
   g_autoptr (GArray) devices = list_devices (domain);
   const VpRunning claim = { uuid, request->domain, cpus, devices };
   g_autoptr (VpNeighbours) running = vp_ledger_claim (context->ledger, &claim, share, &claimed);
   g_autofree char *holders = dup_holders (running, cpus);
-  hwloc_bitmap_free (cpus);
   if (holders == NULL)
     return TRUE;
   g_autofree char *why = g_strdup_printf ("its CPUs are those of guests that run: %s", holders);
@@ -209,10 +267,10 @@ claim_cpus (const VpGateContext *context, const VpGateRequest *request, const Vp
 /* The last step: what only now can be known of the host, and what is taken from it. */
 static gboolean
 ready_host (const VpGateContext *context, const VpGateRequest *request, const VpDomain *domain, const char *uuid,
-            const VpPlan *plan, char **text)
+            hwloc_const_bitmap_t cpus, const VpPlan *plan, char **text)
 {
   g_autoptr (GArray) held = vp_ledger_dup_devices (context->ledger, uuid);
-  const VpReadyRequest asked = { uuid, request->domain, domain, plan, held, request->wait, request->data };
+  const VpReadyRequest asked = { uuid, request->domain, domain, plan, cpus, held, request->wait, request->data };
   g_autofree char *refusal = vp_ready_prepare (context->ready, &asked);
 
   if (refusal == NULL)
@@ -266,13 +324,17 @@ answer_prepare (const VpGateContext *context, const VpGateRequest *request, cons
     vp_keeper_request (context->keeper, request->domain, VP_AFTER_PREPARE);
     return TRUE;
   }
-  g_autofree char *why = dup_stale_reason (context, plan);
+  gboolean unseen = is_placed_unseen (context, domain, uuid, plan);
+  g_autofree char *why = unseen ? NULL : dup_stale_reason (context, plan);
   if (why != NULL && plan->rule != NULL)
     start_as_it_is (context, request, plan, why);
   else if (why != NULL && !answer_stale (context, request, plan, why, text))
     return FALSE;
-  return claim_cpus (context, request, domain, uuid, host, profiles, plan, text) &&
-         ready_host (context, request, domain, uuid, plan, text);
+  hwloc_bitmap_t cpus = new_claim (domain, plan, unseen);
+  gboolean ready = claim_cpus (context, request, domain, uuid, cpus, host, profiles, plan, text) &&
+                   ready_host (context, request, domain, uuid, cpus, plan, text);
+  hwloc_bitmap_free (cpus);
+  return ready;
 }
 
 static gboolean

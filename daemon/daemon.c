@@ -262,6 +262,30 @@ start_gate (VpDaemon *daemon, GError **error)
   return daemon->gate != NULL;
 }
 
+/* Who held CPUs and devices when the last daemon ended holds them until libvirt says that it does not run. */
+static void
+remember_holders (const VpDaemon *daemon)
+{
+  VpHolds *holds = vp_ready_get_holds (daemon->ready);
+  g_auto (GStrv) uuids = vp_holds_list (holds);
+
+  for (guint i = 0; uuids[i] != NULL; i++) {
+    g_autoptr (VpHold) hold = vp_holds_dup (holds, uuids[i]);
+    g_autoptr (GArray) devices = g_array_new (FALSE, FALSE, sizeof (VpPciAddress));
+    hwloc_bitmap_t cpus = hold != NULL ? vp_list_parse (hold->cpus) : NULL;
+    for (guint j = 0; hold != NULL && j < hold->devices->len; j++) {
+      VpPciAddress address;
+      if (vp_pci_address_parse (hold->devices->pdata[j], &address))
+        g_array_append_val (devices, address);
+    }
+    if (hold != NULL && cpus != NULL) {
+      const VpRunning running = { hold->uuid, hold->name, cpus, devices };
+      vp_ledger_remember (daemon->ledger, &running);
+    }
+    hwloc_bitmap_free (cpus);
+  }
+}
+
 /* The gate must answer before libvirt is there: autostart asks it while libvirt starts. */
 static gboolean
 start_parts (VpDaemon *daemon, GError **error)
@@ -275,6 +299,7 @@ start_parts (VpDaemon *daemon, GError **error)
   daemon->ready = vp_ready_new (daemon->run_folder, daemon->session, error);
   if (daemon->ready == NULL)
     return FALSE;
+  remember_holders (daemon);
   daemon->watch = vp_watch_new (daemon->config_folder, on_definition, daemon, error);
   if (daemon->watch == NULL)
     return FALSE;

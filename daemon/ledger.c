@@ -257,6 +257,14 @@ add_running (const VpRunning *running, gpointer data)
   add_holder (data, running, 0);
 }
 
+void
+vp_ledger_remember (VpLedger *ledger, const VpRunning *running)
+{
+  g_mutex_lock (&ledger->mutex);
+  add_holder (ledger->holders, running, 0);
+  g_mutex_unlock (&ledger->mutex);
+}
+
 static gboolean
 is_outdated (gpointer key, gpointer value, gpointer data)
 {
@@ -275,6 +283,16 @@ vp_ledger_set_running (VpLedger *ledger, const VpFleet *fleet)
   g_hash_table_foreach_remove (ledger->holders, is_outdated, &oldest);
   vp_fleet_foreach_running (fleet, add_running, ledger->holders);
   g_mutex_unlock (&ledger->mutex);
+}
+
+gboolean
+vp_ledger_has_prepared (VpLedger *ledger, const char *uuid)
+{
+  g_mutex_lock (&ledger->mutex);
+  const Beside *beside = g_hash_table_lookup (ledger->beside, uuid);
+  gboolean has = beside != NULL && beside->now != NULL;
+  g_mutex_unlock (&ledger->mutex);
+  return has;
 }
 
 static void

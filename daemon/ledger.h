@@ -55,8 +55,11 @@ GPtrArray *vp_ledger_dup_neighbours (VpLedger *ledger, const char *uuid); /* of 
  * planned, only taken.
  */
 void vp_ledger_set_running (VpLedger *ledger, const VpFleet *fleet);
+void vp_ledger_remember (VpLedger *ledger, const VpRunning *running); /* until the next set_running */
 VpNeighbours *vp_ledger_claim (VpLedger *ledger, const VpRunning *claim, gboolean share, gboolean *claimed);
 void vp_ledger_release (VpLedger *ledger, const char *uuid);
+/* FALSE: whom that definition was prepared beside is not known, as another daemon did it. */
+gboolean vp_ledger_has_prepared (VpLedger *ledger, const char *uuid);
 /* The same guests, without a claim. */
 VpNeighbours *vp_ledger_new_neighbours (VpLedger *ledger, const char *uuid);
 /* Of VpDeviceHeld: the PCI devices of the guests that run, other than that one. */

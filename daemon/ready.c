@@ -222,24 +222,19 @@ vp_ready_reconcile (VpReady *ready, const char *const *running)
 static char *
 clear_cpus (VpReady *ready, const VpReadyRequest *request)
 {
-  const VpPlacement *placement = request->plan->placement;
   g_autoptr (GPtrArray) warnings = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GError) error = NULL;
 
   if (ready->session)
     return NULL;
-  hwloc_bitmap_t cpus = hwloc_bitmap_alloc ();
-  for (guint i = 0; placement != NULL && placement->vcpus != NULL && i < placement->n_vcpus; i++)
-    hwloc_bitmap_set (cpus, (unsigned) placement->vcpus[i]);
   const VpIsolateRequest asked = {
     .uuid = request->uuid,
     .name = request->name,
-    .cpus = cpus,
+    .cpus = request->cpus,
     .settings = request->plan->settings,
     .deadline = g_get_monotonic_time () + ISOLATE_SECONDS * G_TIME_SPAN_SECOND,
   };
   gboolean done = vp_isolate_prepare (ready->isolate, &asked, warnings, &error);
-  hwloc_bitmap_free (cpus);
   for (guint i = 0; i < warnings->len; i++)
     g_message ("domain '%s': %s", request->name, (const char *) warnings->pdata[i]);
   return done ? NULL : g_strdup (error->message);

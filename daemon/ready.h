@@ -26,6 +26,7 @@ typedef struct {
   const char *name;
   const VpDomain *domain;
   const VpPlan *plan;
+  hwloc_const_bitmap_t cpus; /* of its vCPUs; empty: it is not pinned */
   const GArray *held;    /* of VpDeviceHeld: devices of guests that run, others than this one */
   void (*wait) (guint seconds, gpointer data); /* called before what may take so long */
   gpointer data;

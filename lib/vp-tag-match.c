@@ -118,7 +118,8 @@ static GStrv
 dup_hashtags (const VpDomain *domain)
 {
   static const char *const elements[] = { "title", "description" };
-  g_autoptr (GRegex) regex = g_regex_new ("(?<![\\w#])" VP_HASHTAG "([A-Za-z0-9_+.-]{0,64})", G_REGEX_CASELESS, 0, NULL);
+  g_autoptr (GRegex) regex =
+    g_regex_new ("(?<![\\w#])" VP_HASHTAG "([A-Za-z0-9_+.-]{0,64})", G_REGEX_CASELESS, 0, NULL);
   g_autoptr (GPtrArray) words = g_ptr_array_new_with_free_func (g_free);
 
   for (guint i = 0; i < G_N_ELEMENTS (elements); i++) {

@@ -29,7 +29,8 @@ packages='
   python3-libvirt iproute2 util-linux
   libxml2-utils dbus-daemon
   selinux-policy-dev selinux-policy-default policycoreutils semodule-utils selinux-utils python3-selinux python3-setools
-  bzip2 apparmor'
+  bzip2 apparmor
+  dpkg-dev debhelper dh-apparmor fakeroot lintian rpm rpmlint systemd'
 
 # Skips that CI knows, as patterns of `case`; each with its reason.
 is_expected_skip() {

@@ -46,7 +46,8 @@ def fresh():
     found = doctor()
     version = connection.getLibVersion()
     expect(found, "libvirt.version", "OK", f"{version // 1000000}.{version // 1000 % 1000}", "libvirtd")
-    for name in ("hook.installed", "hook.registered", "daemon.runs", "wrappers.program", "wrappers.mount", "cpu.topology"):
+    for name in ("hook.installed", "hook.registered", "daemon.runs", "wrappers.program", "wrappers.mount",
+                 "cpu.topology"):
         expect(found, name, "OK")
     expect(found, "memory.mounts", "OK", "2M: /dev/hugepages")
     check("domain.ready" not in found, "it judges a domain that was not named")

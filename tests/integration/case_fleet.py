@@ -111,16 +111,34 @@ def refuse():
         check(is_running(other), "it was refused although the other one had ended")
 
 
-@test("refuse holds over a restart of the daemon")
+@test("refuse holds over a restart of the daemon, from its first moment on")
 def restarted():
     need_two_cpus()
     with two(len(online_cpus()), REFUSE) as (one, other):
         one.create()
-        daemon.stop()
-        daemon.start()
         wait_ready("other")
-        wait_until("the running guest is known", lambda: "connected to libvirt" in daemon.read_log(), 5)
+        daemon.kill()
+        daemon.start()
         check("'one' (" in refusal(other), "the refusal does not name the guest that runs")
+
+
+@test("a start before the daemon knows who runs: pins that were made beside another guest are good")
+def unseen():
+    need_two_cpus()
+    with defined(connection, domain_xml("one", "pinned")) as one, \
+         defined(connection, domain_xml("other", "pinned")) as other:
+        wait_ready("one")
+        for _ in range(5):
+            one.create()
+            wait_until("it makes way", lambda: pins(definition(other)) != pins(definition(one)), 5)
+            wait_ready("other")
+            daemon.stop()
+            one.destroy()
+            daemon.start()
+            other.create()
+            check(is_running(other), "it does not run")
+            stop(other)
+            wait_until("it has the better CPU again", lambda: pins(definition(other)) == pins(definition(one)), 5)
 
 
 @test(f"two starts at the same moment, {ROUNDS} times: one of them wins")

@@ -49,11 +49,11 @@ class Policy:
         os.makedirs(f"{root}/var/lib")
         shutil.copytree("/etc/selinux", f"{root}/etc/selinux", symlinks=True)
         shutil.copytree("/var/lib/selinux", f"{root}/var/lib/selinux", symlinks=True)
-        # Check the neverallow rules of the base, too.
-        with open(f"{root}/etc/selinux/semanage.conf", "a", encoding="utf-8") as file:
-            file.write("\nexpand-check=1\n")
 
-    def semodule(self, *arguments):
+    def semodule(self, *arguments, expand_check=False):
+        """`expand_check`: with the neverallow rules of the base, which takes as long again."""
+        with open(f"{self.root}/etc/selinux/semanage.conf", "a", encoding="utf-8") as file:
+            file.write(f"\nexpand-check={int(expand_check)}\n")
         done = subprocess.run(["semodule", "-p", self.root, "-s", self.store, "-n", "-X", PRIORITY, *arguments],
                               capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"semodule {' '.join(arguments)} failed:\n{done.stderr}"

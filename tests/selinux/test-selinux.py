@@ -135,6 +135,10 @@ def check_accesses(without, within):
 # --- the module as a whole ----------------------------------------------------
 
 
+def check_installs(within, module):
+    within.semodule("-i", module, expand_check=True)
+
+
 def check_scope(without, within):
     old = without.statements()
     strangers = [text for text, types in within.statements().items()
@@ -323,7 +327,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="vp-selinux-") as folder:
         without = policy.Policy(f"{folder}/without")
         within = policy.Policy(f"{folder}/with")
-        check("the module goes into the policy, and breaks no neverallow", within.semodule, "-i", options.module)
+        check("the module goes into the policy, and breaks no neverallow", check_installs, within, options.module)
         if results["failures"] == 0:
             without.load()
             within.load()

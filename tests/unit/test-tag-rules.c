@@ -505,7 +505,8 @@ test_unknown (World *world, gconstpointer data)
 static void
 test_error (World *world, gconstpointer data)
 {
-  g_autoptr (VpDomain) domain = make_domain ("<metadata><vfio:other xmlns:vfio='urn:vfio-profile:1'/></metadata>", "", "");
+  g_autoptr (VpDomain) domain =
+    make_domain ("<metadata><vfio:other xmlns:vfio='urn:vfio-profile:1'/></metadata>", "", "");
   g_autoptr (VpProfiles) profiles = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -523,7 +524,8 @@ test_fleet (World *world, gconstpointer data)
 {
   static const char uuid[] = "<uuid>11111111-1111-1111-1111-111111111111</uuid>";
   g_autofree char *word = g_strconcat (uuid, "<title>#vfio:pinned</title>", NULL);
-  g_autofree char *own = g_strconcat (uuid, "<metadata>" TAG ("vga", "") "</metadata>", "<title>#vfio:pinned</title>", NULL);
+  g_autofree char *own =
+    g_strconcat (uuid, "<metadata>" TAG ("vga", "") "</metadata>", "<title>#vfio:pinned</title>", NULL);
   g_autofree char *gone = g_strconcat (uuid, "<metadata>" TAG ("pinned", "rule='10-x'") "</metadata>", NULL);
   const struct {
     const char *head;
