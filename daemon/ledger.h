@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the threads share: the host snapshot, the profiles, who is being started
- * by us, which CPUs are held and beside whom each definition was prepared. One mutex, held for pointer copies only, so that the gate never
- * waits for anything that asks libvirt.
+ * What the threads share: the host snapshot, the profiles, who is being started by us,
+ * who holds which CPUs and devices, and beside whom each definition was prepared. One
+ * mutex, held for memory only, so that the gate never waits for anything that asks
+ * libvirt.
  */
 #pragma once
 

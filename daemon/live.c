@@ -75,6 +75,7 @@ vp_live_tune (virDomainPtr domain, const VpHost *host, const VpProfiles *profile
   g_autoptr (GArray) iothreads = vp_domain_iothreads (running);
   if (!pin_vcpus (domain, plan->placement, error) || !pin_others (domain, plan->placement, iothreads, error))
     return FALSE;
-  g_message ("domain '%s': it started on other CPUs than planned and was pinned live: %s", plan->domain, plan->placement->summary);
+  g_message ("domain '%s': it started on other CPUs than planned and was pinned live: %s", plan->domain,
+             plan->placement->summary);
   return TRUE;
 }

@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-gboolean vp_live_tune (virDomainPtr domain, const VpHost *host, const VpProfiles *profiles, const VpNeighbours *neighbours,
-                       GError **error);
+gboolean vp_live_tune (virDomainPtr domain, const VpHost *host, const VpProfiles *profiles,
+                       const VpNeighbours *neighbours, GError **error);
 
 G_END_DECLS

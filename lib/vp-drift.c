@@ -113,7 +113,7 @@ list_memory (const VpDomain *live, const VpGuestFacts *facts, GPtrArray *lines)
 {
   const xmlNode *memory = vp_xml_find (live->doc, "numatune/memory");
   g_autofree char *text =
-    memory != NULL && vp_xml_attr_is (memory, "mode", "strict") ? vp_xml_dup_attr (memory, "nodeset") : NULL;
+    memory != NULL && !vp_xml_attr_is (memory, "mode", "preferred") ? vp_xml_dup_attr (memory, "nodeset") : NULL;
   hwloc_bitmap_t nodes = vp_list_parse (text);
   guint64 wanted = vp_domain_memory_kib (live, NULL);
   guint64 total = 0;

@@ -13,8 +13,9 @@
 static char *
 dup_process (const VpRoot *root, const char *domain, gboolean session)
 {
-  g_autofree char *path = session ? g_strdup_printf ("run/user/%u/libvirt/qemu/run/%s.pid", (unsigned) getuid (), domain)
-                                  : g_strdup_printf ("run/libvirt/qemu/%s.pid", domain);
+  g_autofree char *folder =
+    session ? g_strdup_printf ("run/user/%u/libvirt/qemu/run", (unsigned) getuid ()) : g_strdup ("run/libvirt/qemu");
+  g_autofree char *path = g_strdup_printf ("%s/%s.pid", folder, domain);
   guint64 pid = 0;
 
   if (strchr (domain, '/') != NULL || !vp_root_read_number (root, path, 10, &pid) || pid == 0)

@@ -163,7 +163,8 @@ fill_seat (const Fleet *fleet, guint guest, const int *current, Pass pass, hwloc
   request.taken = seat->taken;
   request.planned = seat->planned;
   request.current = current;
-  request.dense = request.dense || pass == PASS_DENSE;
+  /* Guests that run are the same in all passes, or planning again would not give the same. */
+  request.dense = request.dense || (pass == PASS_DENSE && !fleet->guests[guest].running);
   seat->answer = vp_placement_new (fleet->topology, &request, &seat->error);
 }
 

@@ -4,10 +4,13 @@
  * from. Which CPUs those are is placement's matter; this turns the domain into a
  * request and the answer into XML. All of it is host-only.
  */
+#include <string.h>
 
 #include "vp-list.h"
 #include "vp-request.h"
 #include "vp-rule.h"
+
+#define LIBVIRT_THREAD_CONTEXT 8010000ul /* from there on it allocates by threads on the memory's node */
 
 static VpPlacement *
 place (const VpRuleContext *context, GError **error)
@@ -87,6 +90,71 @@ want_other_pins (VpRuleContext *context, const VpPlacement *placement, const GAr
   }
 }
 
+/* Whether one of these CPUs is on one of these nodes. */
+static gboolean
+has_cpu_on (const VpTopology *topology, hwloc_const_bitmap_t cpus, hwloc_const_bitmap_t nodes)
+{
+  for (guint i = 0; i < topology->n_pus; i++) {
+    const VpNode *node = &topology->nodes[topology->cores[topology->pus[i].core].node];
+    if (hwloc_bitmap_isset (cpus, topology->pus[i].os_index) && node->os_index != VP_NODE_NONE &&
+        hwloc_bitmap_isset (nodes, node->os_index))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static gboolean
+is_preallocated (const VpRuleContext *context)
+{
+  const xmlNode *allocation = vp_xml_find (context->original->doc, "memoryBacking/allocation");
+
+  return strcmp (vp_settings_get (context->settings, VP_KEY_MEMORY_PAGE_SIZE), "off") != 0 ||
+         vp_xml_find (context->original->doc, "memoryBacking/hugepages") != NULL ||
+         (allocation != NULL && vp_xml_attr_is (allocation, "mode", "immediate"));
+}
+
+/*
+ * libvirt has the memory allocated by threads on the memory's node, which are QEMU's like
+ * the emulator's: pinned to another node they cannot go there, and QEMU ends with "Setting
+ * CPU affinity failed" (libvirt 9.0, QEMU 7.2).
+ */
+static gboolean
+needs_reach (const VpRuleContext *context, const VpPlacement *placement)
+{
+  return context->host->libvirt_version >= LIBVIRT_THREAD_CONTEXT && placement->emulator != NULL &&
+         placement->nodes != NULL && is_preallocated (context);
+}
+
+/* Cells are bound one by one, which only those threads can do: the emulator gets a CPU on each cell's node. */
+static void
+reach_cells (VpRuleContext *context, VpPlacement *placement)
+{
+  g_autoptr (GArray) cells = vp_rule_numa_list_cells (context);
+
+  for (guint i = 0; i < cells->len && needs_reach (context, placement); i++) {
+    const VpGuestCell *cell = &g_array_index (cells, VpGuestCell, i);
+    int last = hwloc_bitmap_last (cell->vcpus);
+    if (last < 0 || (guint) last >= placement->n_vcpus ||
+        has_cpu_on (context->host->topology, placement->emulator, cell->nodes))
+      continue;
+    hwloc_bitmap_set (placement->emulator, (unsigned) placement->vcpus[last]);
+    vp_rule_warn (context, "the host keeps no CPU on the node of cell %u: the emulator may run on CPU %d, vCPU %d's, too, "
+                           "or QEMU could not allocate that cell's memory", i, placement->vcpus[last], last);
+  }
+}
+
+/* Without cells the cgroup can bind the memory, and then there are no such threads. */
+static const char *
+get_memory_mode (const VpRuleContext *context, const VpPlacement *placement)
+{
+  g_autoptr (GArray) cells = vp_rule_numa_list_cells (context);
+
+  if (cells->len == 0 && needs_reach (context, placement) &&
+      !has_cpu_on (context->host->topology, placement->emulator, placement->nodes))
+    return "restrictive";
+  return vp_settings_choice (context->settings, VP_KEY_CPU_NUMA) == VP_NUMA_PREFERRED ? "preferred" : "strict";
+}
+
 static void
 want_nodes (VpRuleContext *context, const VpPlacement *placement)
 {
@@ -97,11 +165,14 @@ want_nodes (VpRuleContext *context, const VpPlacement *placement)
     return;
   }
   g_autofree char *nodes = vp_list_dup (placement->nodes);
-  int numa = vp_settings_choice (context->settings, VP_KEY_CPU_NUMA);
+  const char *mode = get_memory_mode (context, placement);
   vp_rule_want (context, &vp_rule_cpu, VP_HOST_ONLY, g_strdup ("numatune/memory"),
-                vp_xml_new ("memory", "mode", numa == VP_NUMA_PREFERRED ? "preferred" : "strict", "nodeset", nodes,
-                            NULL),
-                "memory from node %s, where the guest's CPUs are", nodes);
+                vp_xml_new ("memory", "mode", mode, "nodeset", nodes, NULL),
+                strcmp (mode, "restrictive") == 0
+                  ? "memory from node %s, where the guest's CPUs are; bound by the cgroup, as the emulator's CPUs are "
+                    "on another node"
+                  : "memory from node %s, where the guest's CPUs are",
+                nodes);
 }
 
 static gboolean
@@ -120,6 +191,7 @@ plan_cpu (VpRuleContext *context, GError **error)
   if (placement->level == VP_LEVEL_UNPINNED)
     return TRUE;
   warn_overlaps (context, placement);
+  reach_cells (context, placement);
   /* With placement='auto' libvirt asks numad and ignores emulatorpin. */
   g_autofree char *automatic = vp_xml_dup_place_value (context->original->doc, "vcpu/@placement");
   if (g_strcmp0 (automatic, "auto") == 0)

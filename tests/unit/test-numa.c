@@ -85,6 +85,9 @@ test_two_nodes (void)
   assert_bound (plan, 0, "0");
   assert_bound (plan, 1, "1");
   assert_bound (plan, 2, NULL);
+  /* Who allocates a cell's memory must be able to run on its node: the last vCPU's CPU is lent where there is no other. */
+  assert_value (plan, "cputune/emulatorpin", "<emulatorpin cpuset=\"0-7,31\"/>");
+  g_assert_true (test_warns (plan, "keeps no CPU on the node of cell 1"));
   g_assert_true (test_change (plan, "cpu/numa")->guest_visible);
   g_assert_false (test_change (plan, "numatune/memnode[@cellid='0']")->guest_visible);
 }
@@ -104,7 +107,7 @@ test_not_needed (void)
   g_autoptr (VpPlan) kept = plan_checked (strict, two);
 
   assert_value (fits, "cpu/numa", NULL);
-  assert_value (fits, "numatune/memory", "<memory mode=\"strict\" nodeset=\"1\"/>");
+  assert_value (fits, "numatune/memory", "<memory mode=\"restrictive\" nodeset=\"1\"/>"); /* all of its cores */
   g_assert_false (test_warns (fits, "cells"));
   assert_value (alone, "cpu/numa", NULL);
   assert_value (alone, "numatune", NULL);

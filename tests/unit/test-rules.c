@@ -128,6 +128,32 @@ test_cpu_automatic_placement (void)
 #define MATCH "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='pinned'><vfio:cpu topology='match'/></vfio:profile>"
 
 /* The guest is shown the threads that its vCPUs are; a topology of its own stays. */
+/* A guest that fills its node leaves the emulator on another: QEMU's allocating threads could not go to the memory. */
+static void
+test_cpu_far_emulator (void)
+{
+  g_autoptr (VpHost) small = test_host (NULL, "pack:2 [numa(memory=68719476736)] l3:1 core:2 pu:2");
+  g_autoptr (VpHost) large = test_host (NULL, "pack:2 [numa(memory=68719476736)] l3:1 core:4 pu:2");
+  g_autoptr (VpDomain) domain = test_tagged (TAG ("pinned"), "");
+  g_autoptr (VpDomain) preferred = test_tagged (
+    "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='pinned'><vfio:cpu numa='preferred'/></vfio:profile>", "");
+  g_autoptr (VpDomain) pageless = test_tagged (
+    "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='pinned'><vfio:memory page-size='off'/></vfio:profile>", "");
+  g_autoptr (VpPlan) far = plan_checked (domain, small);
+  g_autoptr (VpPlan) far_preferred = plan_checked (preferred, small);
+  g_autoptr (VpPlan) without_pages = plan_checked (pageless, small);
+  g_autoptr (VpPlan) near = plan_checked (domain, large);
+
+  assert_value (far, "cputune/emulatorpin", "<emulatorpin cpuset=\"0-1\"/>");
+  assert_value (far, "numatune/memory", "<memory mode=\"restrictive\" nodeset=\"1\"/>");
+  assert_value (far_preferred, "numatune/memory", "<memory mode=\"restrictive\" nodeset=\"1\"/>");
+  assert_value (without_pages, "numatune/memory", "<memory mode=\"strict\" nodeset=\"1\"/>");
+  assert_value (near, "numatune/memory", "<memory mode=\"strict\" nodeset=\"0\"/>");
+  small->libvirt_version = 8000000;
+  g_autoptr (VpPlan) old = plan_checked (domain, small);
+  assert_value (old, "numatune/memory", "<memory mode=\"strict\" nodeset=\"1\"/>");
+}
+
 static void
 test_topology_match (void)
 {
@@ -454,6 +480,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cpu/sticky", test_cpu_sticky);
   g_test_add_func ("/cpu/automatic-placement", test_cpu_automatic_placement);
   g_test_add_func ("/cpu/numa", test_cpu_numa);
+  g_test_add_func ("/cpu/far-emulator", test_cpu_far_emulator);
   g_test_add_func ("/topology/match", test_topology_match);
   g_test_add_func ("/topology/dies", test_topology_dies);
   g_test_add_func ("/cpu/too-many", test_cpu_too_many);
