@@ -146,7 +146,7 @@ if [ -n "$sanitizers" ]; then
   build "$builds/sanitized" -Db_sanitize=address,undefined
   step 'Tests with the sanitizers'
   # The same paths, fewer rounds: each is several times slower.
-  STRESS_EDITS=${STRESS_EDITS:-150} CRASH_KILLS=${CRASH_KILLS:-30} \
+  STRESS_EDITS=${STRESS_EDITS:-150} CRASH_KILLS=${CRASH_KILLS:-30} PAGES_ROUNDS=${PAGES_ROUNDS:-30} \
     run "$builds/sanitized" --suite unit --suite integration --timeout-multiplier 3
 fi
 

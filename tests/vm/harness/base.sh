@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# mmdebstrap's hook: settings of the base root file system. Nothing of the project
+# is in here. Called with `essential ROOT` before the kernel is installed, `customize
+# ROOT` when all packages are, and `finish ROOT` when mmdebstrap is done.
+set -eu
+root=$2
+
+# A small initrd: with Debian's default the emulated machine unpacks for ten seconds.
+essential() {
+  mkdir -p "$root/etc/initramfs-tools/conf.d"
+  echo 'MODULES=list' > "$root/etc/initramfs-tools/conf.d/vm"
+  printf '%s\n' virtio_pci virtio_blk ext4 > "$root/etc/initramfs-tools/modules"
+}
+
+customize() {
+  echo vm > "$root/etc/hostname"
+  printf '127.0.0.1 localhost vm\n' > "$root/etc/hosts"
+  echo '/dev/vda / ext4 errors=remount-ro 0 1' > "$root/etc/fstab"
+  : > "$root/etc/machine-id"
+
+  # A getty on the console's port hangs it up on whoever writes there.
+  ln -sf /dev/null "$root/etc/systemd/system/serial-getty@ttyS0.service"
+  # Minutes of emulated time that no case needs.
+  for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
+    systemd-networkd-wait-online.service libvirt-guests.service getty@tty1.service; do
+    ln -sf /dev/null "$root/etc/systemd/system/$unit"
+  done
+  # The agent logs each question, and the harness asks many.
+  mkdir -p "$root/etc/systemd/system/qemu-guest-agent.service.d"
+  printf '[Service]\nLogLevelMax=warning\n' > "$root/etc/systemd/system/qemu-guest-agent.service.d/log.conf"
+  # `run --shell` starts it, at the other port.
+  mkdir -p "$root/etc/systemd/system/serial-getty@ttyS1.service.d"
+  cat > "$root/etc/systemd/system/serial-getty@ttyS1.service.d/login.conf" <<'UNIT'
+[Service]
+ExecStart=
+ExecStart=-/sbin/agetty --autologin root --keep-baud 115200 - $TERM
+UNIT
+  # The journal is what a failed case shows; it is to be there after a power cut as well.
+  mkdir -p "$root/var/log/journal" "$root/etc/systemd/journald.conf.d"
+  printf '[Journal]\nRateLimitBurst=0\nSyncIntervalSec=5s\n' > "$root/etc/systemd/journald.conf.d/vm.conf"
+}
+
+# Where the packages came from is the host's affair.
+finish() {
+  rm -rf "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d/* "$root"/etc/apt/apt.conf.d/*mmdebstrap
+  rm -rf "$root"/usr/share/doc/* "$root"/usr/share/locale/* "$root"/usr/share/man/* "$root"/var/cache/apt/*.bin
+}
+
+"$1"
