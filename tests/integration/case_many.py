@@ -98,7 +98,7 @@ def starts_and_defines():
     for name in names:
         connection.defineXML(domain_xml(name, "pinned", mib=MIB))
     for name in names:
-        wait_ready(name)
+        wait_ready(name, 60)
     processes = []
     begin = time.monotonic()
     for name in names:
