@@ -38,6 +38,11 @@ def journal():
     return sorted(os.listdir(HOLDS))
 
 
+def wait_journal(entries, what):
+    """A guest's file goes after its pages did."""
+    wait_until(f"{what}: the journal is {entries}", lambda: journal() == entries, 5)
+
+
 def wait_pool(pages, what):
     wait_until(f"{what}: {pages} pages in the pool", lambda: pool() == pages, 10)
 
@@ -68,7 +73,7 @@ def empty_pool():
         check_equal(journal(), [domain.UUIDString()], "the journal")
         domain.destroy()
         wait_pool(0, "after the guest")
-        wait_until("the journal is empty", lambda: journal() == [], 5)
+        wait_journal([], "after the guest")
 
 
 @test("the administrator's pages are used first, and stay")
@@ -140,7 +145,7 @@ def fails_later():
     with guest("broken", devices=disk) as domain:
         check("vfio-profile" not in refusal(domain), "the gate refused it, QEMU should")
         wait_pool(0, "after the failed start")
-        check_equal(journal(), [], "the journal")
+        wait_journal([], "after the failed start")
 
 
 @test("more than the host has is refused with the numbers, and nothing stays taken")
@@ -168,7 +173,7 @@ def killed():
         check_equal(pool(), PAGES, "pages while no daemon is there")
         daemon.start()
         wait_pool(0, "after the daemon came back")
-        check_equal(journal(), [], "the journal")
+        wait_journal([], "after the daemon came back")
 
 
 @test("the daemon is killed and comes back: the guest keeps its pages, and gives them back")
@@ -231,7 +236,7 @@ def rounds():
             domain.create()
             domain.destroy()
         wait_pool(0, f"after {ROUNDS} rounds")
-        check_equal(journal(), [], "the journal")
+        wait_journal([], f"after {ROUNDS} rounds")
         wait_until(f"{before} files are open, now {files()}", lambda: files() <= before + 1, 5)
 
 
