@@ -31,6 +31,7 @@ struct VpLedger {
   GHashTable *incoming; /* name -> Incoming */
   GHashTable *beside;   /* UUID -> Beside */
   GHashTable *holders;  /* UUID -> Holder */
+  GHashTable *released; /* set of UUIDs: libvirt's events say later than the hook that they run no more */
 };
 
 static void
@@ -73,6 +74,7 @@ vp_ledger_new (void)
   ledger->incoming = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, incoming_free);
   ledger->beside = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, beside_free);
   ledger->holders = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, holder_free);
+  ledger->released = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   return ledger;
 }
 
@@ -88,6 +90,7 @@ vp_ledger_free (VpLedger *ledger)
   g_hash_table_unref (ledger->incoming);
   g_hash_table_unref (ledger->beside);
   g_hash_table_unref (ledger->holders);
+  g_hash_table_unref (ledger->released);
   g_mutex_clear (&ledger->mutex);
   g_free (ledger);
 }
@@ -251,10 +254,21 @@ add_holder (GHashTable *holders, const VpRunning *running, gint64 claimed)
   g_hash_table_replace (holders, g_strdup (running->uuid), holder);
 }
 
+typedef struct {
+  VpLedger *ledger;
+  GHashTable *late; /* released, and still listed */
+} Listing;
+
+/* A list that is older than the release does not bring the guest back. */
 static void
 add_running (const VpRunning *running, gpointer data)
 {
-  add_holder (data, running, 0);
+  const Listing *listing = data;
+
+  if (g_hash_table_contains (listing->ledger->released, running->uuid))
+    g_hash_table_add (listing->late, g_strdup (running->uuid));
+  else
+    add_holder (listing->ledger->holders, running, 0);
 }
 
 void
@@ -278,10 +292,13 @@ void
 vp_ledger_set_running (VpLedger *ledger, const VpFleet *fleet)
 {
   gint64 oldest = MAX (1, g_get_monotonic_time () - CLAIM_SECONDS * G_TIME_SPAN_SECOND);
+  Listing listing = { ledger, g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL) };
 
   g_mutex_lock (&ledger->mutex);
   g_hash_table_foreach_remove (ledger->holders, is_outdated, &oldest);
-  vp_fleet_foreach_running (fleet, add_running, ledger->holders);
+  vp_fleet_foreach_running (fleet, add_running, &listing);
+  g_hash_table_unref (ledger->released);
+  ledger->released = listing.late;
   g_mutex_unlock (&ledger->mutex);
 }
 
@@ -327,8 +344,10 @@ vp_ledger_claim (VpLedger *ledger, const VpRunning *claim, gboolean share, gbool
   g_mutex_lock (&ledger->mutex);
   VpNeighbours *neighbours = new_neighbours (ledger, claim->uuid);
   *claimed = share || !hwloc_bitmap_intersects (neighbours->taken, claim->cpus);
-  if (*claimed)
+  if (*claimed) {
     add_holder (ledger->holders, claim, g_get_monotonic_time ());
+    g_hash_table_remove (ledger->released, claim->uuid);
+  }
   g_mutex_unlock (&ledger->mutex);
   return neighbours;
 }
@@ -338,6 +357,7 @@ vp_ledger_release (VpLedger *ledger, const char *uuid)
 {
   g_mutex_lock (&ledger->mutex);
   g_hash_table_remove (ledger->holders, uuid);
+  g_hash_table_add (ledger->released, g_strdup (uuid));
   g_mutex_unlock (&ledger->mutex);
 }
 
