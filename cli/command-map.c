@@ -41,21 +41,16 @@ read_guest (virDomainPtr handle, GError **error)
 static gboolean
 read_libvirt (virConnectPtr connection, GPtrArray *guests, GError **error)
 {
-  virDomainPtr *handles = NULL;
+  g_autoptr (GPtrArray) handles = vp_libvirt_list (connection, 0, error);
   GError *problem = NULL;
-  int n = virConnectListAllDomains (connection, &handles, 0);
 
-  if (n < 0) {
-    vp_libvirt_set_error (error, "cannot list libvirt's domains");
+  if (handles == NULL)
     return FALSE;
-  }
-  for (int i = 0; i < n; i++) {
-    VpMapGuest *guest = problem == NULL ? read_guest (handles[i], &problem) : NULL;
+  for (guint i = 0; i < handles->len && problem == NULL; i++) {
+    VpMapGuest *guest = read_guest (handles->pdata[i], &problem);
     if (guest != NULL)
       g_ptr_array_add (guests, guest);
-    (void) virDomainFree (handles[i]);
   }
-  free (handles);
   if (problem != NULL)
     g_propagate_error (error, problem);
   return problem == NULL;

@@ -124,23 +124,17 @@ add_domains (const VpSource *source, const GPtrArray *reports, const VpProfiles 
 {
   g_autoptr (virConnect) connection = vp_libvirt_open (source->uri, error);
   unsigned long version = 0;
-  virDomainPtr *handles = NULL;
 
   if (connection == NULL)
     return FALSE;
   (void) virConnectGetLibVersion (connection, &version); /* stays 0, not known */
   g_autoptr (VpHost) host = vp_source_load_host (source, vp_libvirt_is_session (connection), version, error);
-  int n = host != NULL ? virConnectListAllDomains (connection, &handles, 0) : -1;
-  if (host != NULL && n < 0)
-    vp_libvirt_set_error (error, "cannot list libvirt's domains");
-  if (n < 0)
+  g_autoptr (GPtrArray) handles = host != NULL ? vp_libvirt_list (connection, 0, error) : NULL;
+  if (handles == NULL)
     return FALSE;
   vp_rule_reports_begin (reports);
-  for (int i = 0; i < n; i++) {
-    add_domain (handles[i], reports, host, profiles);
-    (void) virDomainFree (handles[i]);
-  }
-  free (handles);
+  for (guint i = 0; i < handles->len; i++)
+    add_domain (handles->pdata[i], reports, host, profiles);
   return TRUE;
 }
 

@@ -106,9 +106,8 @@ judge (Report *report, const VpDomain *domain, const Context *context)
 static GStrv
 read_holds (const Context *context, const char *uuid)
 {
-  g_autofree char *folder = context->session ? g_strdup_printf ("run/user/%u/vfio-profile", (unsigned) getuid ())
-                                             : g_strdup (&VP_RUN_FOLDER[1]);
-  g_autofree char *path = g_build_filename (folder, "holds", uuid, NULL);
+  g_autofree char *folder = vp_libvirt_dup_run_folder (context->session);
+  g_autofree char *path = g_build_filename (folder + 1, "holds", uuid, NULL);
   g_autofree char *text = vp_root_load_own (context->root, path, VP_HOLD_MAX_BYTES, NULL);
   g_autoptr (VpHold) hold = text != NULL ? vp_hold_parse (uuid, text, NULL) : NULL;
 
@@ -173,22 +172,17 @@ is_worth_a_line (const Report *report, virDomainPtr handle)
 static gboolean
 report_all (const Context *context, GPtrArray *reports, GError **error)
 {
-  virDomainPtr *handles = NULL;
-  int n = virConnectListAllDomains (context->connection, &handles, 0);
+  g_autoptr (GPtrArray) handles = vp_libvirt_list (context->connection, 0, error);
 
-  if (n < 0) {
-    vp_libvirt_set_error (error, "cannot list libvirt's domains");
+  if (handles == NULL)
     return FALSE;
-  }
-  for (int i = 0; i < n; i++) {
-    Report *report = report_new (handles[i], context);
-    if (is_worth_a_line (report, handles[i]))
+  for (guint i = 0; i < handles->len; i++) {
+    Report *report = report_new (handles->pdata[i], context);
+    if (is_worth_a_line (report, handles->pdata[i]))
       g_ptr_array_add (reports, report);
     else
       report_free (report);
-    (void) virDomainFree (handles[i]);
   }
-  free (handles);
   g_ptr_array_sort (reports, compare_reports);
   return TRUE;
 }

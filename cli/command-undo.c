@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -21,34 +20,10 @@
 #include "source.h"
 #include "vp-error.h"
 
-static void
-free_domain (gpointer domain)
-{
-  vp_libvirt_free_domain (domain);
-}
-
-static GPtrArray *
-find_all (virConnectPtr connection, GError **error)
-{
-  GPtrArray *domains = g_ptr_array_new_with_free_func (free_domain);
-  virDomainPtr *list = NULL;
-  int n = virConnectListAllDomains (connection, &list, 0);
-
-  if (n < 0) {
-    vp_libvirt_set_error (error, "cannot list libvirt's domains");
-    g_ptr_array_unref (domains);
-    return NULL;
-  }
-  for (int i = 0; i < n; i++)
-    g_ptr_array_add (domains, list[i]);
-  free (list);
-  return domains;
-}
-
 static GPtrArray *
 find_named (virConnectPtr connection, char *const *names, GError **error)
 {
-  g_autoptr (GPtrArray) domains = g_ptr_array_new_with_free_func (free_domain);
+  g_autoptr (GPtrArray) domains = vp_libvirt_domains_new ();
 
   for (gsize i = 0; names[i] != NULL; i++) {
     virDomainPtr domain = vp_source_find_domain (connection, names[i], error);
@@ -63,9 +38,8 @@ find_named (virConnectPtr connection, char *const *names, GError **error)
 static int
 keep_daemon_out (gboolean session, GError **error)
 {
-  g_autofree char *path =
-    session ? g_strdup_printf (VP_GATE_RUNTIME_DIR "/%u/vfio-profile/lock", (unsigned) getuid ())
-            : g_strdup (VP_RUN_FOLDER "/lock");
+  g_autofree char *folder = vp_libvirt_dup_run_folder (session);
+  g_autofree char *path = g_build_filename (folder, "lock", NULL);
   int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
   if (fd >= 0 && flock (fd, LOCK_EX | LOCK_NB) == 0)
@@ -164,7 +138,8 @@ undo (const VpSource *source, char *const *names, GError **error)
 
   if (connection == NULL)
     return FALSE;
-  g_autoptr (GPtrArray) domains = names != NULL ? find_named (connection, names, error) : find_all (connection, error);
+  g_autoptr (GPtrArray) domains =
+    names != NULL ? find_named (connection, names, error) : vp_libvirt_list (connection, 0, error);
   if (domains == NULL)
     return FALSE;
   int lock = keep_daemon_out (vp_libvirt_is_session (connection), &problem);

@@ -57,7 +57,7 @@ judge_card (VpDoctor *doctor, const VpPciDevice *card)
     return;
   }
   g_autoptr (GPtrArray) strangers = list_strangers (doctor, group, card);
-  g_autofree char *list = vp_doctor_dup_list (strangers);
+  g_autofree char *list = vp_list_dup_words (strangers);
   if (group->verdict != VP_GROUP_YES) {
     g_autofree char *seen = g_strdup_printf ("%s: group %d: %s", name, group->number, group->reason);
     report_unfit (doctor, card, OTHER_SLOT, seen);

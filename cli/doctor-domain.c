@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "vp-device-check.h"
+#include "vp-device-now.h"
 #include "vp-hugepages.h"
 
 #define LOOK_MS 5000 /* for the processes that have a device open */
@@ -76,30 +76,6 @@ list_held (const VpDoctor *doctor)
   return held;
 }
 
-static GPtrArray *
-judge_devices (const VpDoctor *doctor, const VpDomain *next, GArray *hostdevs, GError **error)
-{
-  const VpPlan *plan = doctor->subject->plan;
-  g_autoptr (VpDeviceFacts) facts = vp_devices_read (doctor->root, hostdevs, LOOK_MS, error);
-  g_autoptr (GArray) expected = vp_device_ids_read (next, NULL);
-  g_autoptr (GArray) held = list_held (doctor);
-  VpPciAddress x_vga;
-
-  if (facts == NULL)
-    return NULL;
-  const VpDeviceQuestion question = {
-    .facts = facts,
-    .domain = next,
-    .held = held,
-    .expected = expected,
-    .x_vga = vp_domain_find_x_vga (next, &x_vga, NULL) ? &x_vga : NULL,
-    .refuse_boot_vga = plan != NULL && plan->settings != NULL &&
-                       vp_settings_choice (plan->settings, VP_KEY_DEVICES_BOOT_VGA) == VP_BOOT_VGA_REFUSE,
-    .names = doctor->names,
-  };
-  return vp_device_check (&question);
-}
-
 static void
 check_devices (VpDoctor *doctor)
 {
@@ -109,7 +85,10 @@ check_devices (VpDoctor *doctor)
 
   if (hostdevs == NULL || hostdevs->len == 0)
     return;
-  g_autoptr (GPtrArray) findings = judge_devices (doctor, next, hostdevs, &error);
+  const VpPlan *plan = doctor->subject->plan;
+  g_autoptr (GArray) held = list_held (doctor);
+  g_autoptr (GPtrArray) findings = vp_device_check_now (doctor->root, next, plan != NULL ? plan->settings : NULL, held,
+                                                        doctor->names, LOOK_MS, &error);
   if (findings == NULL) {
     vp_doctor_fail (doctor, NULL, "%s", error->message);
     return;

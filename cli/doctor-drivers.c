@@ -152,7 +152,7 @@ judge_binding (VpDoctor *doctor, const VpPciDevice *card)
     g_autofree char *address = vp_pci_address_dup_text (&device->address);
     g_ptr_array_add (words, g_strdup_printf ("%s: %s", address, device->driver != NULL ? device->driver : "no driver"));
   }
-  g_autofree char *list = vp_doctor_dup_list (words);
+  g_autofree char *list = vp_list_dup_words (words);
   if (!held) {
     vp_doctor_ok (doctor, "%s: ready for a guest", list);
   } else if (vp_doctor_find_owner (doctor, &card->address) == NULL && any_assigned (doctor)) {

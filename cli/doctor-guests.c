@@ -60,20 +60,18 @@ add_guest (VpDoctorGuests *guests, const char *name, VpDomain *domain, VpDomain 
 static void
 read_from_libvirt (VpDoctorGuests *guests)
 {
-  virDomainPtr *handles = NULL;
-  int n = virConnectListAllDomains (guests->connection, &handles, 0);
+  g_autoptr (GPtrArray) handles = vp_libvirt_list (guests->connection, 0, NULL);
 
-  guests->known = n >= 0;
-  for (int i = 0; i < n; i++) {
+  guests->known = handles != NULL;
+  for (guint i = 0; handles != NULL && i < handles->len; i++) {
+    virDomainPtr handle = handles->pdata[i];
     g_autoptr (GError) error = NULL;
-    gboolean running = virDomainIsActive (handles[i]) == 1;
-    VpDomain *live = running ? vp_libvirt_read_live (handles[i], NULL) : NULL;
-    VpDomain *stored = virDomainIsPersistent (handles[i]) == 0 && live != NULL ? vp_domain_copy (live)
-                                                                             : vp_libvirt_read (handles[i], &error);
-    add_guest (guests, virDomainGetName (handles[i]), stored, live, running, error != NULL ? error->message : NULL);
-    (void) virDomainFree (handles[i]);
+    gboolean running = virDomainIsActive (handle) == 1;
+    VpDomain *live = running ? vp_libvirt_read_live (handle, NULL) : NULL;
+    VpDomain *stored = virDomainIsPersistent (handle) == 0 && live != NULL ? vp_domain_copy (live)
+                                                                         : vp_libvirt_read (handle, &error);
+    add_guest (guests, virDomainGetName (handle), stored, live, running, error != NULL ? error->message : NULL);
   }
-  free (handles);
 }
 
 static gboolean

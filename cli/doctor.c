@@ -3,7 +3,6 @@
 #include "doctor.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -57,15 +56,25 @@ vp_doctor_report (VpDoctor *doctor, VpCheckLevel level, const char *advice, cons
   g_ptr_array_add (doctor->results, result);
 }
 
+static void report_values (VpDoctor *doctor, VpCheckLevel level, const char *advice, const char *format,
+                           va_list values) G_GNUC_PRINTF (4, 0);
+
+static void
+report_values (VpDoctor *doctor, VpCheckLevel level, const char *advice, const char *format, va_list values)
+{
+  g_autofree char *seen = g_strdup_vprintf (format, values);
+
+  vp_doctor_report (doctor, level, advice, seen);
+}
+
 void
 vp_doctor_ok (VpDoctor *doctor, const char *format, ...)
 {
   va_list values;
 
   va_start (values, format);
-  g_autofree char *seen = g_strdup_vprintf (format, values);
+  report_values (doctor, VP_CHECK_OK, NULL, format, values);
   va_end (values);
-  vp_doctor_report (doctor, VP_CHECK_OK, NULL, seen);
 }
 
 void
@@ -74,9 +83,8 @@ vp_doctor_warn (VpDoctor *doctor, const char *advice, const char *format, ...)
   va_list values;
 
   va_start (values, format);
-  g_autofree char *seen = g_strdup_vprintf (format, values);
+  report_values (doctor, VP_CHECK_WARN, advice, format, values);
   va_end (values);
-  vp_doctor_report (doctor, VP_CHECK_WARN, advice, seen);
 }
 
 void
@@ -85,9 +93,8 @@ vp_doctor_fail (VpDoctor *doctor, const char *advice, const char *format, ...)
   va_list values;
 
   va_start (values, format);
-  g_autofree char *seen = g_strdup_vprintf (format, values);
+  report_values (doctor, VP_CHECK_FAIL, advice, format, values);
   va_end (values);
-  vp_doctor_report (doctor, VP_CHECK_FAIL, advice, seen);
 }
 
 void
@@ -144,17 +151,6 @@ vp_doctor_find_x_vga (const VpDoctor *doctor)
       return guest;
   }
   return NULL;
-}
-
-char *
-vp_doctor_dup_list (const GPtrArray *words)
-{
-  g_autoptr (GString) text = g_string_new (NULL);
-
-  for (guint i = 0; i < words->len; i++)
-    g_string_append_printf (text, "%s%s", i == 0 ? "" : i + 1 == words->len ? " and " : ", ",
-                            (const char *) words->pdata[i]);
-  return g_strdup (text->str);
 }
 
 char *

@@ -81,8 +81,6 @@ GPtrArray *vp_doctor_cards (const VpDoctor *doctor);
 const VpDoctorGuest *vp_doctor_find_owner (const VpDoctor *doctor, const VpPciAddress *address);
 /* The first guest whose card gets x-vga; NULL: none. */
 const VpDoctorGuest *vp_doctor_find_x_vga (const VpDoctor *doctor);
-/* "a, b and c"; frees nothing. */
-char *vp_doctor_dup_list (const GPtrArray *words);
 /* What xattrs and times are asked of; VpRoot has no words for them. */
 char *vp_doctor_dup_path (const VpDoctor *doctor, const char *path);
 gboolean vp_doctor_stat (const VpDoctor *doctor, const char *path, struct stat *info);

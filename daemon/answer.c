@@ -209,17 +209,6 @@ can_avoid (const VpDomain *domain, const VpHost *host, const VpProfiles *profile
   return !meets;
 }
 
-static GArray *
-list_devices (const VpDomain *domain)
-{
-  GArray *addresses = g_array_new (FALSE, FALSE, sizeof (VpPciAddress));
-  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (domain);
-
-  for (guint i = 0; i < hostdevs->len; i++)
-    g_array_append_val (addresses, g_array_index (hostdevs, VpHostdev, i).address);
-  return addresses;
-}
-
 /* Those of the plan, which the definition has, or will have once it runs; where it was placed unseen, its own. */
 static hwloc_bitmap_t
 new_claim (const VpDomain *domain, const VpPlan *plan, gboolean unseen)
@@ -241,7 +230,7 @@ claim_cpus (const VpGateContext *context, const VpGateRequest *request, const Vp
 {
   gboolean share = vp_settings_choice (plan->settings, VP_KEY_CPU_CONFLICT) == VP_CONFLICT_SHARE;
   gboolean claimed = FALSE;
-  g_autoptr (GArray) devices = list_devices (domain);
+  g_autoptr (GArray) devices = vp_domain_device_addresses (domain);
   const VpRunning claim = { uuid, request->domain, cpus, devices };
   g_autoptr (VpNeighbours) running = vp_ledger_claim (context->ledger, &claim, share, &claimed);
   g_autofree char *holders = dup_holders (running, cpus);

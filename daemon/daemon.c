@@ -242,11 +242,10 @@ static void
 set_folders (VpDaemon *daemon)
 {
   daemon->wrapper_folder = vp_libvirt_dup_wrapper_folder (daemon->session);
+  daemon->run_folder = vp_libvirt_dup_run_folder (daemon->session);
   if (daemon->session) {
-    daemon->run_folder = g_strdup_printf (VP_GATE_RUNTIME_DIR "/%u/vfio-profile", (unsigned) getuid ());
     daemon->config_folder = g_build_filename (g_get_user_config_dir (), "libvirt", "qemu", NULL);
   } else {
-    daemon->run_folder = g_strdup (VP_RUN_FOLDER);
     daemon->config_folder = g_strdup (VP_LIBVIRT_CONFIG);
   }
 }

@@ -74,7 +74,6 @@ vp_holds_dup_cpus (VpHolds *holds, const char *but_uuid)
   hwloc_bitmap_t all = hwloc_bitmap_alloc ();
   GHashTableIter iter;
   gpointer value = NULL;
-  char *text = NULL;
 
   g_mutex_lock (&holds->mutex);
   g_hash_table_iter_init (&iter, holds->table);
@@ -86,11 +85,9 @@ vp_holds_dup_cpus (VpHolds *holds, const char *but_uuid)
     hwloc_bitmap_free (cpus);
   }
   g_mutex_unlock (&holds->mutex);
-  (void) hwloc_bitmap_list_asprintf (&text, all);
+  char *text = vp_list_dup (all);
   hwloc_bitmap_free (all);
-  char *copy = g_strdup (text);
-  free (text);
-  return copy;
+  return text;
 }
 
 GStrv
@@ -115,12 +112,4 @@ vp_holds_dup (VpHolds *holds, const char *uuid)
   VpHold *copy = hold != NULL ? vp_hold_copy (hold) : NULL;
   g_mutex_unlock (&holds->mutex);
   return copy;
-}
-
-GStrv
-vp_holds_describe (VpHolds *holds, const char *uuid)
-{
-  g_autoptr (VpHold) hold = vp_holds_dup (holds, uuid);
-
-  return hold != NULL ? vp_hold_describe (hold) : g_new0 (char *, 1);
 }

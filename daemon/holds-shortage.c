@@ -14,15 +14,11 @@ vp_page_need_wishes (const VpPageNeed *need, int node)
 static char *
 dup_places (const VpPageNeed *need)
 {
-  char *list = NULL;
-
   if (need->nodes == NULL)
     return g_strdup ("this host");
-  (void) hwloc_bitmap_list_asprintf (&list, need->nodes);
-  char *places = g_strdup_printf ("node%s %s%s", hwloc_bitmap_weight (need->nodes) > 1 ? "s" : "", list,
-                                  need->strict ? "" : " and beside");
-  free (list);
-  return places;
+  g_autofree char *list = vp_list_dup (need->nodes);
+  return g_strdup_printf ("node%s %s%s", hwloc_bitmap_weight (need->nodes) > 1 ? "s" : "", list,
+                          need->strict ? "" : " and beside");
 }
 
 void

@@ -78,8 +78,6 @@ void vp_holds_set_access (VpHolds *holds, VpHoldKind kind, const VpHoldAccess *a
 gboolean vp_holds_change (VpHolds *holds, const char *uuid, const char *name, VpHoldKind kind, const char *key,
                           const char *value, gint64 deadline, GError **error);
 
-/* A line for people for each thing it holds; empty: nothing. */
-GStrv vp_holds_describe (VpHolds *holds, const char *uuid);
 /* A copy of all that a guest holds; NULL: nothing. */
 VpHold *vp_holds_dup (VpHolds *holds, const char *uuid);
 GStrv vp_holds_list (VpHolds *holds); /* the UUIDs of all that hold something, sorted */

@@ -302,23 +302,19 @@ vp_keeper_touch (VpKeeper *keeper, const char *domain)
 void
 vp_keeper_touch_all (VpKeeper *keeper)
 {
-  virDomainPtr *domains = NULL;
-  int n = keeper->connection != NULL
-            ? virConnectListAllDomains (keeper->connection, &domains, VIR_CONNECT_LIST_DOMAINS_PERSISTENT)
-            : 0;
+  g_autoptr (GError) error = NULL;
 
-  if (n < 0) {
-    g_autoptr (GError) error = NULL;
-    vp_libvirt_set_error (&error, "cannot list libvirt's domains");
+  if (keeper->connection == NULL)
+    return;
+  g_autoptr (GPtrArray) domains = vp_libvirt_list (keeper->connection, 0, &error);
+  if (domains == NULL) {
     g_warning ("%s", error->message);
+    return;
   }
-  if (keeper->connection != NULL)
-    vp_roster_refresh_all (keeper->roster, keeper->connection);
-  for (int i = 0; i < n; i++) {
-    vp_keeper_touch (keeper, virDomainGetName (domains[i]));
-    (void) virDomainFree (domains[i]);
-  }
-  free (domains);
+  vp_roster_refresh_all (keeper->roster, domains);
+  for (guint i = 0; i < domains->len; i++)
+    if (virDomainIsPersistent (domains->pdata[i]) == 1)
+      vp_keeper_touch (keeper, virDomainGetName (domains->pdata[i]));
 }
 
 typedef struct {

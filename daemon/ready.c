@@ -2,12 +2,10 @@
 /* In this order: what only looks, then what takes; one step that fails gives all back. */
 #include "ready.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include "isolate.h"
-#include "vp-device-check.h"
-#include "vp-error.h"
+#include "vp-device-now.h"
 #include "vp-hugepages.h"
 
 #define LOOK_MS 2000         /* for the processes that have a device open */
@@ -87,27 +85,15 @@ warn_all (const char *name, const GPtrArray *findings)
 }
 
 static char *
-look_at_devices (const VpReady *ready, const VpReadyRequest *request, const GArray *hostdevs)
+look_at_devices (const VpReady *ready, const VpReadyRequest *request)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (VpDeviceFacts) facts = vp_devices_read (ready->root, hostdevs, LOOK_MS, &error);
-  g_autoptr (GArray) expected = vp_device_ids_read (request->domain, NULL);
   g_autoptr (VpDeviceNames) names = vp_device_names_new (NULL);
-  VpPciAddress x_vga;
+  g_autoptr (GPtrArray) findings = vp_device_check_now (ready->root, request->domain, request->plan->settings,
+                                                        request->held, names, LOOK_MS, &error);
 
-  if (facts == NULL)
+  if (findings == NULL)
     return g_strdup (error->message);
-  const VpDeviceQuestion question = {
-    .facts = facts,
-    .domain = request->domain,
-    .held = request->held,
-    .expected = expected,
-    .x_vga = vp_domain_find_x_vga (request->domain, &x_vga, NULL) ? &x_vga : NULL,
-    .refuse_boot_vga =
-      vp_settings_choice (request->plan->settings, VP_KEY_DEVICES_BOOT_VGA) == VP_BOOT_VGA_REFUSE,
-    .names = names,
-  };
-  g_autoptr (GPtrArray) findings = vp_device_check (&question);
   warn_all (request->name, findings);
   return vp_device_findings_dup_refusal (findings);
 }
@@ -123,7 +109,7 @@ take_devices (VpReady *ready, const VpReadyRequest *request)
 
   if (hostdevs->len == 0)
     return NULL;
-  char *refusal = look_at_devices (ready, request, hostdevs);
+  char *refusal = look_at_devices (ready, request);
   if (refusal != NULL)
     return refusal;
   for (guint i = 0; i < hostdevs->len; i++)

@@ -2,8 +2,6 @@
 /* A copy of libvirt's domains, and the fleet that they make. */
 #include "roster.h"
 
-#include <stdlib.h>
-#include <string.h>
 
 typedef struct {
   VpDomain *stored;
@@ -99,20 +97,12 @@ vp_roster_refresh (VpRoster *roster, virConnectPtr connection, const char *name)
 }
 
 void
-vp_roster_refresh_all (VpRoster *roster, virConnectPtr connection)
+vp_roster_refresh_all (VpRoster *roster, const GPtrArray *domains)
 {
-  virDomainPtr *domains = NULL;
-  int n = virConnectListAllDomains (connection, &domains, 0);
-
-  if (n < 0)
-    return; /* what was known stays; who asked for the refresh lists them too, and says so */
   g_hash_table_remove_all (roster->members);
   drop_fleet (roster);
-  for (int i = 0; i < n; i++) {
-    read_member (roster, domains[i]);
-    (void) virDomainFree (domains[i]);
-  }
-  free (domains);
+  for (guint i = 0; i < domains->len; i++)
+    read_member (roster, domains->pdata[i]);
 }
 
 const VpFleet *

@@ -2,7 +2,6 @@
 /* Judges each hostdev of a domain, the plainest reason first: a device that is not there has no group. */
 #include "vp-device-check.h"
 
-#include <string.h>
 
 #include "vp-device-judge.h"
 #include "x-vga-mark.h"
@@ -66,17 +65,6 @@ vp_device_holder (const VpDeviceJudge *judge, const VpPciAddress *address)
       return one->domain;
   }
   return NULL;
-}
-
-char *
-vp_device_dup_list (const GPtrArray *words)
-{
-  g_autoptr (GString) text = g_string_new (NULL);
-
-  for (guint i = 0; i < words->len; i++)
-    g_string_append_printf (text, "%s%s", i == 0 ? "" : i + 1 == words->len ? " and " : ", ",
-                            (const char *) words->pdata[i]);
-  return g_strdup (text->str);
 }
 
 static const VpDeviceIds *

@@ -153,7 +153,7 @@ vp_device_judge_group (VpDeviceJudge *judge, const VpPciDevice *device)
   if (words->len == 0)
     return;
   g_autofree char *name = vp_device_describe (judge, device);
-  g_autofree char *list = vp_device_dup_list (words);
+  g_autofree char *list = vp_list_dup_words (words);
   vp_device_report (judge, VP_DEVICE_REFUSE, &device->address,
                     "%s shares IOMMU group %d, which goes to one guest as a whole, but %s: %s", name,
                     device->iommu_group, list, advice (&found));

@@ -19,8 +19,6 @@ char *vp_device_describe (const VpDeviceJudge *judge, const VpPciDevice *device)
 gboolean vp_device_is_assigned (const VpDeviceJudge *judge, const VpPciAddress *address);
 /* The guest that has it; NULL: none. */
 const char *vp_device_holder (const VpDeviceJudge *judge, const VpPciAddress *address);
-/* "a, b and c" */
-char *vp_device_dup_list (const GPtrArray *words);
 
 /* The group as a whole, and the card as a whole. Once for each group. */
 void vp_device_judge_group (VpDeviceJudge *judge, const VpPciDevice *device);

@@ -31,7 +31,7 @@ dup_short_list (GPtrArray *words)
     g_ptr_array_set_size (words, MAX_SHOWN);
     g_ptr_array_add (words, g_steal_pointer (&rest));
   }
-  return vp_device_dup_list (words);
+  return vp_list_dup_words (words);
 }
 
 /* All uses of that kind, or with `node` those of one node: who they are, and of which nodes. */
@@ -112,7 +112,7 @@ static void
 report (VpDeviceJudge *judge, const VpPciDevice *device, const GPtrArray *parts, const char *advice)
 {
   g_autofree char *name = vp_device_describe (judge, device);
-  g_autofree char *list = vp_device_dup_list (parts);
+  g_autofree char *list = vp_list_dup_words (parts);
 
   vp_device_report (judge, VP_DEVICE_REFUSE, &device->address, "the host is using %s: %s: %s", name, list, advice);
 }
@@ -134,7 +134,7 @@ report_display (VpDeviceJudge *judge, const VpPciDevice *device, GPtrArray *part
                      g_strdup ("it is the display that the firmware started on, and devices.boot-vga is refuse"));
     g_ptr_array_add (ways, g_strdup ("set devices.boot-vga to allow or let the firmware start on another display"));
   }
-  g_autofree char *list = vp_device_dup_list (ways);
+  g_autofree char *list = vp_list_dup_words (ways);
   g_autofree char *whole = g_strdup_printf ("%s; or keep the card on vfio-pci from boot on", list);
   if (parts->len > 0)
     report (judge, device, parts, whole);

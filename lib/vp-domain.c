@@ -394,6 +394,17 @@ vp_domain_hostdevs (const VpDomain *domain)
   return found;
 }
 
+GArray *
+vp_domain_device_addresses (const VpDomain *domain)
+{
+  GArray *addresses = g_array_new (FALSE, FALSE, sizeof (VpPciAddress));
+  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (domain);
+
+  for (guint i = 0; i < hostdevs->len; i++)
+    g_array_append_val (addresses, g_array_index (hostdevs, VpHostdev, i).address);
+  return addresses;
+}
+
 gboolean
 vp_domain_find_x_vga (const VpDomain *domain, VpPciAddress *address, char **alias)
 {

@@ -65,6 +65,7 @@ gboolean vp_domain_is_bios (const VpDomain *domain);
 char *vp_domain_dup_emulator (const VpDomain *domain); /* NULL: none named */
 char *vp_domain_dup_arch (const VpDomain *domain);
 GArray *vp_domain_hostdevs (const VpDomain *domain);   /* of VpHostdev, PCI only, in document order */
+GArray *vp_domain_device_addresses (const VpDomain *domain); /* of VpPciAddress: those of its hostdevs */
 /* The device that the vga rule marked by its alias (x-vga-mark.h); `alias`: NULL, or the caller's. */
 gboolean vp_domain_find_x_vga (const VpDomain *domain, VpPciAddress *address, char **alias);
 /* The one CPU that the vCPU is pinned to; -1: not pinned, or to several. */

@@ -106,17 +106,6 @@ add_holds (const VpFleet *fleet, const VpDomain *domain, hwloc_bitmap_t holds)
   }
 }
 
-static GArray *
-list_devices (const VpDomain *live)
-{
-  GArray *addresses = g_array_new (FALSE, FALSE, sizeof (VpPciAddress));
-  g_autoptr (GArray) hostdevs = live != NULL ? vp_domain_hostdevs (live) : NULL;
-
-  for (guint i = 0; hostdevs != NULL && i < hostdevs->len; i++)
-    g_array_append_val (addresses, g_array_index (hostdevs, VpHostdev, i).address);
-  return addresses;
-}
-
 void
 vp_fleet_add (VpFleet *fleet, const VpDomain *stored, const VpDomain *live)
 {
@@ -128,7 +117,8 @@ vp_fleet_add (VpFleet *fleet, const VpDomain *stored, const VpDomain *live)
   guest->running = live != NULL;
   guest->request = stored != NULL ? new_request (fleet, stored, live) : NULL;
   guest->holds = hwloc_bitmap_alloc ();
-  guest->devices = list_devices (live);
+  guest->devices =
+    live != NULL ? vp_domain_device_addresses (live) : g_array_new (FALSE, FALSE, sizeof (VpPciAddress));
   if (live != NULL || guest->request == NULL)
     add_holds (fleet, live != NULL ? live : stored, guest->holds);
   g_ptr_array_add (fleet->guests, guest);

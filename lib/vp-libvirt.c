@@ -5,8 +5,10 @@
 #include <libvirt/virterror.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config.h"
+#include "gate-protocol.h"
 #include "vp-error.h"
 #include "vp-wrapper.h"
 
@@ -61,6 +63,35 @@ vp_libvirt_is_session (virConnectPtr connection)
   g_autofree char *uri = virConnectGetURI (connection);
 
   return uri != NULL && g_str_has_prefix (uri, "qemu:///session");
+}
+
+static void
+free_domain (gpointer domain)
+{
+  vp_libvirt_free_domain (domain);
+}
+
+GPtrArray *
+vp_libvirt_domains_new (void)
+{
+  return g_ptr_array_new_with_free_func (free_domain);
+}
+
+GPtrArray *
+vp_libvirt_list (virConnectPtr connection, unsigned flags, GError **error)
+{
+  virDomainPtr *domains = NULL;
+  int n = virConnectListAllDomains (connection, &domains, flags);
+
+  if (n < 0) {
+    vp_libvirt_set_error (error, "cannot list libvirt's domains");
+    return NULL;
+  }
+  GPtrArray *list = vp_libvirt_domains_new ();
+  for (int i = 0; i < n; i++)
+    g_ptr_array_add (list, domains[i]);
+  free (domains);
+  return list;
 }
 
 static VpDomain *
@@ -128,6 +159,13 @@ vp_libvirt_list_rule_folders (gboolean session)
   return g_strdupv ((GStrv) folders);
 }
 
+char *
+vp_libvirt_dup_run_folder (gboolean session)
+{
+  return session ? g_strdup_printf (VP_GATE_RUNTIME_DIR "/%u/vfio-profile", (unsigned) getuid ())
+                 : g_strdup (VP_RUN_FOLDER);
+}
+
 VpProfiles *
 vp_libvirt_load_profiles (gboolean session, GError **error)
 {
@@ -173,23 +211,19 @@ vp_libvirt_load_fleet (virConnectPtr connection, const VpHost *host, const VpPro
                        const VpDomain *instead, GError **error)
 {
   g_autofree char *uuid = instead != NULL ? vp_domain_dup_uuid (instead) : NULL;
-  virDomainPtr *domains = NULL;
-  int n = virConnectListAllDomains (connection, &domains, 0);
+  g_autoptr (GPtrArray) domains = vp_libvirt_list (connection, 0, error);
 
-  if (n < 0) {
-    vp_libvirt_set_error (error, "cannot list libvirt's domains");
+  if (domains == NULL)
     return NULL;
-  }
   VpFleet *fleet = vp_fleet_new (host, profiles);
-  for (int i = 0; i < n; i++) {
+  for (guint i = 0; i < domains->len; i++) {
+    virDomainPtr domain = domains->pdata[i];
     /* One that cannot be read is gone, or is no neighbour that we could know. */
-    g_autoptr (VpDomain) stored = virDomainIsPersistent (domains[i]) == 1 ? vp_libvirt_read (domains[i], NULL) : NULL;
-    g_autoptr (VpDomain) live = virDomainIsActive (domains[i]) == 1 ? vp_libvirt_read_live (domains[i], NULL) : NULL;
+    g_autoptr (VpDomain) stored = virDomainIsPersistent (domain) == 1 ? vp_libvirt_read (domain, NULL) : NULL;
+    g_autoptr (VpDomain) live = virDomainIsActive (domain) == 1 ? vp_libvirt_read_live (domain, NULL) : NULL;
     if (stored != NULL || live != NULL)
-      vp_fleet_add (fleet, has_uuid (domains[i], uuid) ? instead : stored, live);
-    (void) virDomainFree (domains[i]);
+      vp_fleet_add (fleet, has_uuid (domain, uuid) ? instead : stored, live);
   }
-  free (domains);
   vp_fleet_settle (fleet);
   return fleet;
 }
@@ -197,20 +231,15 @@ vp_libvirt_load_fleet (virConnectPtr connection, const VpHost *host, const VpPro
 GStrv
 vp_libvirt_list_running (virConnectPtr connection, GError **error)
 {
-  virDomainPtr *domains = NULL;
-  int n = virConnectListAllDomains (connection, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+  g_autoptr (GPtrArray) domains = vp_libvirt_list (connection, VIR_CONNECT_LIST_DOMAINS_ACTIVE, error);
 
-  if (n < 0) {
-    vp_libvirt_set_error (error, "cannot list the domains that run");
+  if (domains == NULL)
     return NULL;
-  }
-  GStrv uuids = g_new0 (char *, (gsize) n + 1);
-  for (int i = 0; i < n; i++) {
+  GStrv uuids = g_new0 (char *, (gsize) domains->len + 1);
+  for (guint i = 0; i < domains->len; i++) {
     uuids[i] = g_new0 (char, VIR_UUID_STRING_BUFLEN);
-    (void) virDomainGetUUIDString (domains[i], uuids[i]); /* "" is nobody's */
-    (void) virDomainFree (domains[i]);
+    (void) virDomainGetUUIDString (domains->pdata[i], uuids[i]); /* "" is nobody's */
   }
-  free (domains);
   return uuids;
 }
 

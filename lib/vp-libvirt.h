@@ -22,6 +22,10 @@ void vp_libvirt_be_silent (void);
 virConnectPtr vp_libvirt_open (const char *uri, GError **error);
 gboolean vp_libvirt_is_session (virConnectPtr connection);
 
+/* Of virDomainPtr, an owning array; `flags` are virConnectListAllDomains'. */
+GPtrArray *vp_libvirt_list (virConnectPtr connection, unsigned flags, GError **error);
+GPtrArray *vp_libvirt_domains_new (void); /* such an array, empty */
+
 /* The stored definition with its secrets. A define without them would take the passwords away. */
 VpDomain *vp_libvirt_read (virDomainPtr domain, GError **error);
 /* TRUE from the end of its start on; active it is before. */
@@ -32,6 +36,7 @@ gboolean vp_libvirt_define (virConnectPtr connection, const VpDomain *domain, GE
 
 /* Where wrappers and profiles are, for the system's libvirt or the user's own. */
 char *vp_libvirt_dup_wrapper_folder (gboolean session);
+char *vp_libvirt_dup_run_folder (gboolean session); /* of the lock, the socket and the journal */
 VpProfiles *vp_libvirt_load_profiles (gboolean session, GError **error); /* with the rules */
 GStrv vp_libvirt_list_rule_folders (gboolean session); /* the last is the one to write to */
 /* This machine, as planning for that connection sees it. */

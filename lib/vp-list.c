@@ -33,3 +33,14 @@ vp_list_dup (hwloc_const_bitmap_t set)
     g_error ("out of memory");
   return text; /* from malloc, which is what g_free frees */
 }
+
+char *
+vp_list_dup_words (const GPtrArray *words)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < words->len; i++)
+    g_string_append_printf (text, "%s%s", i == 0 ? "" : i + 1 == words->len ? " and " : ", ",
+                            (const char *) words->pdata[i]);
+  return g_strdup (text->str);
+}

@@ -395,15 +395,13 @@ vp_topology_load_description (const char *description, GError **error)
 static hwloc_bitmap_t
 parse_isolated (const char *isolated, GError **error)
 {
-  g_autoptr (HwlocBitmap) set = hwloc_bitmap_alloc ();
   g_autofree char *list = g_strstrip (g_strdup (isolated != NULL ? isolated : ""));
+  hwloc_bitmap_t set = list[0] != '\0' ? vp_list_parse (list) : hwloc_bitmap_alloc ();
 
-  if (list[0] != '\0' && hwloc_bitmap_list_sscanf (set, list) != 0) {
+  if (set == NULL)
     g_set_error (error, VP_ERROR, VP_ERROR_HOST,
                  "the list of isolated CPUs is '%s'; something like \"4-7,12\" is expected", list);
-    return NULL;
-  }
-  return g_steal_pointer (&set);
+  return set;
 }
 
 gboolean

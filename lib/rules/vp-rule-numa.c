@@ -104,15 +104,13 @@ find_saved (const VpRuleContext *context)
   return vp_xml_find (context->original->doc, "cpu/numa");
 }
 
-/* No longer than what was written here: hwloc makes room for every number that it meets. */
+/* Empty for what is no list. */
 static hwloc_bitmap_t
 new_set (const char *list)
 {
-  hwloc_bitmap_t set = hwloc_bitmap_alloc ();
+  hwloc_bitmap_t set = vp_list_parse (list);
 
-  if (!g_regex_match_simple ("[0-9]{6}", list, 0, 0))
-    hwloc_bitmap_list_sscanf (set, list);
-  return set;
+  return set != NULL ? set : hwloc_bitmap_alloc ();
 }
 
 static void
@@ -126,7 +124,7 @@ add_saved (const VpRuleContext *context, GArray *cells)
       continue;
     g_autofree char *cpus = vp_xml_dup_attr (node, "cpus");
     VpGuestCell cell = { .memory_kib = g_array_index (sizes, guint64, cells->len) };
-    cell.vcpus = new_set (cpus != NULL ? cpus : "");
+    cell.vcpus = new_set (cpus);
     cell.nodes = find_nodes (context, cell.vcpus);
     g_array_append_val (cells, cell);
   }

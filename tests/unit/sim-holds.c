@@ -97,7 +97,8 @@ sim_assert_pool (Sim *sim, int node, guint64 kib, guint64 nr, guint64 free_pages
 void
 sim_assert_lines (VpHolds *holds, const char *uuid, const char *expected)
 {
-  g_auto (GStrv) lines = vp_holds_describe (holds, uuid);
+  g_autoptr (VpHold) hold = vp_holds_dup (holds, uuid);
+  g_auto (GStrv) lines = hold != NULL ? vp_hold_describe (hold) : g_new0 (char *, 1);
   g_autofree char *text = g_strjoinv ("\n", lines);
 
   g_assert_cmpstr (text, ==, expected);

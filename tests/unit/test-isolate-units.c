@@ -78,7 +78,9 @@ test_one (void)
   isolate_start (fixture->host, A, "2-3", "isolate");
   isolate_assert_warned (fixture->host, NULL);
   assert_writes (fixture, "system.slice=0-1,4-7 user.slice=0-1,4-7 init.scope=0-1,4-7");
-  lines = vp_holds_describe (fixture->host->holds, A);
+  g_autoptr (VpHold) hold = vp_holds_dup (fixture->host->holds, A);
+  g_assert_nonnull (hold);
+  lines = vp_hold_describe (hold);
   g_assert_true (g_strv_contains ((const char *const *) lines, "system.slice without 2-3 is 'in force', was 'all'"));
   isolate_end (fixture->host, A);
   /* All first: systemd that forgets a setting does not always tell the kernel. */
