@@ -42,10 +42,13 @@ UNIT
   printf '[Journal]\nRateLimitBurst=0\nSyncIntervalSec=5s\n' > "$root/etc/systemd/journald.conf.d/vm.conf"
 }
 
-# Where the packages came from is the host's affair.
+# Where the packages came from is the host's affair. Labels come last: they are for a
+# kernel that enforces SELinux, and nothing to another.
 finish() {
   rm -rf "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d/* "$root"/etc/apt/apt.conf.d/*mmdebstrap
   rm -rf "$root"/usr/share/doc/* "$root"/usr/share/locale/* "$root"/usr/share/man/* "$root"/var/cache/apt/*.bin
+  contexts="$root/etc/selinux/default/contexts/files/file_contexts"
+  setfiles -r "$root" "$contexts" "$root"
 }
 
 "$1"

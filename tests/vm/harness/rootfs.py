@@ -71,7 +71,7 @@ def _apt_options():
 def _build(folder):
     if os.geteuid() != 0:
         raise Missing("needs root to make its root file system, which is not in the cache yet")
-    for program in ("mmdebstrap", "mkfs.ext4", "apt-config"):
+    for program in ("mmdebstrap", "mkfs.ext4", "setfiles", "apt-config"):
         if not shutil.which(program):
             raise Missing(f"needs {program}, which is not installed")
     os.makedirs(CACHE, exist_ok=True)
