@@ -135,6 +135,6 @@ run_plan (const VpCommand *command, int argc, char **argv, GError **error)
 }
 
 const VpCommand vp_command_plan = {
-  "plan", "[DOMAIN]", "Show what would change in a definition, and why",
+  "plan", "DOMAIN | --file FILE", "Show what would change in a definition, and why",
   "With --topology and without --sysfs nothing is known of the host but its CPUs.", 0, 1, run_plan,
 };

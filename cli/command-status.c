@@ -36,6 +36,7 @@ typedef struct {
   GPtrArray *warnings; /* of char *: the plan's; NULL where there is none */
   GPtrArray *drift;    /* of char *: where a guest that runs is not as planned; NULL: it does not run */
   GStrv holds;         /* what it holds of the host; NULL: nothing, or not for us to read */
+  char *silent;        /* it was started past the hook, and why; NULL: it was not, or the same */
   VpPins *pins;  /* of the definition as it is; NULL when it could not be read */
 } Report;
 
@@ -51,6 +52,7 @@ report_free (gpointer data)
   g_clear_pointer (&report->warnings, g_ptr_array_unref);
   g_clear_pointer (&report->drift, g_ptr_array_unref);
   g_strfreev (report->holds);
+  g_free (report->silent);
   vp_pins_free (report->pins);
   g_free (report);
 }
@@ -103,15 +105,18 @@ judge (Report *report, const VpDomain *domain, const Context *context)
 }
 
 /* The daemon's journal is root's; whoever may not read it sees nothing held. */
-static GStrv
-read_holds (const Context *context, const char *uuid)
+static void
+read_holds (Report *report, const Context *context, const char *uuid)
 {
   g_autofree char *folder = vp_libvirt_dup_run_folder (context->session);
   g_autofree char *path = g_build_filename (folder + 1, "holds", uuid, NULL);
   g_autofree char *text = vp_root_load_own (context->root, path, VP_HOLD_MAX_BYTES, NULL);
   g_autoptr (VpHold) hold = text != NULL ? vp_hold_parse (uuid, text, NULL) : NULL;
 
-  return hold != NULL ? vp_hold_describe (hold) : NULL;
+  if (hold == NULL)
+    return;
+  report->holds = vp_hold_describe (hold);
+  report->silent = g_strdup (hold->silent);
 }
 
 static void
@@ -126,7 +131,8 @@ look_at_running (Report *report, virDomainPtr handle, const Context *context)
   g_autoptr (VpGuestFacts) facts =
     vp_guest_facts_read (context->root, report->name, context->session, vp_drift_needs_pages (live));
   report->drift = vp_drift_list (live, context->host, facts);
-  report->holds = uuid != NULL ? read_holds (context, uuid) : NULL;
+  if (uuid != NULL)
+    read_holds (report, context, uuid);
 }
 
 static Report *
@@ -214,6 +220,7 @@ report_to_json (const Report *report)
   json_object_object_add (object, "warnings", vp_output_json_strings (report->warnings));
   json_object_object_add (object, "drift", vp_output_json_strings (report->drift));
   json_object_object_add (object, "holds", vp_output_json_strv (report->holds));
+  json_object_object_add (object, "hook_silent", vp_output_json_string (report->silent));
   json_object_object_add (object, "pins", report->pins != NULL ? vp_pins_to_json (report->pins) : NULL);
   return object;
 }
@@ -253,6 +260,8 @@ print_table (const GPtrArray *reports)
     vp_table_add (table, 2, states[report->state].style, cells);
     if (report->why != NULL)
       vp_table_note (table, report->why);
+    if (report->silent != NULL)
+      note (table, "started past the hook, as ", report->silent);
     for (guint j = 0; report->warnings != NULL && j < report->warnings->len; j++)
       vp_table_note (table, report->warnings->pdata[j]);
     for (guint j = 0; report->drift != NULL && j < report->drift->len; j++)

@@ -10,11 +10,13 @@
 #define MAX_ENTRIES 20000           /* of the journal; a day of denials beyond that is no longer about us */
 #define DAY_SECONDS (24 * 60 * 60)
 
-/* Names of our files, types and profiles: "vfio-profile", "vfioprofile_t", "vfio_profile_hook". */
+/* Names of our files, types and profiles: "vfio-profile", "vfioprofile_t", "vfio_profile_hook". Memory that can
+ * be run is what libffi tries in each program with libvirt's library, this one too; it does without. */
 static gboolean
 is_ours (const char *line)
 {
-  gboolean denial = strstr (line, "avc:  denied") != NULL || strstr (line, "apparmor=\"DENIED\"") != NULL;
+  gboolean denial = (strstr (line, "avc:  denied") != NULL && strstr (line, "{ execmem }") == NULL) ||
+                    strstr (line, "apparmor=\"DENIED\"") != NULL;
 
   return denial && (strstr (line, "vfio-profile") != NULL || strstr (line, "vfioprofile") != NULL ||
                     strstr (line, "vfio_profile") != NULL);

@@ -10,13 +10,6 @@
 #define ACS_CONTROL 6
 #define ACS_WANTED 0x1d /* source validation, request and completion redirect, upstream forwarding */
 
-static gboolean
-is_same_slot (const VpPciDevice *a, const VpPciDevice *b)
-{
-  return a->address.domain == b->address.domain && a->address.bus == b->address.bus &&
-         a->address.slot == b->address.slot;
-}
-
 /* What else a guest must be given, or the host must let go, with the card. */
 static GPtrArray *
 list_strangers (const VpDoctor *doctor, const VpGroup *group, const VpPciDevice *card)
@@ -25,7 +18,7 @@ list_strangers (const VpDoctor *doctor, const VpGroup *group, const VpPciDevice 
 
   for (guint i = 0; i < group->members->len; i++) {
     const VpPciDevice *device = g_array_index (group->members, VpGroupMember, i).device;
-    if (!vp_group_is_endpoint (device) || is_same_slot (device, card))
+    if (!vp_group_is_endpoint (device) || vp_pci_address_same_slot (&device->address, &card->address))
       continue;
     g_autofree char *name = vp_doctor_dup_name (doctor, device);
     g_ptr_array_add (words, g_strdup_printf ("%s%s%s", name, device->driver != NULL ? " with " : "",

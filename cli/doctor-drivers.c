@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "sequester.h"
 #include "vp-device-kernel.h"
 
 #define CLASS_AUDIO 0x0403
@@ -92,43 +93,20 @@ functions_of (const VpDoctor *doctor, const VpPciDevice *card)
 
   for (guint i = 0; i < doctor->groups->devices->len; i++) {
     const VpPciDevice *device = &g_array_index (doctor->groups->devices, VpPciDevice, i);
-    gboolean same = device->address.domain == card->address.domain && device->address.bus == card->address.bus &&
-                    device->address.slot == card->address.slot;
+    gboolean same = vp_pci_address_same_slot (&device->address, &card->address);
     if (same && (device == card || device->class_code >> 8 == CLASS_AUDIO))
       g_ptr_array_add (functions, (gpointer) device);
   }
   return functions;
 }
 
-/* By ids, which the whole kernel understands; cards that look the same are told apart by address only. */
+/* By address, so that cards that look the same are told apart. */
 static char *
-dup_keep_off (const VpDoctor *doctor, const GPtrArray *functions)
+dup_keep_off (const VpPciDevice *card)
 {
-  g_autoptr (GPtrArray) ids = g_ptr_array_new_with_free_func (g_free);
-  g_autoptr (GPtrArray) addresses = g_ptr_array_new_with_free_func (g_free);
-  const VpPciDevice *card = functions->pdata[0];
-  gboolean twins = FALSE;
+  g_autofree char *address = vp_pci_address_dup_text (&card->address);
 
-  for (guint i = 0; i < functions->len; i++) {
-    const VpPciDevice *device = functions->pdata[i];
-    g_ptr_array_add (ids, g_strdup_printf ("%04x:%04x", device->vendor, device->device));
-    g_ptr_array_add (addresses, vp_pci_address_dup_text (&device->address));
-    twins |= find_twin (doctor, device) != NULL;
-  }
-  g_ptr_array_add (ids, NULL);
-  g_autofree char *driver = g_strdup (card->driver != NULL ? card->driver : "DRIVER");
-  if (twins) {
-    g_ptr_array_add (addresses, NULL);
-    g_autofree char *list = g_strjoinv (" ", (char **) addresses->pdata);
-    return g_strdup_printf ("others look the same, so ids will not do: write the lines 'install vfio-pci for a in %s; "
-                            "do echo vfio-pci > /sys/bus/pci/devices/$a/driver_override; done; modprobe -i vfio-pci' "
-                            "and 'softdep %s pre: vfio-pci' to /etc/modprobe.d/vfio.conf, %s and boot", list, driver,
-                            vp_system_initramfs (doctor->system));
-  }
-  g_autofree char *list = g_strjoinv (",", (char **) ids->pdata);
-  return g_strdup_printf ("write the lines 'options vfio-pci ids=%s' and 'softdep %s pre: vfio-pci' to "
-                          "/etc/modprobe.d/vfio.conf, %s and boot", list,
-                          driver, vp_system_initramfs (doctor->system));
+  return g_strdup_printf ("run 'vfio-profile sequester %s --initramfs' and boot", address);
 }
 
 static gboolean
@@ -158,7 +136,7 @@ judge_binding (VpDoctor *doctor, const VpPciDevice *card)
   } else if (vp_doctor_find_owner (doctor, &card->address) == NULL && any_assigned (doctor)) {
     vp_doctor_ok (doctor, "%s: the host's own", list);
   } else {
-    g_autofree char *advice = dup_keep_off (doctor, functions);
+    g_autofree char *advice = dup_keep_off (card);
     vp_doctor_warn (doctor, advice, "%s: a start takes the card away from the host's driver, which may hang", list);
   }
 }
@@ -172,9 +150,16 @@ check_bindings (VpDoctor *doctor)
     judge_binding (doctor, cards->pdata[i]);
 }
 
+static gboolean
+is_sequestered (const GArray *listed, const VpPciDevice *device)
+{
+  return listed != NULL && vp_device_ids_find (listed, &device->address) != NULL;
+}
+
 static void
 check_twins (VpDoctor *doctor)
 {
+  g_autoptr (GArray) listed = vp_sequester_load (doctor->root, NULL); /* a damaged one has a check of its own */
   gboolean found = FALSE;
 
   for (guint i = 0; i < doctor->groups->devices->len; i++) {
@@ -185,12 +170,63 @@ check_twins (VpDoctor *doctor)
     g_autofree char *one = vp_pci_address_dup_text (&device->address);
     g_autofree char *other = vp_pci_address_dup_text (&twin->address);
     found = TRUE;
-    vp_doctor_warn (doctor, "name the card by its address wherever its driver is kept off (driver_override), not by "
-                            "'vfio-pci ids='",
-                    "%s and %s have the same ids %04x:%04x", one, other, device->vendor, device->device);
+    if (is_sequestered (listed, device) || is_sequestered (listed, twin))
+      vp_doctor_ok (doctor, "%s and %s have the same ids %04x:%04x, and are told apart by address", one, other,
+                    device->vendor, device->device);
+    else
+      vp_doctor_warn (doctor, "keep a driver off one of them by its address, with 'vfio-profile sequester', not by "
+                              "'vfio-pci ids='",
+                      "%s and %s have the same ids %04x:%04x", one, other, device->vendor, device->device);
   }
   if (!found)
     vp_doctor_ok (doctor, "no two displays have the same ids");
+}
+
+static char *
+dup_sequester_advice (const VpDoctor *doctor, const VpDeviceIds *ids, VpSequesterState state)
+{
+  g_autofree char *address = vp_pci_address_dup_text (&ids->address);
+
+  if (state == VP_SEQUESTER_MOVED || state == VP_SEQUESTER_GONE)
+    return g_strdup_printf ("run 'vfio-profile sequester --undo %s', and name the card by its new address", address);
+  return vp_initramfs_dup_advice (doctor->root);
+}
+
+static void
+judge_sequestered (VpDoctor *doctor, const VpDeviceIds *ids)
+{
+  VpSequesterState state = vp_sequester_get_state (doctor->root, doctor->groups->devices, ids);
+  const VpPciDevice *device = vp_pci_find (doctor->groups->devices, &ids->address);
+  const char *driver = device != NULL && device->driver != NULL ? device->driver : "no driver";
+  g_autofree char *address = vp_pci_address_dup_text (&ids->address);
+  g_autofree char *words = vp_device_ids_dup_text (ids);
+  g_autofree char *advice = dup_sequester_advice (doctor, ids, state);
+
+  if (state == VP_SEQUESTER_READY)
+    vp_doctor_ok (doctor, "%s: on %s", address, driver);
+  else if (state == VP_SEQUESTER_GONE)
+    vp_doctor_warn (doctor, advice, "%s is listed, and the host has no such device", address);
+  else if (state == VP_SEQUESTER_MOVED)
+    vp_doctor_warn (doctor, advice, "%s is listed as %s, and is %04x:%04x now, so it is left alone", address, words,
+                    device->vendor, device->device);
+  else if (vp_initramfs_is_stale (doctor->root))
+    vp_doctor_warn (doctor, advice, "%s: %s, and the initramfs is older than the list", address, driver);
+  else if (state == VP_SEQUESTER_WAITING)
+    vp_doctor_warn (doctor, "boot", "%s: %s; it was listed after the boot", address, driver);
+  else
+    vp_doctor_warn (doctor, advice, "%s: %s, though it was listed when the host booted", address, driver);
+}
+
+static void
+check_sequestered (VpDoctor *doctor)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GArray) ids = vp_sequester_load (doctor->root, &error);
+
+  if (ids == NULL)
+    vp_doctor_warn (doctor, "correct that line, or run 'vfio-profile sequester --undo'", "%s", error->message);
+  for (guint i = 0; ids != NULL && i < ids->len; i++)
+    judge_sequestered (doctor, &g_array_index (ids, VpDeviceIds, i));
 }
 
 const VpCheck vp_doctor_driver_checks[] = {
@@ -198,5 +234,6 @@ const VpCheck vp_doctor_driver_checks[] = {
   { "drivers.vga", "vfio's VGA support", check_vga },
   { "drivers.bindings", "drivers of the cards", check_bindings },
   { "drivers.twins", "cards that look the same", check_twins },
+  { "drivers.sequestered", "cards kept for vfio-pci", check_sequestered },
   { NULL, NULL, NULL },
 };

@@ -17,15 +17,6 @@ has_groups (const VpDoctor *doctor)
   return doctor->groups->groups->len > 0;
 }
 
-static gboolean
-has_table (const VpDoctor *doctor)
-{
-  g_auto (GStrv) tables = vp_root_list (doctor->root, "sys/firmware/acpi/tables");
-  const char *const *names = (const char *const *) tables;
-
-  return g_strv_contains (names, "DMAR") || g_strv_contains (names, "IVRS");
-}
-
 static const char *
 firmware_advice (VpCpuVendor cpu)
 {
@@ -54,7 +45,7 @@ dup_advice (const VpDoctor *doctor)
     if (vp_system_has_parameter (doctor->system, off[i].key, off[i].value))
       return vp_system_dup_drop_parameter (doctor->system, parameter);
   }
-  if (!has_table (doctor) || doctor->cpu != VP_CPU_INTEL)
+  if (!vp_kernel_read_has_iommu_table (doctor->root) || doctor->cpu != VP_CPU_INTEL)
     return g_strdup (firmware_advice (doctor->cpu));
   return vp_system_dup_add_parameter (doctor->system, "intel_iommu=on");
 }
@@ -71,7 +62,7 @@ check_use (VpDoctor *doctor)
   }
   g_autofree char *advice = dup_advice (doctor);
   vp_doctor_fail (doctor, advice, "the kernel uses no IOMMU, so no device can be assigned (the firmware %s)",
-                  has_table (doctor) ? "has it on" : "shows none");
+                  vp_kernel_read_has_iommu_table (doctor->root) ? "has it on" : "shows none");
 }
 
 /* The types of the groups that the host's own devices are in. */

@@ -7,8 +7,8 @@
 
 #include "config.h"
 #include "hold.h"
+#include "vp-hook-file.h"
 
-#define HOOKS_LEAST 6005000   /* libvirt reads the folder qemu.d since 6.5 */
 #define LIBVIRT_LEAST 6000000
 #define DAEMON "vfio-profiled"
 
@@ -90,50 +90,13 @@ check_version (VpDoctor *doctor)
 static void
 check_hook (VpDoctor *doctor)
 {
-  struct stat info;
-  const unsigned long version = doctor->guests->version;
-  gboolean there = vp_doctor_stat (doctor, BELOW (VP_HOOK_FILE), &info);
-  int number = errno;
-  g_autofree char *options = vp_system_dup_mount_options (doctor->root, VP_HOOK_FILE);
-  g_auto (GStrv) words = g_strsplit (options != NULL ? options : "", ",", -1);
+  VpHookFault fault = vp_hook_find_fault (doctor->root, doctor->guests->version);
 
-  if (!there && number == EACCES)
+  if (fault == VP_HOOK_UNSEEN)
     vp_doctor_unseen (doctor, VP_HOOK_FILE);
-  else if (!there)
-    vp_doctor_fail (doctor, "install vfio-profile again: nothing makes tagged guests ready for their start",
-                    VP_HOOK_FILE " is not there");
-  else if ((info.st_mode & 0100) == 0)
-    vp_doctor_fail (doctor, "run 'chmod 755 " VP_HOOK_FILE "' and 'systemctl reload libvirtd' (or virtqemud)",
-                    VP_HOOK_FILE " is not executable, and libvirt passes it over without a word");
-  else if (g_strv_contains ((const char *const *) words, "noexec"))
-    vp_doctor_fail (doctor, "mount that file system without noexec",
-                    VP_HOOK_FILE " is on a file system that is mounted noexec");
-  else if (version > 0 && version < HOOKS_LEAST)
-    vp_doctor_fail (doctor, "upgrade libvirt to 6.5 or newer, or call the hook from /etc/libvirt/hooks/qemu",
-                    "this libvirt does not read " VP_HOOK_FILE);
   else
-    vp_doctor_ok (doctor, VP_HOOK_FILE);
-}
-
-/* libvirt looks once whether there is any qemu hook; the others' age counts as well. */
-static gint64
-first_hook_time (const VpDoctor *doctor)
-{
-  g_autofree char *folder = g_path_get_dirname (BELOW (VP_HOOK_FILE));
-  g_autofree char *top = g_path_get_dirname (folder);
-  g_autofree char *main_hook = g_build_filename (top, "qemu", NULL);
-  g_auto (GStrv) names = vp_root_list (doctor->root, folder);
-  gint64 first = G_MAXINT64;
-  struct stat info;
-
-  if (vp_doctor_stat (doctor, main_hook, &info) && (info.st_mode & 0100) != 0)
-    first = info.st_ctime;
-  for (guint i = 0; names[i] != NULL; i++) {
-    g_autofree char *path = g_build_filename (folder, names[i], NULL);
-    if (vp_doctor_stat (doctor, path, &info) && S_ISREG (info.st_mode) && (info.st_mode & 0100) != 0)
-      first = MIN (first, (gint64) info.st_ctime);
-  }
-  return first;
+    vp_doctor_report (doctor, fault == VP_HOOK_FINE ? VP_CHECK_OK : VP_CHECK_FAIL, vp_hook_fault_advice (fault),
+                      vp_hook_fault_seen (fault));
 }
 
 static char *
@@ -149,7 +112,7 @@ static void
 check_registered (VpDoctor *doctor)
 {
   const VpProcess *libvirt = find_libvirt (doctor);
-  gint64 first = first_hook_time (doctor);
+  gint64 first = vp_hook_first_time (doctor->root);
 
   if (first == G_MAXINT64 || libvirt_name (doctor) == NULL)
     return;
@@ -163,8 +126,7 @@ check_registered (VpDoctor *doctor)
   }
   g_autofree char *started = dup_time ((gint64) libvirt->started);
   g_autofree char *came = dup_time (first);
-  /* The kernel says in whole seconds when it booted. */
-  if ((gint64) libvirt->started + 1 >= first) {
+  if (vp_hook_is_older (first, libvirt->started)) {
     vp_doctor_ok (doctor, "%s started at %s, after the hook came", libvirt->name, started);
     return;
   }
@@ -173,22 +135,24 @@ check_registered (VpDoctor *doctor)
                                   "since, it does not know the hook", libvirt->name, started, came);
 }
 
-/* Of a running guest the daemon keeps a file from the hook's call to its end. */
+/* Of a running guest the daemon keeps a file from the hook's call to its end, or one that says that there was none. */
 static void
 judge_call (VpDoctor *doctor, const VpDoctorGuest *guest, guint *called)
 {
   g_autofree char *path = g_strdup_printf ("%s/holds/%s", BELOW (VP_RUN_FOLDER), guest->uuid);
   g_autofree char *text = vp_root_load_own (doctor->root, path, VP_HOLD_MAX_BYTES, NULL);
   g_autoptr (VpHold) hold = text != NULL ? vp_hold_parse (guest->uuid, text, NULL) : NULL;
-  gboolean takes = guest->n_devices > 0 || (guest->plan != NULL && guest->plan->pages > 0);
 
-  if (hold != NULL)
+  if (hold != NULL && hold->silent != NULL) {
+    g_autofree char *seen = g_strdup_printf ("'%s' was started past the hook: %s", guest->name, hold->silent);
+    vp_doctor_report (doctor, VP_CHECK_FAIL, "do that, then stop and start the guest", seen);
+  } else if (hold != NULL) {
     (*called)++;
-  else if (takes)
+  } else if (guest->live != NULL && vp_domain_was_prepared (guest->live)) {
     vp_doctor_warn (doctor, "stop and start the guest; if it is the same then, see the checks of the hook and of "
                             "SELinux: its label, its mode, and whether libvirt was reloaded",
-                    "'%s' runs, and the hook was not called at its start: it was tagged later, or libvirt passes the "
-                    "hook over", guest->name);
+                    "'%s' runs, and the hook was not called at its start", guest->name);
+  }
 }
 
 static void

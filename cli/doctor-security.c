@@ -10,6 +10,7 @@
 #define SELINUX "sys/fs/selinux"
 #define APPARMOR "etc/apparmor.d"
 #define WRAPPERS VP_STATE_FOLDER "/emulators"
+#define HOOK_PROFILE "vfio_profile_hook" /* part of libvirt's profile, from apparmor/libvirt.in */
 
 typedef enum { SELINUX_OFF, SELINUX_PERMISSIVE, SELINUX_ENFORCING } Selinux;
 
@@ -69,10 +70,13 @@ check_selinux (VpDoctor *doctor)
     vp_doctor_ok (doctor, "%s%s", words[selinux], selinux != SELINUX_OFF ? ", our module is loaded" : "");
     return;
   }
-  g_autofree char *seen = g_strdup_printf ("%s, and the module vfioprofile is not loaded: libvirt may pass the hook "
-                                           "over and runs no wrapper", words[selinux]);
-  report_selinux (doctor, "run 'semodule -X 200 -i /usr/share/selinux/packages/vfioprofile.pp.bz2' and 'restorecon -R "
-                          VP_HOOK_FILE " " VP_STATE_FOLDER "'", seen);
+  g_autofree char *seen = g_strdup_printf ("%s, and the module vfioprofile is not loaded: libvirt may run no wrapper, and "
+                                           "refuses starts for the hook, or passes it over", words[selinux]);
+  g_autofree char *config = g_path_get_dirname (VP_PROFILES_LOCAL);
+  g_autofree char *advice = g_strdup_printf ("run 'semodule -X 200 -i /usr/share/selinux/packages/vfioprofile.pp.bz2', "
+                                             "'restorecon -R %s %s " VP_HOOK_FILE " " VP_STATE_FOLDER " " VP_RUN_FOLDER
+                                             "' and 'systemctl restart vfio-profiled'", VP_DAEMON_PROGRAM, config);
+  report_selinux (doctor, advice, seen);
 }
 
 static void
@@ -149,6 +153,16 @@ names_wrappers (const VpDoctor *doctor, const char *path)
   return text != NULL && strstr (text, WRAPPERS) != NULL;
 }
 
+/* Only root sees this list. What is in the files counts from when libvirt's profile was loaded on. */
+static gboolean
+is_loaded (const VpDoctor *doctor)
+{
+  g_autofree char *profiles = vp_root_dup_text (doctor->root, "sys/kernel/security/apparmor/profiles");
+
+  return profiles == NULL || strstr (profiles, "//" HOOK_PROFILE " (") != NULL ||
+         (strstr (profiles, "libvirtd (") == NULL && strstr (profiles, "virtqemud (") == NULL);
+}
+
 static gboolean
 guests_may (const VpDoctor *doctor)
 {
@@ -189,6 +203,9 @@ check_apparmor (VpDoctor *doctor)
   else if (missing > 0 || !guests_may (doctor))
     vp_doctor_fail (doctor, advice, "on, and the profiles of %s do not let it run the wrappers",
                     missing > 0 ? "libvirt" : "guests");
+  else if (!is_loaded (doctor))
+    vp_doctor_fail (doctor, "run 'systemctl reload apparmor'",
+                    "on, with our lines for libvirt and its guests, but the kernel has libvirt's profile without them");
   else
     vp_doctor_ok (doctor, "on, with our lines for libvirt and its guests");
 }

@@ -2,17 +2,11 @@
 /* The distribution, its commands, and the processes that matter. Reads; judges nothing. */
 #pragma once
 
-#include "vp-root.h"
+#include "vp-process.h"
 
 G_BEGIN_DECLS
 
 typedef enum { VP_FAMILY_OTHER, VP_FAMILY_DEBIAN, VP_FAMILY_FEDORA, VP_FAMILY_ARCH } VpFamily;
-
-typedef struct {
-  int pid;
-  char *name;
-  guint64 started; /* seconds since the epoch; 0: not known */
-} VpProcess;
 
 typedef struct {
   VpFamily family;
@@ -35,11 +29,7 @@ gboolean vp_system_has_parameter (const VpSystem *system, const char *key, const
 /* "add iommu=pt to …, run … and boot" */
 char *vp_system_dup_add_parameter (const VpSystem *system, const char *parameter);
 char *vp_system_dup_drop_parameter (const VpSystem *system, const char *parameter);
-const char *vp_system_initramfs (const VpSystem *system);  /* "run 'update-initramfs -u'" */
 char *vp_system_dup_install (const VpSystem *system, const char *debian, const char *fedora, const char *arch);
-
-/* The options of the mount that a path is on; NULL: not known. */
-char *vp_system_dup_mount_options (const VpRoot *root, const char *path);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpSystem, vp_system_free)
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "vp-mount.h"
 #include "vp-wrapper.h"
 
 #define AGAIN "run 'systemctl restart vfio-profiled', which makes it anew"
@@ -95,12 +96,11 @@ static void
 check_mount (VpDoctor *doctor)
 {
   g_autofree char *folder = vp_libvirt_dup_wrapper_folder (doctor->session);
-  g_autofree char *options = vp_system_dup_mount_options (doctor->root, folder);
-  g_auto (GStrv) words = g_strsplit (options != NULL ? options : "", ",", -1);
+  g_auto (GStrv) options = vp_mount_dup_options (doctor->root, folder);
 
   if (options == NULL)
     return;
-  if (g_strv_contains ((const char *const *) words, "noexec"))
+  if (g_strv_contains ((const char *const *) options, "noexec"))
     vp_doctor_fail (doctor, "mount that file system without noexec (in /etc/fstab), or use vga.method = override",
                     "%s is on a file system that is mounted noexec: no wrapper runs there", folder);
   else

@@ -412,8 +412,12 @@ vp_gate_answer (const VpGateContext *context, const VpGateRequest *request, char
       g_clear_pointer (text, g_free); /* it is restored as it was saved */
     return is_filter;
   }
-  return is_prepare ? answer_prepare (context, request, domain, host, profiles, text)
-                    : answer_filter (context, request, domain, host, profiles, text);
+  if (is_filter)
+    return answer_filter (context, request, domain, host, profiles, text);
+  if (!answer_prepare (context, request, domain, host, profiles, text))
+    return FALSE;
+  vp_ready_note_called (context->ready, domain);
+  return TRUE;
 }
 
 void

@@ -21,6 +21,7 @@
 #include "ledger.h"
 #include "ready.h"
 #include "link.h"
+#include "silent.h"
 #include "vp-error.h"
 #include "vp-label.h"
 #include "vp-tag-rules.h"
@@ -105,6 +106,42 @@ watch_emulators (VpDaemon *daemon, const VpHost *host)
   }
 }
 
+/*
+ * A definition that comes from another host may name the wrapper, and libvirt does not take
+ * it where there is none: those for guests with BIOS firmware are there from the first start on.
+ */
+static gboolean
+make_first_wrappers (const VpHost *host)
+{
+  gboolean made = FALSE;
+
+  for (guint i = 0; host->emulators[i] != NULL; i++) {
+    const char *emulator = host->emulators[i];
+    g_autofree char *path = vp_wrapper_dup_path (host->wrapper_folder, emulator);
+    g_autoptr (GError) error = NULL;
+    gboolean changed = FALSE;
+
+    if ((!g_str_has_suffix (emulator, "/qemu-system-x86_64") && !g_str_has_suffix (emulator, "/qemu-kvm")) ||
+        vp_host_wrapped_emulator (host, path) != NULL)
+      continue;
+    if (!vp_wrapper_refresh (host->wrapper_folder, emulator, &changed, &error))
+      g_warning ("%s", error->message);
+    made = made || changed;
+  }
+  return made;
+}
+
+static VpHost *
+load_host (VpDaemon *daemon, GError **error)
+{
+  VpHost *host = vp_libvirt_load_host (daemon->session, daemon->libvirt_version, error);
+
+  if (host == NULL || !make_first_wrappers (host))
+    return host;
+  vp_host_unref (host);
+  return vp_libvirt_load_host (daemon->session, daemon->libvirt_version, error);
+}
+
 /* Those that are on: what they gave stays, and nobody gets it anew. */
 static void
 warn_of_rules (const VpProfiles *profiles)
@@ -122,7 +159,7 @@ void
 vp_daemon_reload (VpDaemon *daemon)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (VpHost) host = vp_libvirt_load_host (daemon->session, daemon->libvirt_version, &error);
+  g_autoptr (VpHost) host = load_host (daemon, &error);
   g_autoptr (VpProfiles) profiles = host != NULL ? vp_libvirt_load_profiles (daemon->session, &error) : NULL;
 
   if (profiles == NULL) {
@@ -204,6 +241,12 @@ on_definition (const char *domain, gpointer data)
     vp_keeper_touch_all (daemon->keeper);
 }
 
+static VpSilentContext
+silent_context (const VpDaemon *daemon)
+{
+  return (VpSilentContext){ vp_ready_get_holds (daemon->ready), daemon->libvirt_version, daemon->session };
+}
+
 static void
 on_connected (virConnectPtr connection, gpointer data)
 {
@@ -219,6 +262,8 @@ on_connected (virConnectPtr connection, gpointer data)
     g_warning ("%s: edits with --config are noticed at the start only", error->message);
   vp_keeper_set_connection (daemon->keeper, connection);
   reconcile (daemon, connection);
+  const VpSilentContext silent = silent_context (daemon);
+  vp_silent_check_running (&silent, connection);
   vp_daemon_reload (daemon);
 }
 
@@ -234,7 +279,9 @@ static void
 on_started (virDomainPtr domain, gpointer data)
 {
   VpDaemon *daemon = data;
+  const VpSilentContext silent = silent_context (daemon);
 
+  vp_silent_check_started (&silent, domain);
   vp_keeper_started (daemon->keeper, domain);
 }
 

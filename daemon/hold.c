@@ -52,6 +52,8 @@ vp_hold_copy (const VpHold *hold)
   copy->unconfirmed = hold->unconfirmed;
   copy->reported = hold->reported;
   copy->cpus = g_strdup (hold->cpus);
+  copy->run = hold->run;
+  copy->silent = g_strdup (hold->silent);
   g_array_append_vals (copy->uses, hold->uses->data, hold->uses->len);
   for (guint i = 0; i < hold->devices->len; i++)
     g_ptr_array_add (copy->devices, g_strdup (hold->devices->pdata[i]));
@@ -72,6 +74,7 @@ vp_hold_free (VpHold *hold)
   g_free (hold->uuid);
   g_free (hold->name);
   g_free (hold->cpus);
+  g_free (hold->silent);
   g_array_unref (hold->uses);
   g_ptr_array_unref (hold->records);
   g_ptr_array_unref (hold->devices);
@@ -150,6 +153,10 @@ vp_hold_dup_text (const VpHold *hold)
   g_key_file_set_integer (file, "guest", "version", VERSION);
   g_key_file_set_string (file, "guest", "name", hold->name);
   g_key_file_set_string (file, "guest", "state", state_names[hold->state]);
+  if (hold->run != 0)
+    g_key_file_set_integer (file, "guest", "run", hold->run);
+  if (hold->silent != NULL)
+    g_key_file_set_string (file, "guest", "silent", hold->silent);
   if (hold->cpus != NULL)
     g_key_file_set_string (file, "guest", "cpus", hold->cpus);
   g_key_file_set_string_list (file, "guest", "devices", (const char *const *) hold->devices->pdata,
@@ -273,6 +280,10 @@ load_guest (GKeyFile *file, VpHold *hold, GError **error)
       !load_word (file, "guest", "state", state_names, &state, error))
     return FALSE;
   hold->state = (VpHoldState) state;
+  if (g_key_file_has_key (file, "guest", "run", NULL) &&
+      !load_integer (file, "guest", "run", 0, G_MAXINT, &hold->run, error))
+    return FALSE;
+  hold->silent = g_key_file_get_string (file, "guest", "silent", NULL);
   hold->cpus = g_key_file_get_string (file, "guest", "cpus", NULL);
   g_auto (GStrv) devices = g_key_file_get_string_list (file, "guest", "devices", NULL, NULL);
   for (guint i = 0; devices != NULL && devices[i] != NULL; i++)

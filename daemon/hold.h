@@ -58,6 +58,8 @@ typedef struct {
   char *uuid;
   char *name;
   VpHoldState state;
+  int run;              /* libvirt's number of the run that this is about; 0: not known */
+  char *silent;         /* it was started past the hook, and why; NULL: the hook was called */
   gboolean unconfirmed; /* not heard of since a reconcile began; not in the journal */
   gboolean reported;    /* that it cannot be given back yet was said; not in the journal */
   GArray *uses;         /* of VpHoldUse: where its pages come from, whoever made them; promised until it runs */

@@ -68,6 +68,47 @@ vp_holds_set_cpus (VpHolds *holds, const char *uuid, const char *name, const cha
   return vp_holds_save (holds, uuid, error);
 }
 
+void
+vp_holds_note_called (VpHolds *holds, const char *uuid, const char *name, int run)
+{
+  g_mutex_lock (&holds->mutex);
+  VpHold *hold = vp_holds_ensure (holds, uuid, name);
+  hold->run = run;
+  g_clear_pointer (&hold->silent, g_free);
+  g_mutex_unlock (&holds->mutex);
+  vp_holds_save_or_warn (holds, uuid);
+}
+
+/* What an earlier run left is still there to give back, now when this one ends. */
+static void
+mark_silent (VpHolds *holds, const char *uuid, const char *name, int run, const char *why)
+{
+  VpHold *hold = g_hash_table_lookup (holds->table, uuid);
+
+  if (hold == NULL) {
+    hold = vp_holds_ensure (holds, uuid, name);
+    hold->state = VP_HOLD_RUNNING;
+  }
+  hold->run = run;
+  hold->unconfirmed = FALSE;
+  g_free (hold->silent);
+  hold->silent = g_strdup (why);
+}
+
+gboolean
+vp_holds_note_silent (VpHolds *holds, const char *uuid, const char *name, int run, const char *why)
+{
+  g_mutex_lock (&holds->mutex);
+  const VpHold *present = g_hash_table_lookup (holds->table, uuid);
+  gboolean known = present != NULL && (present->run == run || present->run == 0);
+  if (!known)
+    mark_silent (holds, uuid, name, run, why);
+  g_mutex_unlock (&holds->mutex);
+  if (!known)
+    vp_holds_save_or_warn (holds, uuid);
+  return !known;
+}
+
 char *
 vp_holds_dup_cpus (VpHolds *holds, const char *but_uuid)
 {

@@ -120,13 +120,17 @@ undo_record (VpHolds *holds, const VpHold *hold, VpHoldRecord *record, GError **
                                        : vp_holds_undo_change (holds, hold, record, error);
 }
 
+/* One that was started anew meanwhile, past the hook, stays, and is known to be so. */
 static gboolean
-remove_guest (VpHolds *holds, const VpHold *hold)
+remove_guest (VpHolds *holds, VpHold *hold)
 {
   g_autofree char *uuid = g_strdup (hold->uuid);
 
   g_mutex_lock (&holds->mutex);
-  g_hash_table_remove (holds->table, uuid);
+  if (hold->silent != NULL)
+    hold->state = VP_HOLD_RUNNING;
+  else
+    g_hash_table_remove (holds->table, uuid);
   g_mutex_unlock (&holds->mutex);
   vp_holds_save_or_warn (holds, uuid);
   return TRUE;

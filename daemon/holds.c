@@ -248,6 +248,7 @@ begin_release (VpHolds *holds, const char *uuid)
   if (hold != NULL) {
     hold->state = VP_HOLD_RELEASING;
     hold->unconfirmed = FALSE;
+    g_clear_pointer (&hold->silent, g_free);
     g_ptr_array_set_size (hold->devices, 0);
     g_clear_pointer (&hold->cpus, g_free);
   }

@@ -60,6 +60,13 @@ gboolean vp_holds_claim_devices (VpHolds *holds, const char *uuid, const char *n
 gboolean vp_holds_set_cpus (VpHolds *holds, const char *uuid, const char *name, const char *cpus, GError **error);
 
 /*
+ * Who was heard of at all has an entry, also one that holds nothing: the hook was called for that run of the guest;
+ * or it was not, and why. FALSE: one of both was noted for that run already.
+ */
+void vp_holds_note_called (VpHolds *holds, const char *uuid, const char *name, int run);
+gboolean vp_holds_note_silent (VpHolds *holds, const char *uuid, const char *name, int run, const char *why);
+
+/*
  * How a kind of thing is read and written: files are known, another kind by whoever sets this before it is used.
  * read: FALSE, it cannot be read now; *value NULL, it is there no more. Both must have deadlines of their own: a
  * start may wait for them. Called from any thread, one at a time.

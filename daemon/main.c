@@ -3,6 +3,7 @@
 #include <glib-unix.h>
 #include <libvirt/libvirt.h>
 #include <libxml/parser.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -85,6 +86,7 @@ main (int argc, char **argv)
 {
   Options options = { 0 };
 
+  setlocale (LC_CTYPE, "");
   if (!parse_options (&argc, &argv, &options))
     return 2;
   if (options.version) {

@@ -355,6 +355,15 @@ note_written (VpWritten *written, const VpDomain *result)
   return written->repeats < MAX_REPEATS;
 }
 
+/* It was undefined since it was looked up: no failure, and nothing to say. */
+static gboolean
+is_gone (virDomainPtr domain)
+{
+  int persistent = virDomainIsPersistent (domain);
+
+  return persistent == 0 || (persistent < 0 && virGetLastErrorCode () == VIR_ERR_NO_DOMAIN);
+}
+
 gboolean
 vp_prepare_domain (const VpPrepareContext *context, const char *name, VpWritten *written, VpPrepareOutcome *outcome,
                    GError **error)
@@ -366,8 +375,13 @@ vp_prepare_domain (const VpPrepareContext *context, const char *name, VpWritten 
     *outcome = VP_PREPARE_GONE;
     return TRUE;
   }
-  if (!plan_present (&round, error))
-    return FALSE;
+  if (!plan_present (&round, error)) {
+    if (!is_gone (round.domain))
+      return FALSE;
+    g_clear_error (error);
+    *outcome = VP_PREPARE_GONE;
+    return TRUE;
+  }
   if (vp_plan_is_ready (round.plan)) {
     gboolean made = FALSE;
     *outcome = VP_PREPARE_READY;

@@ -133,8 +133,9 @@ check_mounts (const VpReady *ready, const VpDomain *domain, const GArray *needs)
     g_autofree char *mount = vp_hugepages_dup_mount (ready->root, page_kib, &known);
     if (mount == NULL)
       return g_strdup_printf ("it needs hugepages of %s, and no hugetlbfs with pages of that size is mounted: "
-                              "'mount -t hugetlbfs -o pagesize=%s hugetlbfs /dev/hugepages%s' (better: in /etc/fstab), "
-                              "then restart libvirt, which looks for them only when it starts", size, size, size);
+                              "'mkdir -p /dev/hugepages%s && mount -t hugetlbfs -o pagesize=%s hugetlbfs /dev/hugepages%s' "
+                              "(or 'systemctl start dev-hugepages.mount', for the default size), then restart libvirt, "
+                              "which looks for them only when it starts", size, size, size, size);
     if (!ready->session && !known)
       return g_strdup_printf ("it needs hugepages of %s, and %s was mounted after libvirt's start, so libvirt does not "
                               "know it: restart libvirt ('systemctl restart libvirtd' or 'virtqemud'; guests go on "
@@ -238,6 +239,16 @@ vp_ready_prepare (VpReady *ready, const VpReadyRequest *request)
   if (refusal != NULL)
     vp_ready_release (ready, request->uuid);
   return g_steal_pointer (&refusal);
+}
+
+void
+vp_ready_note_called (VpReady *ready, const VpDomain *domain)
+{
+  g_autofree char *uuid = vp_domain_dup_uuid (domain);
+  g_autofree char *name = vp_domain_dup_name (domain);
+
+  if (uuid != NULL && vp_domain_tag (domain) != NULL)
+    vp_holds_note_called (ready->holds, uuid, name, vp_domain_run (domain));
 }
 
 void

@@ -36,6 +36,7 @@ typedef struct {
 char *vp_ready_prepare (VpReady *ready, const VpReadyRequest *request);
 /* After vp_holds_begin_reconcile: these run, others do not. */
 void vp_ready_reconcile (VpReady *ready, const char *const *running);
+void vp_ready_note_called (VpReady *ready, const VpDomain *domain); /* the gate let it start */
 void vp_ready_started (VpReady *ready, const char *uuid);
 void vp_ready_release (VpReady *ready, const char *uuid);
 

@@ -159,20 +159,31 @@ report_bridge (VpDeviceJudge *judge, const VpPciDevice *device)
   return TRUE;
 }
 
+/* With the firmware's table there, it is the kernel that does not use it. */
 static const char *
-iommu_advice (VpCpuVendor cpu)
+firmware_advice (const VpDeviceFacts *facts)
 {
-  switch (cpu) {
+  switch (facts->cpu) {
     case VP_CPU_INTEL:
-      return "turn VT-d on in the firmware, and add intel_iommu=on to the kernel's command line";
+      return facts->has_iommu_table
+               ? "the firmware has VT-d on, so add intel_iommu=on to the kernel's command line, and boot"
+               : "turn VT-d on in the firmware, and add intel_iommu=on to the kernel's command line";
     case VP_CPU_AMD:
-      return "turn the IOMMU (AMD-Vi) on in the firmware; the kernel then uses it, unless its command line says "
-             "amd_iommu=off";
+      return "turn the IOMMU (AMD-Vi) on in the firmware; the kernel then uses it";
     case VP_CPU_OTHER:
       break;
   }
   return "turn it on in the firmware (VT-d or AMD-Vi), and for an Intel CPU add intel_iommu=on to the kernel's command "
          "line";
+}
+
+static char *
+dup_iommu_advice (const VpDeviceFacts *facts)
+{
+  if (facts->iommu_off == NULL)
+    return g_strdup (firmware_advice (facts));
+  return g_strdup_printf ("take %s out of the kernel's command line, and boot%s", facts->iommu_off,
+                          facts->has_iommu_table ? "" : "; turn it on in the firmware, too (VT-d or AMD-Vi)");
 }
 
 /* Once for the domain where there is no IOMMU at all. */
@@ -187,10 +198,10 @@ report_no_group (VpDeviceJudge *judge, const VpPciDevice *device, gboolean *iomm
                       "such as intel_iommu=igfx_off on the kernel's command line",
                       name);
   } else if (!*iommu_missing) {
+    g_autofree char *advice = dup_iommu_advice (judge->question->facts);
     *iommu_missing = TRUE;
     vp_device_report (judge, VP_DEVICE_REFUSE, &device->address,
-                      "%s cannot be assigned, as the host uses no IOMMU: %s", name,
-                      iommu_advice (judge->question->facts->cpu));
+                      "%s cannot be assigned, as the host uses no IOMMU: %s", name, advice);
   }
 }
 

@@ -17,12 +17,6 @@ is_display (const VpPciDevice *device)
   return device->class_code >> 16 == VP_PCI_CLASS_DISPLAY;
 }
 
-static gboolean
-is_same_slot (const VpPciAddress *a, const VpPciAddress *b)
-{
-  return a->domain == b->domain && a->bus == b->bus && a->slot == b->slot;
-}
-
 /* What a function of an assigned graphics card is to it; NULL: it is not one. */
 static const char *
 companion_words (const VpDeviceJudge *judge, const VpPciDevice *device)
@@ -33,7 +27,7 @@ companion_words (const VpDeviceJudge *judge, const VpPciDevice *device)
   for (guint i = 0; i < judge->hostdevs->len; i++) {
     const VpHostdev *hostdev = &g_array_index (judge->hostdevs, VpHostdev, i);
     const VpPciDevice *card = vp_pci_find (devices, &hostdev->address);
-    has_card |= card != NULL && is_display (card) && is_same_slot (&card->address, &device->address);
+    has_card |= card != NULL && is_display (card) && vp_pci_address_same_slot (&card->address, &device->address);
   }
   if (!has_card || vp_device_is_assigned (judge, &device->address))
     return NULL;
@@ -130,7 +124,7 @@ warn_of_companions (VpDeviceJudge *judge, const VpPciDevice *card)
   for (guint i = 0; i < devices->len; i++) {
     const VpPciDevice *device = &g_array_index (devices, VpPciDevice, i);
     const char *words = companion_words (judge, device);
-    if (words == NULL || !is_same_slot (&device->address, &card->address) ||
+    if (words == NULL || !vp_pci_address_same_slot (&device->address, &card->address) ||
         is_offender (judge, device, card->iommu_group))
       continue;
     g_autofree char *card_name = vp_device_describe (judge, card);

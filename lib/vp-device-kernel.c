@@ -18,6 +18,28 @@ vp_kernel_read_has_iommu (const VpRoot *root)
   return units[0] != NULL || groups[0] != NULL;
 }
 
+gboolean
+vp_kernel_read_has_iommu_table (const VpRoot *root)
+{
+  g_auto (GStrv) tables = vp_root_list (root, "sys/firmware/acpi/tables");
+  const char *const *names = (const char *const *) tables;
+
+  return g_strv_contains (names, "DMAR") || g_strv_contains (names, "IVRS");
+}
+
+const char *
+vp_kernel_find_iommu_off (const VpRoot *root)
+{
+  static const char *const parameters[] = { "intel_iommu=off", "amd_iommu=off", "iommu=off" };
+  g_autofree char *line = vp_root_dup_text (root, "proc/cmdline");
+  g_auto (GStrv) words = g_strsplit (line != NULL ? line : "", " ", -1);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (parameters); i++)
+    if (g_strv_contains ((const char *const *) words, parameters[i]))
+      return parameters[i];
+  return NULL;
+}
+
 VpCpuVendor
 vp_kernel_read_cpu (const VpRoot *root)
 {

@@ -7,6 +7,10 @@
 G_BEGIN_DECLS
 
 gboolean vp_kernel_read_has_iommu (const VpRoot *root);
+/* Whether the firmware tells the kernel of an IOMMU, used or not. */
+gboolean vp_kernel_read_has_iommu_table (const VpRoot *root);
+/* The parameter on the kernel's command line that turns it off, "intel_iommu=off"; NULL: none. */
+const char *vp_kernel_find_iommu_off (const VpRoot *root);
 VpCpuVendor vp_kernel_read_cpu (const VpRoot *root);
 VpVgaSupport vp_kernel_read_vga (const VpRoot *root);
 

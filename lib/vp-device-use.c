@@ -124,7 +124,7 @@ report_display (VpDeviceJudge *judge, const VpPciDevice *device, GPtrArray *part
 
   if (parts->len > 0)
     g_ptr_array_add (ways,
-                     g_strdup_printf ("taking it from %s would hang libvirt, so stop them first", device->driver));
+                     g_strdup_printf ("taking it from %s would hang libvirt, so stop who has it open", device->driver));
   if (console[0] != '\0')
     g_ptr_array_add (ways, g_strdup_printf ("take the console off it with 'echo 0 > %s/bind'", console));
   if (console[0] != '\0')

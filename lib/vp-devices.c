@@ -52,6 +52,8 @@ vp_devices_read (const VpRoot *root, const GArray *hostdevs, guint limit_ms, GEr
     return NULL;
   }
   facts->has_iommu = vp_kernel_read_has_iommu (root);
+  facts->has_iommu_table = vp_kernel_read_has_iommu_table (root);
+  facts->iommu_off = vp_kernel_find_iommu_off (root);
   facts->cpu = vp_kernel_read_cpu (root);
   facts->vga = vp_kernel_read_vga (root);
   facts->nodes = vp_device_nodes_read (root, hostdevs);

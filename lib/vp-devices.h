@@ -55,6 +55,8 @@ typedef struct {
   GArray *nodes;       /* of VpDeviceNode: of the domain's devices, by device and name */
   GArray *uses;        /* of VpDeviceUse: of those nodes */
   gboolean has_iommu;
+  gboolean has_iommu_table; /* the firmware has one on, whether the kernel uses it or not */
+  const char *iommu_off;    /* what on the kernel's command line turns it off; NULL: nothing */
   VpCpuVendor cpu;     /* OTHER: not known, too */
   VpVgaSupport vga;    /* of the running kernel's vfio-pci; DISABLED: by its parameter disable_vga */
   gboolean cut_short;  /* not all processes could be looked at in time */

@@ -175,6 +175,21 @@ parse_number (const char *text, int base, guint64 most, guint64 *number)
   return TRUE;
 }
 
+int
+vp_domain_run (const VpDomain *live)
+{
+  g_autofree char *text = vp_xml_dup_attr (vp_domain_root (live), "id");
+  guint64 number = 0;
+
+  return parse_number (text, 10, G_MAXINT, &number) ? (int) number : 0;
+}
+
+gboolean
+vp_domain_was_prepared (const VpDomain *live)
+{
+  return vp_domain_tag (live) != NULL && vp_domain_state (live) != NULL;
+}
+
 guint
 vp_domain_vcpus (const VpDomain *domain, GError **error)
 {
@@ -493,4 +508,10 @@ gboolean
 vp_pci_address_equal (const VpPciAddress *a, const VpPciAddress *b)
 {
   return a->domain == b->domain && a->bus == b->bus && a->slot == b->slot && a->function == b->function;
+}
+
+gboolean
+vp_pci_address_same_slot (const VpPciAddress *a, const VpPciAddress *b)
+{
+  return a->domain == b->domain && a->bus == b->bus && a->slot == b->slot;
 }

@@ -42,6 +42,10 @@ const xmlNode *vp_domain_root (const VpDomain *domain);
 char *vp_domain_dup_name (const VpDomain *domain);  /* never NULL */
 char *vp_domain_dup_uuid (const VpDomain *domain);  /* NULL: it has none */
 xmlNode *vp_domain_tag (const VpDomain *domain);    /* <vfio:profile>, or NULL */
+/* Of a guest that runs: libvirt's number of it, new with each start; 0: none. */
+int vp_domain_run (const VpDomain *live);
+/* It carries tag and originals, so it was started prepared; a tag alone may have come while it ran. */
+gboolean vp_domain_was_prepared (const VpDomain *live);
 xmlNode *vp_domain_state (const VpDomain *domain);  /* the saved originals, or NULL */
 xmlNode *vp_domain_ensure_state (VpDomain *domain); /* made where there is none */
 /* The rule that put the tag there; NULL: no tag, or it is the domain's own. */
@@ -80,6 +84,7 @@ gboolean vp_size_to_kib (const char *text, const char *unit, guint64 *kib);
 char *vp_pci_address_dup_text (const VpPciAddress *address);
 gboolean vp_pci_address_parse (const char *text, VpPciAddress *address);
 gboolean vp_pci_address_equal (const VpPciAddress *a, const VpPciAddress *b);
+gboolean vp_pci_address_same_slot (const VpPciAddress *a, const VpPciAddress *b); /* functions of one card */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpDomain, vp_domain_free)
 

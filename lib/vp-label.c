@@ -7,15 +7,35 @@
 #if VP_HAVE_LIBSELINUX
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <selinux/context.h>
 #include <selinux/label.h>
 #include <selinux/selinux.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #define NOT_OURS ".unknown" /* no policy names such a folder */
+#define SELINUX "/sys/fs/selinux"
 
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC (context_t, context_free, NULL)
+
+/* is_selinux_enabled() and security_getenforce() say no where this is mounted read-only, as it is for our unit. */
+static gboolean
+is_enabled (void)
+{
+  struct statfs mounted;
+
+  return statfs (SELINUX, &mounted) == 0 && (guint32) mounted.f_type == SELINUX_MAGIC;
+}
+
+static gboolean
+is_enforcing (void)
+{
+  g_autofree char *text = NULL;
+
+  return is_enabled () && g_file_get_contents (SELINUX "/enforce", &text, NULL, NULL) && text[0] == '1';
+}
 
 char *
 vp_label_dup_mended (const char *current, const char *wanted, const char *unknown)
@@ -95,7 +115,7 @@ vp_label_ensure (const char *path)
 {
   const char *top = find_top (path);
 
-  if (top == NULL || is_selinux_enabled () != 1)
+  if (top == NULL || !is_enabled ())
     return;
   g_autofree char *label = dup_mended_label (path, top);
   if (label == NULL)
@@ -107,7 +127,32 @@ vp_label_ensure (const char *path)
                g_strerror (errno), top);
 }
 
+char *
+vp_label_dup_difference (const char *path)
+{
+  struct stat info;
+  struct selabel_handle *labels = is_enforcing () ? selabel_open (SELABEL_CTX_FILE, NULL, 0) : NULL;
+
+  if (labels == NULL)
+    return NULL;
+  g_autofree char *current = lstat (path, &info) == 0 ? dup_current (path) : NULL;
+  g_autofree char *wanted = current != NULL ? dup_wanted (labels, path, info.st_mode) : NULL;
+  selabel_close (labels);
+  g_auto (context_t) now = wanted != NULL ? context_new (current) : NULL;
+  g_auto (context_t) want = now != NULL ? context_new (wanted) : NULL;
+  if (want == NULL || strcmp (context_type_get (now), context_type_get (want)) == 0)
+    return NULL;
+  return g_strdup_printf ("%s, not %s", context_type_get (now), context_type_get (want));
+}
+
 #else
+
+char *
+vp_label_dup_difference (const char *path)
+{
+  (void) path;
+  return NULL;
+}
 
 char *
 vp_label_dup_mended (const char *current, const char *wanted, const char *unknown)

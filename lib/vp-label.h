@@ -24,4 +24,10 @@ void vp_label_ensure (const char *path);
  */
 char *vp_label_dup_mended (const char *current, const char *wanted, const char *unknown);
 
+/*
+ * Of any file: "etc_t, not vfioprofile_hook_exec_t"; NULL: its type is what the policy says, or nothing comes of a
+ * wrong one, as SELinux is off or permissive.
+ */
+char *vp_label_dup_difference (const char *path);
+
 G_END_DECLS

@@ -32,6 +32,7 @@ static const VpKeyInfo keys[VP_N_KEYS] = {
   [VP_KEY_VGA_X_VGA] = { "vga", "x-vga", "off", { "off", "on", "auto" }, NULL, NULL },
   [VP_KEY_VGA_METHOD] = { "vga", "method", "wrapper", { "wrapper", "override" }, NULL, NULL },
   [VP_KEY_DEVICES_BOOT_VGA] = { "devices", "boot-vga", "allow", { "allow", "refuse" }, NULL, NULL },
+  [VP_KEY_DEVICES_TRIM] = { "devices", "trim", "no", { "no", "yes" }, NULL, NULL },
   [VP_KEY_START_ON_STALE] = { "start", "on-stale", "refuse", { "refuse", "start", "retry" }, NULL, NULL },
 };
 

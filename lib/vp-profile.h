@@ -32,6 +32,7 @@ typedef enum {
   VP_KEY_VGA_X_VGA,
   VP_KEY_VGA_METHOD,
   VP_KEY_DEVICES_BOOT_VGA,
+  VP_KEY_DEVICES_TRIM,
   VP_KEY_START_ON_STALE,
   VP_N_KEYS
 } VpKey;
@@ -48,6 +49,7 @@ typedef enum { VP_HYPERV_KEEP, VP_HYPERV_REMOVE, VP_HYPERV_SPOOF } VpHyperv;
 typedef enum { VP_X_VGA_OFF, VP_X_VGA_ON, VP_X_VGA_AUTO } VpXVga;
 typedef enum { VP_METHOD_WRAPPER, VP_METHOD_OVERRIDE } VpMethod;
 typedef enum { VP_BOOT_VGA_ALLOW, VP_BOOT_VGA_REFUSE } VpBootVga;
+typedef enum { VP_TRIM_NO, VP_TRIM_YES } VpTrim;
 typedef enum { VP_STALE_REFUSE, VP_STALE_START, VP_STALE_RETRY } VpStale;
 
 typedef struct {

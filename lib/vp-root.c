@@ -18,6 +18,32 @@
 #define MAX_TEXT 4096 /* a sysfs attribute is at most a page */
 #define MAX_ENTRIES 65536
 
+/* glibc has no wrapper for openat2; Linux has it since 5.6. */
+static int
+open_beneath (int folder, const char *path, guint64 flags)
+{
+  struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+
+  return (int) syscall (SYS_openat2, folder, path, &how, sizeof how);
+}
+
+/* Without it nothing is found below any root, and what is read from it would be said to be missing. */
+static gboolean
+check_openat2 (int folder, const char *path, GError **error)
+{
+  int fd = open_beneath (folder, ".", O_PATH);
+
+  if (fd < 0) {
+    g_set_error (error, VP_ERROR, VP_ERROR_HOST,
+                 "cannot look below %s, the system call openat2 failed (%s): it needs Linux 5.6 or newer, and a sandbox "
+                 "or container that lets it through",
+                 path, g_strerror (errno));
+    return FALSE;
+  }
+  (void) close (fd);
+  return TRUE;
+}
+
 static VpRoot *
 open_root (const char *path, gboolean sysfs, GError **error)
 {
@@ -25,6 +51,10 @@ open_root (const char *path, gboolean sysfs, GError **error)
 
   if (fd < 0) {
     g_set_error (error, VP_ERROR, VP_ERROR_HOST, "cannot open the folder %s: %s", path, g_strerror (errno));
+    return NULL;
+  }
+  if (!check_openat2 (fd, path, error)) {
+    (void) close (fd);
     return NULL;
   }
   VpRoot *root = g_new0 (VpRoot, 1);
@@ -63,18 +93,16 @@ path_below (const VpRoot *root, const char *path)
   return g_str_has_prefix (path, "sys/") ? path + strlen ("sys/") : NULL;
 }
 
-/* glibc has no wrapper for openat2; Linux has it since 5.6. */
 int
 vp_root_open_below (const VpRoot *root, const char *path, guint64 flags)
 {
-  struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
   const char *below = path_below (root, path);
 
   if (below == NULL) {
     errno = ENOENT;
     return -1;
   }
-  return (int) syscall (SYS_openat2, root->fd, below, &how, sizeof how);
+  return open_beneath (root->fd, below, flags);
 }
 
 char *
@@ -210,14 +238,21 @@ vp_root_list (const VpRoot *root, const char *path)
 }
 
 gboolean
-vp_root_is_executable (const VpRoot *root, const char *path)
+vp_root_stat (const VpRoot *root, const char *path, struct stat *info)
 {
   int fd = vp_root_open_below (root, path, O_PATH);
-  struct stat info;
 
   if (fd < 0)
     return FALSE;
-  gboolean is = fstat (fd, &info) == 0 && S_ISREG (info.st_mode) && (info.st_mode & 0111) != 0;
+  gboolean is = fstat (fd, info) == 0;
   (void) close (fd);
   return is;
+}
+
+gboolean
+vp_root_is_executable (const VpRoot *root, const char *path)
+{
+  struct stat info;
+
+  return vp_root_stat (root, path, &info) && S_ISREG (info.st_mode) && (info.st_mode & 0111) != 0;
 }

@@ -31,6 +31,7 @@ void vp_root_each_link (const VpRoot *root, const char *path, VpRootLinkFunc fun
 /* Names in a folder, sorted; empty where it is not there. */
 GStrv vp_root_list (const VpRoot *root, const char *path);
 gboolean vp_root_is_executable (const VpRoot *root, const char *path);
+gboolean vp_root_stat (const VpRoot *root, const char *path, struct stat *info); /* FALSE: errno says why */
 /* A file of our own: an error also where somebody else may have written it, or it has more than `most` bytes. */
 char *vp_root_load_own (const VpRoot *root, const char *path, gsize most, GError **error);
 

@@ -323,6 +323,38 @@ vp_want_apply (const VpWant *want, VpDomain *domain)
   return g_steal_pointer (&slot);
 }
 
+static gboolean
+is_same_address (const xmlNode *a, const xmlNode *b)
+{
+  g_autoptr (xmlNode) left = vp_xml_dup_node (a);
+  g_autoptr (xmlNode) right = vp_xml_dup_node (b);
+
+  xmlUnsetProp (left, BAD_CAST "multifunction");
+  xmlUnsetProp (right, BAD_CAST "multifunction");
+  return vp_xml_equal (left, right);
+}
+
+/*
+ * In place of `instead` (NULL: of nothing). A device whose address another one got meanwhile is given a new one by
+ * libvirt, which refuses it otherwise.
+ */
+static xmlNode *
+new_original (const VpSlot *slot, const VpDomain *domain, const xmlNode *instead)
+{
+  xmlNode *copy = xmlDocCopyNode (slot->was, domain->doc, 1);
+  xmlNode *address = vp_xml_child (copy, "address");
+  xmlNode *devices = address != NULL ? vp_xml_find (domain->doc, "devices") : NULL;
+
+  for (const xmlNode *node = devices != NULL ? vp_xml_first (devices) : NULL; node != NULL; node = vp_xml_next (node)) {
+    const xmlNode *other = vp_xml_child (node, "address");
+    if (node == instead || other == NULL || !is_same_address (address, other))
+      continue;
+    vp_xml_remove (address);
+    break;
+  }
+  return copy;
+}
+
 static void
 undo_addition (const VpSlot *slot, xmlNode *present)
 {
@@ -346,8 +378,8 @@ undo_removal (const VpSlot *slot, VpDomain *domain)
   vp_xml_place_split (slot->place, &parent, &last);
   if (strchr (parent, '[') != NULL && vp_xml_find (domain->doc, parent) == NULL)
     return; /* the device itself is gone */
-  vp_xml_insert (vp_xml_ensure (domain->doc, parent, &made), slot->position,
-                 xmlDocCopyNode (slot->was, domain->doc, 1));
+  xmlNode *original = new_original (slot, domain, NULL);
+  vp_xml_insert (vp_xml_ensure (domain->doc, parent, &made), slot->position, original);
 }
 
 void
@@ -365,5 +397,5 @@ vp_slot_undo (const VpSlot *slot, VpDomain *domain)
   else if (present != NULL && slot->was == NULL)
     undo_addition (slot, present);
   else if (present != NULL)
-    vp_xml_replace (present, xmlDocCopyNode (slot->was, domain->doc, 1));
+    vp_xml_replace (present, new_original (slot, domain, present));
 }

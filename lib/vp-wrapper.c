@@ -70,10 +70,9 @@ vp_wrapper_refresh (const char *folder, const char *emulator, gboolean *changed,
   *changed = FALSE;
   if (content == NULL)
     return FALSE;
-  if (g_file_get_contents (path, &existing, NULL, NULL) && strcmp (existing, content) == 0) {
-    vp_label_ensure (path);
+  vp_label_ensure (path); /* first: a wrong one may keep us from reading and replacing it */
+  if (g_file_get_contents (path, &existing, NULL, NULL) && strcmp (existing, content) == 0)
     return TRUE;
-  }
   g_autoptr (GError) problem = NULL;
   if (!g_file_set_contents_full (path, content, -1, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0755,
                                  &problem)) {

@@ -1,112 +1,138 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# bash completion for vfio-profile(1). A test holds the options below against --help.
+# bash completion for vfio-profile(1) and vfio-profiled(8). Commands, options and what they take
+# come from --help, names from the host. A domain may have any name: names are compared and
+# quoted here, never expanded, so no "compgen -W".
 
-# The names of libvirt's domains, of the connection on the command line.
-_vfio_profile_domains()
+# What can stand for the word $1 of a usage line, one a line.
+_vfio_profile_list()
 {
-    virsh --quiet ${1:+--connect "$1"} list --all --name 2>/dev/null
-}
-
-_vfio_profile_profiles()
-{
-    vfio-profile profiles 2>/dev/null | while read -r name _; do
-        [[ $name == PROFILE ]] || echo "$name"
-    done
-}
-
-# The first line is the heads; what is indented belongs to the line before.
-_vfio_profile_rules()
-{
-    vfio-profile rules ${1:+--connect "$1"} 2>/dev/null | while IFS= read -r line; do
-        [[ $line == ' '* || $line == 'RULE '* ]] || echo "${line%% *}"
-    done
-}
-
-_vfio_profile_keys='cpu.pin= cpu.reserve-cores= cpu.kind= cpu.cache= cpu.topology= cpu.numa= cpu.conflict= cpu.isolate= cpu.irqs= cpu.governor=
-    memory.page-size= memory.allocate= memory.deadline= memory.nosharepages=
-    hypervisor.kvm-hidden= hypervisor.hyperv= hypervisor.vendor-id= vga.x-vga= vga.method= devices.boot-vga= start.on-stale='
-
-_vfio_profile_options()
-{
-    local common='--help --version'
-    local host='--connect --topology --sysfs --profiles --rules'
+    local connect=(${uri:+--connect="$uri"})
 
     case $1 in
-        set) echo "$common --connect --option" ;;
-        unset) echo "$common --connect" ;;
-        undo) echo "$common --connect --all" ;;
-        status) echo "$common --connect --json" ;;
-        groups) echo "$common --sysfs --json" ;;
-        doctor) echo "$common --connect --topology --profiles --root --json" ;;
-        map) echo "$common --connect --topology --sysfs --svg --ascii --json" ;;
-        plan) echo "$common $host --file --diff --json" ;;
-        rewrite) echo "$common $host --undo --host-only" ;;
-        profiles) echo "$common --connect --profiles --json" ;;
-        rules) echo "$common --connect --profiles --rules --json --check --enable --disable" ;;
-        '') echo "$common" ;;
-    esac
+        COMMAND) sed -nE '/^Commands:/,/^$/s/^  ([a-z-]+) .*/\1/p' <<< "$help" ;;
+        OPTION) sed -nE 's/^ +(-., )?(--[a-z-]+).*/\2/p' <<< "$help" ;;
+        DOMAIN) virsh --quiet "${connect[@]}" list --all --name ;;
+        # The first line has the heads; what is indented belongs to the line before.
+        PROFILE) vfio-profile profiles "${connect[@]}" | sed -n '2,$s/^\([^ ]\{1,\}\) .*/\1/p' ;;
+        RULE) vfio-profile rules "${connect[@]}" | sed -n '2,$s/^\([^ ]\{1,\}\) .*/\1/p' ;;
+        # Of the groups that can be assigned what is no bridge.
+        ADDRESS) vfio-profile groups | sed -nE "/^Group/h; / bridge,/d; G
+            s/^[^0-9G]*([0-9a-f:.]+) .*\\nGroup [0-9]+: (yes|host):.*/\\1/p" ;;
+        # "cpu.pin  yes  no, yes, required": key=no, key=yes … for each value that is one word.
+        KEY) vfio-profile profiles pinned | sed -nE 's/^([a-z]+\.[a-z0-9-]+)  .*/\1=/p' ;;
+        KEY=VALUE) vfio-profile profiles pinned | awk -F '  +' '/^[a-z]+\.[a-z0-9-]+  / {
+            n = split($3, values, ", "); for (i = 1; i <= n; i++) if (values[i] !~ / /) print $1 "=" values[i] }' ;;
+        USER) compgen -u ;;
+        URI) printf '%s\n' qemu:///system qemu:///session ;;
+    esac 2> /dev/null
+}
+
+# Offers those lines of the list $1 that go on from $current, quoted as the user began to.
+_vfio_profile_offer()
+{
+    local name quoted
+
+    while IFS= read -r name; do
+        case $current in
+            \'*) quoted=\'${name//\'/\'\\\'\'} ;;
+            \"*) quoted=\"$(sed 's/[\\"$`]/\\&/g' <<< "$name") ;;
+            *) printf -v quoted %q "$name" ;;
+        esac
+        [[ -n $name && ${quoted//\\/} == "${current//\\/}"* ]] || continue
+        quoted=${quoted#"$there"}
+        [[ $current == [\'\"]* ]] && quoted=${quoted:1}
+        COMPREPLY+=("$quoted")
+    done < <(_vfio_profile_list "$1")
+}
+
+# What the option $1 takes: the word behind its "=".
+_vfio_profile_takes()
+{
+    local line
+
+    while read -r line; do
+        [[ $line =~ ^((-.), )?(--[a-z-]+)=([^ ]+) && ( $1 == "${BASH_REMATCH[2]}" || $1 == "${BASH_REMATCH[3]}" ) ]] &&
+            echo "${BASH_REMATCH[4]}"
+    done <<< "$help"
+}
+
+# The word of the usage line that argument number $given is.
+_vfio_profile_argument()
+{
+    local line words
+
+    { read -r; read -r line; } <<< "$help"
+    [[ $line == *'[OPTION…] '* ]] || return
+    line=${line#*'[OPTION…] '}
+    read -ra words <<< "${line%%|*}"
+    # The last one may be repeated.
+    [[ ${words[given]:-} || ${words[-1]} != *…* ]] || given=$((${#words[@]} - 1))
+    line=${words[given]:-}
+    echo "${line//[][…]/}"
 }
 
 _vfio_profile()
 {
-    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local command='' uri='' word given=0 i
+    local words=() rest=$COMP_LINE word there=0 help uri='' kind='' given=0 current i
 
     COMPREPLY=()
-    # "=" is a word of its own here: "--connect = qemu:///system".
-    [[ $current == '=' ]] && current=''
-    [[ $previous == '=' ]] && ((COMP_CWORD >= 2)) && previous=${COMP_WORDS[COMP_CWORD - 2]}
-    for ((i = 1; i < COMP_CWORD; i++)); do
+    # ":" and "=" split words here. They are put together again; readline replaces what stands
+    # behind the last of them, so `there` is what it leaves.
+    for ((i = 0; i <= COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
-        case ${COMP_WORDS[i - 1]} in
-            --connect | -c) [[ $word == '=' ]] || { uri=$word; continue; } ;;
-            --option | -o | --file | -f | --topology | --sysfs | --root | --profiles | --rules | --svg | \
-                --check | --enable | --disable) continue ;;
-        esac
-        [[ $word == -* || $word == '=' || ${COMP_WORDS[i - 1]} == '=' ]] && continue
-        if [[ -z $command ]]; then
-            command=$word
+        if [[ $i == 0 || $rest == [[:space:]]* ]]; then
+            words+=('')
+            rest=${rest#"${rest%%[![:space:]]*}"}
+        fi
+        there=${words[-1]}
+        words[-1]+=$word
+        rest=${rest#"$word"}
+    done
+    current=${words[-1]}
+    [[ $word =~ ^[:=@]+$ ]] && there=$current
+
+    unset 'words[-1]'
+    i=1
+    [[ ${words[0]##*/} == vfio-profiled || ${#words[@]} == 1 ]] || i=2
+    help=$(LC_ALL=C.UTF-8 "${words[0]##*/}" "${words[@]:1:i - 1}" --help 2> /dev/null)
+    for word in "${words[@]:i}"; do
+        if [[ -n $kind ]]; then
+            [[ $kind == URI ]] && uri=${word//[\'\"\\]/}
+            kind=''
+        elif [[ $word == --connect=* ]]; then
+            uri=${word#*=}
+        elif [[ $word == -* ]]; then
+            kind=$(_vfio_profile_takes "$word")
         else
-            ((given++))
+            given=$((given + 1))
         fi
     done
 
-    case $previous in
-        --connect | -c)
-            COMPREPLY=($(compgen -W 'qemu:///system qemu:///session' -- "$current"))
-            # Colons break words, too: what stands before the last of them is there already.
-            declare -F __ltrim_colon_completions > /dev/null && __ltrim_colon_completions "$current"
-            return ;;
-        --option | -o)
-            COMPREPLY=($(compgen -W "$_vfio_profile_keys" -- "$current"))
-            compopt -o nospace 2> /dev/null
-            return ;;
-        --enable | --disable)
-            COMPREPLY=($(compgen -W "$(_vfio_profile_rules "$uri")" -- "$current"))
-            return ;;
-        --file | -f | --topology | --svg | --check)
-            COMPREPLY=($(compgen -f -- "$current"))
-            compopt -o filenames 2> /dev/null
-            return ;;
-        --sysfs | --root | --profiles | --rules)
-            COMPREPLY=($(compgen -d -- "$current"))
-            compopt -o filenames 2> /dev/null
-            return ;;
-    esac
-    if [[ $current == -* ]]; then
-        COMPREPLY=($(compgen -W "$(_vfio_profile_options "$command")" -- "$current"))
-        return
+    if [[ -n $kind ]]; then
+        :
+    elif [[ $current == --*=* ]]; then
+        kind=$(_vfio_profile_takes "${current%%=*}")
+        current=${current#*=}
+        there=${there#*=}
+    elif [[ $current == -* ]]; then
+        kind=OPTION
+    elif [[ $i == 1 ]]; then
+        kind=COMMAND
+    else
+        kind=$(_vfio_profile_argument)
     fi
-    case $command:$given in
-        :*) COMPREPLY=($(compgen -W 'set unset undo status plan map groups doctor rewrite profiles rules' -- "$current")) ;;
-        set:0 | unset:0 | undo:* | plan:0 | doctor:0 | status:*)
-            COMPREPLY=($(compgen -W "$(_vfio_profile_domains "$uri")" -- "$current")) ;;
-        rules:0) COMPREPLY=($(compgen -W "$(_vfio_profile_rules "$uri")" -- "$current")) ;;
-        set:* | profiles:0) COMPREPLY=($(compgen -W "$(_vfio_profile_profiles)" -- "$current")) ;;
-        rewrite:0 | map:*)
-            COMPREPLY=($(compgen -f -- "$current"))
-            compopt -o filenames 2> /dev/null ;;
+    case $kind in
+        FILE*) compopt -o default ;;
+        DIR) compopt -o dirnames ;;
+        NAME)
+            [[ ${words[1]} == profiles ]] && kind=PROFILE || kind=RULE
+            _vfio_profile_offer $kind ;;
+        SECTION.KEY=VALUE)
+            kind=KEY=VALUE
+            [[ $current == *=* ]] || { kind=KEY; compopt -o nospace; }
+            _vfio_profile_offer $kind ;;
+        *) _vfio_profile_offer "$kind" ;;
     esac
 }
 
-complete -F _vfio_profile vfio-profile
+complete -F _vfio_profile vfio-profile vfio-profiled

@@ -181,9 +181,10 @@ warn_of_emulated_video (VpRuleContext *context)
 {
   xmlNode *model = vp_xml_find (context->original->doc, "devices/video/model");
 
-  if (model != NULL && !vp_xml_attr_is (model, "type", "none"))
+  if (model != NULL && !vp_xml_attr_is (model, "type", "none") &&
+      vp_settings_choice (context->settings, VP_KEY_DEVICES_TRIM) == VP_TRIM_NO)
     vp_rule_warn (context, "the domain has an emulated <video> beside the assigned card, so the guest has two VGA "
-                           "displays: remove it once the card shows a picture");
+                           "displays: remove it once the card shows a picture, or set devices.trim to yes");
 }
 
 static gboolean

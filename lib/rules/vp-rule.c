@@ -11,6 +11,7 @@ static const VpRule *const rules[] = {
   &vp_rule_memory,
   &vp_rule_hypervisor,
   &vp_rule_vga,
+  &vp_rule_trim,
   NULL,
 };
 

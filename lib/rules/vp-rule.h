@@ -39,6 +39,7 @@ extern const VpRule vp_rule_numa;
 extern const VpRule vp_rule_memory;
 extern const VpRule vp_rule_hypervisor;
 extern const VpRule vp_rule_vga;
+extern const VpRule vp_rule_trim;
 
 /* In the order in which they plan; NULL-ended. */
 const VpRule *const *vp_rules_get (void);

@@ -12,7 +12,7 @@ import tempfile
 PROFILES = pathlib.Path("/etc/apparmor.d")
 LOCAL_GUEST = "local/abstractions/libvirt-qemu"
 LOCAL_LIBVIRT = "local/usr.sbin.libvirtd"
-WRAPPERS = "/vfio-profile/emulators/* rix,"
+WRAPPERS = "/lib/vfio-profile/emulators/* rix,"
 _tests = []
 
 

@@ -90,7 +90,9 @@ daemon  /bin/sh                   file         execute execute_no_trans         
 daemon  {IMAGE}                   file         read write                                          Y N
 daemon  /run/libvirt/qemu/win10.pid file       read                                                Y Y
 daemon  /run/libvirt/qemu/win10.pid file       write                                               Y N
-daemon  {PROFILE}                 file         read                                                Y Y
+daemon  {PROFILE}                 file         read map                                            Y Y
+daemon  /usr/share/vfio-profile/profiles.d/vga.conf file read map                              Y Y
+daemon  /usr/share/vfio-profile/profiles.d/vga.conf file write                                 Y N
 daemon  {PROFILE}                 file         write unlink                                        Y N
 daemon  /etc/vfio-profile/profiles.d dir          read watch                                       Y Y
 daemon  /usr/share/vfio-profile/profiles.d dir          read watch                                 Y Y
@@ -122,6 +124,12 @@ daemon  type:sysctl_vm_t          file         write                            
 daemon  type:sysctl_kernel_t      file         read                                                Y Y
 daemon  type:sysctl_kernel_t      file         write                                               Y N
 daemon  type:proc_net_t           file         read                                                Y Y
+daemon  type:hugetlbfs_t          dir          read search                                         Y Y
+daemon  type:hugetlbfs_t          dir          write add_name                                      Y N
+daemon  type:hugetlbfs_t          file         read write                                          Y N
+daemon  /usr/lib/udev/hwdb.bin    file         read map                                            Y Y
+daemon  /usr/lib/udev/hwdb.bin    file         write execute                                       Y N
+daemon  type:sysctl_vm_overcommit_t file       read                                                Y Y
 daemon  type:init_t               dbus         send_msg                                            Y Y
 daemon  type:system_dbusd_t       dbus         send_msg                                            Y Y
 daemon  type:init_t               system       start status                                        Y Y

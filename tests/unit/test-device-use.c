@@ -46,7 +46,7 @@ test_nvidia (void)
   g_autoptr (GPtrArray) managed = check_devices (tree->root, CARD, NULL);
   expect_count (managed, 1);
   expect_finding (managed, 0, VP_DEVICE_REFUSE, CARD, "10de:1381", "Xorg (812) has /dev/nvidia0 open",
-                  "nvidia would hang", "stop them", "!blender", "!settings", NULL);
+                  "nvidia would hang", "stop who has it open", "!blender", "!settings", NULL);
   /* The way out is another one there, and nobody's processes are looked at. */
   g_autoptr (GPtrArray) unmanaged = check_devices (tree->root, "!" CARD, NULL);
   expect_count (unmanaged, 1);
@@ -421,6 +421,12 @@ test_cpu_and_iommu (void)
   g_assert_false (vp_kernel_read_has_iommu (tree->root));
   made_file (tree, "sys/class/iommu/dmar0", "");
   g_assert_true (vp_kernel_read_has_iommu (tree->root));
+  g_assert_false (vp_kernel_read_has_iommu_table (tree->root));
+  made_file (tree, "sys/firmware/acpi/tables/DMAR", "");
+  g_assert_true (vp_kernel_read_has_iommu_table (tree->root));
+  g_assert_null (vp_kernel_find_iommu_off (tree->root));
+  made_file (tree, "proc/cmdline", "root=/dev/vda intel_iommu=off quiet\n");
+  g_assert_cmpstr (vp_kernel_find_iommu_off (tree->root), ==, "intel_iommu=off");
 }
 
 /* Nothing of this is a kernel's; none of it may crash, hang or reach a terminal as it is. */
@@ -545,29 +551,6 @@ test_cut_short (void)
   expect_finding (findings, 0, VP_DEVICE_WARN, CARD, "not known", NULL);
 }
 
-/* All devices of this machine, if it has any: reading them ends, and well. */
-static void
-test_this_machine (void)
-{
-  g_autoptr (VpRoot) root = vp_root_open ("/", NULL);
-  g_autoptr (GArray) devices = vp_pci_read_devices (root);
-  g_autoptr (GString) words = g_string_new (NULL);
-
-  if (devices->len == 0) {
-    g_test_skip ("this machine has no PCI devices");
-    return;
-  }
-  for (guint i = 0; i < devices->len; i++) {
-    g_autofree char *text = vp_pci_address_dup_text (&g_array_index (devices, VpPciDevice, i).address);
-    g_string_append_printf (words, "%s%s", i > 0 ? " " : "", text);
-  }
-  g_autoptr (VpDeviceNames) names = vp_device_names_new (NULL);
-  VpDeviceQuestion question = { .names = names };
-  g_autoptr (GPtrArray) findings = check_devices (root, words->str, &question);
-  for (guint i = 0; i < findings->len; i++)
-    g_test_message ("%s", ((const VpDeviceFinding *) findings->pdata[i])->text);
-}
-
 int
 main (int argc, char *argv[])
 {
@@ -592,6 +575,5 @@ main (int argc, char *argv[])
   g_test_add_func ("/device-use/noise", test_noise);
   g_test_add_func ("/device-use/own-process", test_own_process);
   g_test_add_func ("/device-use/cut-short", test_cut_short);
-  g_test_add_func ("/device-use/this-machine", test_this_machine);
   return g_test_run ();
 }

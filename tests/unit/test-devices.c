@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which devices can be given to a guest, judged on recorded machines. */
+#include <errno.h>
 #include <glib/gstdio.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "device-checks.h"
+#include "vp-error.h"
 
 #define GEFORCE "0000:01:00.0"
 #define GEFORCE_AUDIO "0000:01:00.1"
@@ -165,6 +172,16 @@ test_no_group (void)
   facts.cpu = VP_CPU_AMD;
   g_autoptr (GPtrArray) amd = vp_device_check (&question);
   expect_finding (amd, 0, VP_DEVICE_REFUSE, GEFORCE, "AMD-Vi", "firmware", "!intel_iommu", NULL);
+  facts.iommu_off = "amd_iommu=off";
+  g_autoptr (GPtrArray) amd_off = vp_device_check (&question);
+  expect_finding (amd_off, 0, VP_DEVICE_REFUSE, GEFORCE, "take amd_iommu=off out", "in the firmware", NULL);
+  facts.has_iommu_table = TRUE;
+  g_autoptr (GPtrArray) amd_on = vp_device_check (&question);
+  expect_finding (amd_on, 0, VP_DEVICE_REFUSE, GEFORCE, "take amd_iommu=off out", "!firmware", NULL);
+  facts.iommu_off = NULL;
+  facts.cpu = VP_CPU_INTEL;
+  g_autoptr (GPtrArray) intel_off = vp_device_check (&question);
+  expect_finding (intel_off, 0, VP_DEVICE_REFUSE, GEFORCE, "intel_iommu=on", "!turn VT-d on", NULL);
 }
 
 static void
@@ -351,6 +368,39 @@ test_no_sysfs (void)
   g_assert_cmpint (g_rmdir (folder), ==, 0);
 }
 
+/* What an older kernel says, and what a container runtime says that has not heard of it. */
+static void
+forbid_openat2 (int number)
+{
+  struct sock_filter filter[] = {
+    BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, nr)),
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (guint32) number),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const struct sock_fprog program = { G_N_ELEMENTS (filter), filter };
+
+  g_assert_cmpint (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), ==, 0);
+  g_assert_cmpint (prctl (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), ==, 0);
+}
+
+static void
+test_no_openat2 (gconstpointer number)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!g_test_subprocess ()) {
+    g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
+    g_test_trap_assert_passed ();
+    return;
+  }
+  forbid_openat2 (GPOINTER_TO_INT (number));
+  g_assert_null (vp_root_open ("/", &error));
+  g_assert_error (error, VP_ERROR, VP_ERROR_HOST);
+  g_assert_nonnull (strstr (error->message, "openat2"));
+  g_assert_nonnull (strstr (error->message, "Linux 5.6"));
+}
+
 int
 main (int argc, char *argv[])
 {
@@ -375,5 +425,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/devices/names/system", test_system_names);
   g_test_add_func ("/devices/refusal", test_refusal);
   g_test_add_func ("/devices/no-sysfs", test_no_sysfs);
+  g_test_add_data_func ("/devices/no-openat2/unknown", GINT_TO_POINTER (ENOSYS), test_no_openat2);
+  g_test_add_data_func ("/devices/no-openat2/forbidden", GINT_TO_POINTER (EPERM), test_no_openat2);
   return g_test_run ();
 }

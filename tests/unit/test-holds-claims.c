@@ -243,6 +243,58 @@ test_full_disk (void)
   g_assert_null (vp_holds_dup (holds, A));
 }
 
+/* A note of one run does not stand for the next; a guest that holds nothing has one, too. */
+static void
+test_calls (void)
+{
+  g_autoptr (Sim) sim = sim_new (1);
+  g_autoptr (VpHolds) holds = sim_load (sim);
+
+  vp_holds_note_called (holds, A, "a", 7);
+  g_assert_false (vp_holds_note_silent (holds, A, "a", 7, "it is gone"));
+  g_assert_true (vp_holds_note_silent (holds, A, "a", 8, "it is gone"));
+  g_assert_false (vp_holds_note_silent (holds, A, "a", 8, "it is gone"));
+  g_assert_true (vp_holds_note_silent (holds, B, "b", 9, "no bit\nor \"label\""));
+
+  g_autoptr (VpHolds) next = sim_load (sim); /* another daemon knows it, too */
+  g_autoptr (VpHold) past = vp_holds_dup (next, B);
+  g_assert_cmpstr (past->silent, ==, "no bit\nor \"label\"");
+  g_assert_cmpint (past->run, ==, 9);
+  g_assert_false (vp_holds_note_silent (next, A, "a", 8, "it is gone"));
+  vp_holds_note_called (next, A, "a", 10);
+  g_autoptr (VpHold) called = vp_holds_dup (next, A);
+  g_assert_null (called->silent);
+  sim_release_ok (next, A);
+  sim_release_ok (next, B);
+  g_auto (GStrv) left = vp_holds_list (next);
+  g_assert_null (left[0]);
+}
+
+/* What an earlier run left waits for its end; the guest that runs now is known all the while. */
+static void
+test_silent_again (void)
+{
+  g_autoptr (Sim) sim = sim_new (1);
+  g_autoptr (VpHolds) holds = sim_load (sim);
+  static const char *const none[] = { NULL };
+  static const char *const ours[] = { A, NULL };
+
+  sim_set_pool (sim, 0, SIM_2M, 5, 50);
+  sim_take_ok (holds, A, SIM_2M, 20, "0");
+  vp_holds_note_called (holds, A, "a", 3);
+  vp_holds_started (holds, A);
+  g_assert_true (vp_holds_note_silent (holds, A, "a", 4, "it is gone"));
+  vp_holds_begin_reconcile (holds);
+  vp_holds_reconcile (holds, ours);
+  sim_assert_pool (sim, 0, SIM_2M, 20, 20);
+  g_autoptr (VpHold) past = vp_holds_dup (holds, A);
+  g_assert_cmpstr (past->silent, ==, "it is gone");
+  vp_holds_begin_reconcile (holds);
+  vp_holds_reconcile (holds, none);
+  sim_assert_pool (sim, 0, SIM_2M, 5, 5);
+  g_assert_null (vp_holds_dup (holds, A));
+}
+
 static const SimTest tests[] = {
   { "devices", test_devices },
   { "files", test_files },
@@ -250,6 +302,8 @@ static const SimTest tests[] = {
   { "reconcile", test_reconcile },
   { "damaged", test_damaged },
   { "full-disk", test_full_disk },
+  { "calls", test_calls },
+  { "silent-again", test_silent_again },
 };
 
 int

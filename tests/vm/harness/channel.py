@@ -28,8 +28,9 @@ class Result:
 
 
 class Channel:
-    def __init__(self, connection):
+    def __init__(self, connection, shell):
         self._socket = connection
+        self._shell = shell
         self._buffer = b""
 
     def close(self):
@@ -53,7 +54,7 @@ class Channel:
     def run(self, command, deadline, stdin=None):
         """Runs a shell command to its end. It is killed in the machine when the deadline passes."""
         arguments = {"path": "/usr/bin/timeout",
-                     "arg": ["-k", "2", str(deadline), "/bin/sh", "-c", command],
+                     "arg": ["-k", "2", str(deadline), *self._shell, "-c", command],
                      "env": ENVIRONMENT, "capture-output": True}
         if stdin is not None:
             arguments["input-data"] = base64.b64encode(stdin).decode()
@@ -72,6 +73,17 @@ class Channel:
         if result.exit in (124, 137):
             raise Timeout(f"within {deadline} s: {result}")
         return result
+
+    def read(self, path):
+        """The bytes of a file in the machine."""
+        handle = self.ask("guest-file-open", {"path": path, "mode": "r"})
+        data, end = b"", False
+        while not end:
+            part = self.ask("guest-file-read", {"handle": handle, "count": 1 << 20})
+            data += base64.b64decode(part["buf-b64"])
+            end = part["eof"]
+        self.ask("guest-file-close", {"handle": handle})
+        return data
 
     def ask(self, name, arguments=None, seconds=30):
         self._send(b"", {"execute": name, "arguments": arguments or {}})

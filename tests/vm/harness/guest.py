@@ -72,6 +72,9 @@ class Guest:
         self.name = name
         self._vm = vm
 
+    def pid_file(self):
+        return f"/run/libvirt/qemu/{self.name}.pid"
+
     def start(self, deadline=60):
         self._vm.sh(f"rm -f {SERIAL.format(name=self.name)}; virsh start {self.name}", deadline=deadline)
 
@@ -103,7 +106,7 @@ class Guest:
 
     def cpus(self):
         """{thread: the CPUs it may run on}, with 'CPU 0' for the first vCPU's."""
-        out = self._vm.sh(f"cd /proc/$(cat /run/libvirt/qemu/{self.name}.pid)/task && "
+        out = self._vm.sh(f"cd /proc/$(cat {self.pid_file()})/task && "
                           "grep -H -e ^Name: -e ^Cpus_allowed_list: */status").out
         names = dict(re.findall(r"^(\d+)/status:Name:\t(.*)$", out, re.M))
         lists = dict(re.findall(r"^(\d+)/status:Cpus_allowed_list:\t(.*)$", out, re.M))
@@ -119,4 +122,4 @@ class Guest:
         return found
 
     def _proc(self, file):
-        return self._vm.sh(f"cat /proc/$(cat /run/libvirt/qemu/{self.name}.pid)/{file}").out
+        return self._vm.sh(f"cat /proc/$(cat {self.pid_file()})/{file}").out

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Small files of the system's that a command writes and takes away again: each begins with
+ * a line that says whose it is, and one that does not is never touched.
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* NULL without an error: there is no such file. One that does not begin with `mark` is an error. */
+char *vp_own_file_load (const char *path, const char *mark, GError **error);
+/*
+ * The old text or the new one is on the disk, whatever happens. `wrote` (of char *) gets the
+ * path where the text is another one than before.
+ */
+gboolean vp_own_file_store (const char *path, const char *mark, const char *text, GPtrArray *wrote, GError **error);
+/* One that is not there is no error; `removed` gets the path of one that was. */
+gboolean vp_own_file_remove (const char *path, const char *mark, GPtrArray *removed, GError **error);
+
+G_END_DECLS
