@@ -135,7 +135,9 @@ report_display (VpDeviceJudge *judge, const VpPciDevice *device, GPtrArray *part
     g_ptr_array_add (ways, g_strdup ("set devices.boot-vga to allow or let the firmware start on another display"));
   }
   g_autofree char *list = vp_list_dup_words (ways);
-  g_autofree char *whole = g_strdup_printf ("%s; or keep the card on vfio-pci from boot on", list);
+  g_autofree char *address = vp_pci_address_dup_text (&device->address);
+  g_autofree char *whole =
+    g_strdup_printf ("%s; or keep the card on vfio-pci from boot on with 'vfio-profile sequester %s'", list, address);
   if (parts->len > 0)
     report (judge, device, parts, whole);
 }
