@@ -20,7 +20,8 @@ Exit: 0 all passed, 1 something failed.
 TEXT
 }
 
-# To build; to run the integration suite; to check documents; the policies of SELinux and AppArmor.
+# To build; to run the integration suite; to check documents; the policies of SELinux and AppArmor;
+# packages; whole machines.
 packages='
   gcc libc6-dev pkg-config meson ninja-build
   libglib2.0-dev libxml2-dev libhwloc-dev libpci-dev pci.ids libjson-c-dev libvirt-dev libsystemd-dev libselinux1-dev
@@ -28,9 +29,14 @@ packages='
   libvirt-daemon-system libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86
   python3-libvirt iproute2 util-linux
   libxml2-utils dbus-daemon
+  virtinst virt-manager xvfb xdotool imagemagick at-spi2-core python3-pyatspi adwaita-icon-theme
+  gir1.2-gtk-vnc-2.0 gir1.2-spiceclientgtk-3.0
   selinux-policy-dev selinux-policy-default policycoreutils semodule-utils selinux-utils python3-selinux python3-setools
   bzip2 apparmor
-  dpkg-dev debhelper dh-apparmor fakeroot lintian rpm rpmlint systemd'
+  dpkg-dev debhelper dh-apparmor fakeroot lintian rpm rpmlint systemd
+  mmdebstrap qemu-utils e2fsprogs
+  zsh fish
+  libyajl-dev libgnutls28-dev libtirpc-dev rpcsvc-proto xsltproc'
 
 # Skips that CI knows, as patterns of `case`; each with its reason.
 is_expected_skip() {
