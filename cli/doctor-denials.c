@@ -10,12 +10,24 @@
 #define MAX_ENTRIES 20000           /* of the journal; a day of denials beyond that is no longer about us */
 #define DAY_SECONDS (24 * 60 * 60)
 
-/* Names of our files, types and profiles: "vfio-profile", "vfioprofile_t", "vfio_profile_hook". Memory that can
- * be run is what libffi tries in each program with libvirt's library, this one too; it does without. */
+/* What is tried and done without. Memory that can be run: libffi, in each program with libvirt's library, this
+ * one too. The others: whenever a program enters a domain of its own. */
+static gboolean
+is_noise (const char *line)
+{
+  static const char *const permissions[] = { "{ execmem }", "{ noatsecure }", "{ rlimitinh }", "{ siginh }" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (permissions); i++)
+    if (strstr (line, permissions[i]) != NULL)
+      return TRUE;
+  return FALSE;
+}
+
+/* Names of our files, types and profiles: "vfio-profile", "vfioprofile_t", "vfio_profile_hook". */
 static gboolean
 is_ours (const char *line)
 {
-  gboolean denial = (strstr (line, "avc:  denied") != NULL && strstr (line, "{ execmem }") == NULL) ||
+  gboolean denial = (strstr (line, "avc:  denied") != NULL && !is_noise (line)) ||
                     strstr (line, "apparmor=\"DENIED\"") != NULL;
 
   return denial && (strstr (line, "vfio-profile") != NULL || strstr (line, "vfioprofile") != NULL ||

@@ -92,7 +92,7 @@ dup_new_place (const VpDeviceJudge *judge, const VpDeviceIds *ids)
   if (count != 1)
     return g_strdup ("");
   g_autofree char *address = vp_pci_address_dup_text (&found->address);
-  return g_strdup_printf (", which is at %s now", address);
+  return g_strdup_printf (", and one like that is at %s now", address);
 }
 
 static void

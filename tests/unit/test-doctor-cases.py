@@ -417,12 +417,13 @@ def lines_not_loaded(machine):
 
 @case("security.denials", "WARN", "1 about us", "comm=\"libvirtd\"", good="none about us")
 def denial(machine):
-    """the audit log has one about us, and others that are old, not about us, or libffi's"""
+    """the audit log has one about us, and others that are old, not about us, or noise"""
     line = 'type=AVC msg=audit({}.1:2): avc:  denied  {{ {} }} for comm="libvirtd" name="{}"\n'
     now = int(time.time())
     machine.write("var/log/audit/audit.log",
                   line.format(BOOT, "execute", "50-vfio-profile") + line.format(now, "execute", "x") +
-                  line.format(now, "execmem", "50-vfio-profile") + line.format(now, "execute", "50-vfio-profile"))
+                  line.format(now, "execmem", "50-vfio-profile") + line.format(now, "siginh", "50-vfio-profile") +
+                  line.format(now, "execute", "50-vfio-profile"))
 
 
 # --- a domain -----------------------------------------------------------------------

@@ -24,7 +24,7 @@ def run(vm):
     found = next(check for check in report["checks"] if check["check"] == "iommu.use")
     vm.equal(found["result"], "FAIL", "what the doctor says of the IOMMU")
     vm.check("the firmware has it on" in found["seen"] and "intel_iommu=off" in found["advice"], str(found))
-    vm.equal(json.loads(vm.sh("vfio-profile groups --json").out), [], "the groups")
+    vm.check("no IOMMU groups" in vm.sh("vfio-profile groups", ok=False).err, "groups does not say that there are none")
 
     vm.step("boot with an IOMMU, and without the first card")
     vm.rebuild(kernel="intel_iommu=on", cards=(KEPT,))
@@ -32,7 +32,7 @@ def run(vm):
 
     vm.step("at the first card's address is another one, and at the second's none")
     refuse(vm, "other", first, "1013:00b8", "is another device", "it was 1234:1111", "vfio-profile set")
-    refuse(vm, "gone", second, "it was 1013:00b8", f"which is at {first} now", "correct the <hostdev>")
+    refuse(vm, "gone", second, "it was 1013:00b8", f"one like that is at {first} now", "correct the <hostdev>")
 
     vm.step("this one is meant: set again, and it starts")
     vm.sh("vfio-profile set other pinned")

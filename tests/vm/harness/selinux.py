@@ -3,6 +3,9 @@
 import os
 import re
 
+from .spec import Machine
+
+ENFORCING = Machine(kernel="intel_iommu=on security=selinux selinux=1 enforcing=1 audit=1 audit_backlog_limit=65536")
 MODULE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "debianpolicy.cil")
 # What a user of Debian's policy has to turn on for guests with assigned cards; the doctor says it.
 BOOLEANS = ("virt_use_vfio", "virt_use_sysfs", "virt_use_execmem")
@@ -33,14 +36,20 @@ class Denial:
 
 
 def fill_gaps(vm):
-    """The policy that a user of Debian 12 would need without us as well; from here on all denials are shown."""
+    """The policy that a user of Debian 12 would need without us as well; from here on all denials are shown.
+
+    Nothing, where it was done before on this machine.
+    """
+    if "debianpolicy" in vm.sh("semodule --list-modules | cat").out.split():
+        return
     with open(MODULE) as file:
         vm.write("/root/debianpolicy.cil", file.read())
     vm.sh("semodule -D -X 400 -i /root/debianpolicy.cil", deadline=240)
 
 
-def turn_on(vm, booleans=BOOLEANS):
-    vm.sh(f"setsebool -P {' '.join(f'{name}=1' for name in booleans)}", deadline=240)
+def turn_on(vm):
+    if "--> off" in vm.sh(f"getsebool {' '.join(BOOLEANS)}").out:
+        vm.sh(f"setsebool -P {' '.join(f'{name}=1' for name in BOOLEANS)}", deadline=240)
 
 
 def denials(vm):
