@@ -25,12 +25,18 @@ def mounted(path, *options):
         run("umount", "-l", path)
 
 
+def nothing():
+    pass
+
+
 @contextlib.contextmanager
-def daemon_with(path, *options):
-    """The daemon runs while that is mounted, and without it afterwards."""
+def daemon_with(path, *options, before=nothing, behind=nothing):
+    """The daemon runs while that is mounted, and without it afterwards; `before` and `behind` the mount, more is done."""
     daemon.stop()
     try:
+        before()
         with mounted(path, *options):
+            behind()
             daemon.start()
             try:
                 yield
@@ -55,11 +61,20 @@ def check_no_card(words):
         check_equal(definition(domain), before, "the definition")
 
 
+def drop_wrappers():
+    for name in os.listdir(WRAPPERS):
+        os.unlink(f"{WRAPPERS}/{name}")
+
+
+def fill_state():
+    with contextlib.suppress(OSError), open(f"{STATE}/filler", "wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+
+
 @test("the state folder read-only")
 def read_only():
-    run("rm", "-rf", WRAPPERS)
-    os.makedirs(WRAPPERS)
-    with daemon_with(STATE, "--bind", "-o", "ro", STATE):
+    with daemon_with(STATE, "--bind", "-o", "ro", STATE, before=drop_wrappers):
         check_no_card("Read-only file system")
     with defined(connection, domain_xml("card", "pinned vga", machine="pc", devices=CARD)):
         wait_ready("card")
@@ -67,11 +82,7 @@ def read_only():
 
 @test("the state folder on a full disk")
 def full():
-    run("rm", "-rf", WRAPPERS)
-    with daemon_with(STATE, "-t", "tmpfs", "-o", "size=64k,mode=0755", "tmpfs"):
-        with contextlib.suppress(OSError), open(f"{STATE}/filler", "wb", buffering=0) as file:
-            while True:
-                file.write(b"x" * 4096)
+    with daemon_with(STATE, "-t", "tmpfs", "-o", "size=64k,mode=0755", "tmpfs", behind=fill_state):
         check_no_card("No space left on device")
         check(not [name for name in os.listdir(WRAPPERS) if not name.startswith(".")], "half a wrapper was left")
 

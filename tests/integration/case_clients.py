@@ -276,7 +276,7 @@ EDITS = [
 ]
 
 
-@test(f"virt-xml: {len(EDITS)} edits of a prepared definition, each kept, and each leads to a prepared one")
+@test(f"virt-xml: {len(EDITS) - 1} edits and a card that is attached beside: kept, and prepared each time")
 def edits():
     make_disk("a")
     with defined(connection, domain_xml("edited", "nvidia", **OWN_VALUES)) as domain, \
@@ -284,7 +284,7 @@ def edits():
         wait_ready("edited")
         for arguments, path in EDITS:
             if "--hostdev" in arguments and "0000:65:00.0" in arguments:
-                # virt-xml wants to see the device; what it would add is known.
+                # Not by virt-xml, which takes only a device that this machine has.
                 for each in (domain, twin):
                     each.attachDeviceFlags(CARD, 2)
             else:

@@ -243,7 +243,7 @@ def memory():
     stop_guest()
 
 
-@test("two edits right behind each other, the second before the daemon is through with the first: both are kept")
+@test("two edits on two pages, as fast as the GUI takes them: both are kept")
 def two_edits():
     manager.show("CPUs", "spin button", "Virtual CPU Select").node.queryValue().currentValue = 2
     manager.apply()
