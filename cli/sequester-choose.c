@@ -36,8 +36,8 @@ is_in_group (const VpPciDevice *a, const VpPciDevice *b)
   return a->iommu_group >= 0 && a->iommu_group == b->iommu_group;
 }
 
-static gboolean
-is_picked (const GArray *picks, const VpPciDevice *device)
+gboolean
+vp_sequester_is_picked (const GArray *picks, const VpPciDevice *device)
 {
   for (guint i = 0; i < picks->len; i++)
     if (g_array_index (picks, VpSequesterPick, i).device == device)
@@ -90,7 +90,7 @@ check_device (const VpSequesterHost *host, const VpPciDevice *device, GError **e
 static void
 pick (GArray *picks, const VpPciDevice *device, const char *reason)
 {
-  if (is_picked (picks, device))
+  if (vp_sequester_is_picked (picks, device))
     return;
   VpSequesterPick one = { device, g_strdup (reason) };
   g_array_append_val (picks, one);
@@ -119,7 +119,7 @@ check_groups (const VpSequesterHost *host, const GArray *picks, GError **error)
     g_autoptr (GPtrArray) others = g_ptr_array_new_with_free_func (g_free);
     for (guint j = 0; j < host->groups->devices->len; j++) {
       const VpPciDevice *other = &g_array_index (host->groups->devices, VpPciDevice, j);
-      if (is_in_group (device, other) && vp_group_is_endpoint (other) && !is_picked (picks, other) &&
+      if (is_in_group (device, other) && vp_group_is_endpoint (other) && !vp_sequester_is_picked (picks, other) &&
           vp_pci_has_host_driver (other))
         g_ptr_array_add (others, vp_pci_dup_title (other, host->names));
     }

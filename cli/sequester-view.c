@@ -4,25 +4,15 @@
 #include "output.h"
 #include "sequester.h"
 #include "vp-devices.h"
-
-/* Seconds since the epoch; 0: not known. */
-static gint64
-read_boot_time (const VpRoot *root)
-{
-  gsize length = 0;
-  g_autofree char *text = vp_root_dup_bytes (root, "proc/stat", 1024 * 1024, &length);
-  const char *line = text != NULL ? g_strstr_len (text, -1, "\nbtime ") : NULL;
-
-  return line != NULL ? g_ascii_strtoll (line + sizeof "\nbtime " - 1, NULL, 10) : 0;
-}
+#include "vp-process.h"
 
 static gboolean
 is_newer_than_boot (const VpRoot *root)
 {
-  gint64 boot = read_boot_time (root);
+  guint64 boot = vp_process_boot_time (root);
   struct stat info;
 
-  return boot > 0 && vp_root_stat (root, &VP_SEQUESTER_LIST[1], &info) && info.st_mtime > boot;
+  return boot > 0 && vp_root_stat (root, &VP_SEQUESTER_LIST[1], &info) && info.st_mtime > (gint64) boot;
 }
 
 VpSequesterState
@@ -67,6 +57,31 @@ state_note (VpSequesterState state)
   return NULL;
 }
 
+typedef struct {
+  char *address;
+  char *ids;
+  const char *driver; /* borrowed from the devices; NULL: none */
+  VpSequesterState state;
+} Line;
+
+static void
+line_clear (Line *line)
+{
+  g_free (line->address);
+  g_free (line->ids);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Line, line_clear)
+
+static Line
+read_line (const VpRoot *root, const GArray *devices, const VpDeviceIds *ids)
+{
+  const VpPciDevice *device = vp_pci_find (devices, &ids->address);
+
+  return (Line){ vp_pci_address_dup_text (&ids->address), vp_device_ids_dup_text (ids),
+                 device != NULL ? device->driver : NULL, vp_sequester_get_state (root, devices, ids) };
+}
+
 void
 vp_sequester_print (const VpRoot *root, const GArray *ids)
 {
@@ -79,15 +94,11 @@ vp_sequester_print (const VpRoot *root, const GArray *ids)
   g_autoptr (GArray) devices = vp_pci_read_devices (root);
 
   for (guint i = 0; i < ids->len; i++) {
-    const VpDeviceIds *one = &g_array_index (ids, VpDeviceIds, i);
-    const VpPciDevice *device = vp_pci_find (devices, &one->address);
-    VpSequesterState state = vp_sequester_get_state (root, devices, one);
-    g_autofree char *address = vp_pci_address_dup_text (&one->address);
-    g_autofree char *words = vp_device_ids_dup_text (one);
-    const char *cells[] = { address, words, device != NULL ? device->driver : NULL, vp_sequester_state_word (state) };
-    vp_table_add (table, 3, styles[state], cells);
-    if (state_note (state) != NULL)
-      vp_table_note (table, state_note (state));
+    g_auto (Line) line = read_line (root, devices, &g_array_index (ids, VpDeviceIds, i));
+    const char *cells[] = { line.address, line.ids, line.driver, vp_sequester_state_word (line.state) };
+    vp_table_add (table, 3, styles[line.state], cells);
+    if (state_note (line.state) != NULL)
+      vp_table_note (table, state_note (line.state));
   }
   vp_table_print (table);
 }
@@ -99,16 +110,12 @@ vp_sequester_to_json (const VpRoot *root, const GArray *ids)
   g_autoptr (GArray) devices = vp_pci_read_devices (root);
 
   for (guint i = 0; i < ids->len; i++) {
-    const VpDeviceIds *one = &g_array_index (ids, VpDeviceIds, i);
-    const VpPciDevice *device = vp_pci_find (devices, &one->address);
-    VpSequesterState state = vp_sequester_get_state (root, devices, one);
-    g_autofree char *address = vp_pci_address_dup_text (&one->address);
-    g_autofree char *words = vp_device_ids_dup_text (one);
+    g_auto (Line) line = read_line (root, devices, &g_array_index (ids, VpDeviceIds, i));
     json_object *object = json_object_new_object ();
-    json_object_object_add (object, "address", vp_output_json_string (address));
-    json_object_object_add (object, "ids", vp_output_json_string (words));
-    json_object_object_add (object, "driver", vp_output_json_string (device != NULL ? device->driver : NULL));
-    json_object_object_add (object, "state", vp_output_json_string (vp_sequester_state_word (state)));
+    json_object_object_add (object, "address", vp_output_json_string (line.address));
+    json_object_object_add (object, "ids", vp_output_json_string (line.ids));
+    json_object_object_add (object, "driver", vp_output_json_string (line.driver));
+    json_object_object_add (object, "state", vp_output_json_string (vp_sequester_state_word (line.state)));
     json_object_array_add (array, object);
   }
   return array;

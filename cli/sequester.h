@@ -27,6 +27,7 @@ typedef struct {
 /* Of VpSequesterPick: those named, and what belongs to them; an error where one of them may not be taken. */
 GArray *vp_sequester_choose (const VpSequesterHost *host, const GArray *addresses, GError **error);
 /* Every graphics card but the boot display; those that may not be taken are warned of. */
+gboolean vp_sequester_is_picked (const GArray *picks, const VpPciDevice *device);
 GArray *vp_sequester_choose_cards (const VpSequesterHost *host, GError **error);
 
 /* --- the files: sequester-files.c --- */

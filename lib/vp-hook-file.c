@@ -44,13 +44,6 @@ vp_hook_fault_advice (VpHookFault fault)
   return faults[fault].advice;
 }
 
-/* Root runs a file for which anybody has the bit. */
-static gboolean
-is_hook (const VpRoot *root, const char *path, struct stat *info)
-{
-  return vp_root_stat (root, path, info) && S_ISREG (info->st_mode) && (info->st_mode & 0111) != 0;
-}
-
 static char *
 dup_folder (void)
 {
@@ -72,9 +65,8 @@ is_dispatched (const VpRoot *root)
 {
   g_autofree char *path = dup_main_hook ();
   g_autofree char *name = g_path_get_basename (VP_HOOK_FILE);
-  struct stat info;
   gsize length = 0;
-  g_autofree char *text = is_hook (root, path, &info) ? vp_root_dup_bytes (root, path, SCRIPT_MAX, &length) : NULL;
+  g_autofree char *text = vp_root_is_executable (root, path) ? vp_root_dup_bytes (root, path, SCRIPT_MAX, &length) : NULL;
 
   return text != NULL && (strstr (text, name) != NULL || strstr (text, "qemu.d") != NULL);
 }
@@ -86,12 +78,21 @@ vp_hook_find_fault (const VpRoot *root, unsigned long version)
 
   if (!vp_root_stat (root, BELOW (VP_HOOK_FILE), &info))
     return errno == EACCES ? VP_HOOK_UNSEEN : VP_HOOK_ABSENT;
-  if (!is_hook (root, BELOW (VP_HOOK_FILE), &info))
+  if (!vp_root_is_executable (root, BELOW (VP_HOOK_FILE)))
     return VP_HOOK_NOT_EXECUTABLE;
   g_auto (GStrv) options = vp_mount_dup_options (root, VP_HOOK_FILE);
   if (options != NULL && g_strv_contains ((const char *const *) options, "noexec"))
     return VP_HOOK_NOEXEC;
   return version > 0 && version < FOLDER_LEAST && !is_dispatched (root) ? VP_HOOK_OLD_LIBVIRT : VP_HOOK_FINE;
+}
+
+/* G_MAXINT64: libvirt does not run it. Root runs a file for which anybody has the bit. */
+static gint64
+read_hook_time (const VpRoot *root, const char *path)
+{
+  struct stat info;
+
+  return vp_root_is_executable (root, path) && vp_root_stat (root, path, &info) ? (gint64) info.st_ctime : G_MAXINT64;
 }
 
 gint64
@@ -100,13 +101,11 @@ vp_hook_first_time (const VpRoot *root)
   g_autofree char *folder = dup_folder ();
   g_autofree char *main_hook = dup_main_hook ();
   g_auto (GStrv) names = vp_root_list (root, folder);
-  struct stat info;
-  gint64 first = is_hook (root, main_hook, &info) ? (gint64) info.st_ctime : G_MAXINT64;
+  gint64 first = read_hook_time (root, main_hook);
 
   for (guint i = 0; names[i] != NULL; i++) {
     g_autofree char *path = g_build_filename (folder, names[i], NULL);
-    if (is_hook (root, path, &info))
-      first = MIN (first, (gint64) info.st_ctime);
+    first = MIN (first, read_hook_time (root, path));
   }
   return first;
 }

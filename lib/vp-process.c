@@ -10,8 +10,8 @@
 #define STAT_STATE 1 /* among what spaces part behind the name in /proc/PID/stat */
 #define STAT_STARTED 20
 
-static guint64
-read_boot_time (const VpRoot *root)
+guint64
+vp_process_boot_time (const VpRoot *root)
 {
   gsize length = 0;
   g_autofree char *text = vp_root_dup_bytes (root, "proc/stat", MAX_BYTES, &length);
@@ -70,7 +70,7 @@ vp_processes_read (const VpRoot *root, const char *const *watched, guint64 uid)
 {
   GArray *processes = g_array_new (FALSE, TRUE, sizeof (VpProcess));
   g_auto (GStrv) names = vp_root_list (root, "proc");
-  guint64 boot = read_boot_time (root);
+  guint64 boot = vp_process_boot_time (root);
 
   g_array_set_clear_func (processes, clear_process);
   for (guint i = 0; names[i] != NULL; i++) {

@@ -14,6 +14,8 @@ typedef struct {
 
 /* Of VpProcess: those of that user that have one of these names and are not a container's. */
 GArray *vp_processes_read (const VpRoot *root, const char *const *names, guint64 uid);
+/* When the kernel booted, in seconds since the epoch; 0: not known. */
+guint64 vp_process_boot_time (const VpRoot *root);
 /* NULL: it does not run. */
 const VpProcess *vp_processes_find (const GArray *processes, const char *name);
 

@@ -26,10 +26,6 @@ MOUNTS = ("22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
           "33 30 0:30 / /dev/hugepages rw,relatime - hugetlbfs hugetlbfs rw,pagesize=2M\n")
 
 
-class Skip(Exception):
-    """A prerequisite is missing."""
-
-
 class Machine:
     """The machine of the howto, set up: nothing is wrong with it but what a test changes."""
 
@@ -153,25 +149,3 @@ def expect(machine, check, result, *words, domain=None):
         if got == result and all(word in text for word in words):
             return text
     raise AssertionError(f"{check}: no {result} with {words} in {found}")
-
-
-def main(names):
-    """Runs the functions test_… among the names, each in a folder of its own."""
-    tests = [value for name, value in list(names.items()) if name.startswith("test_")]
-    failures = 0
-    print(f"1..{len(tests)}", flush=True)
-    for number, function in enumerate(tests, 1):
-        with tempfile.TemporaryDirectory() as folder:
-            os.chdir(folder)
-            try:
-                function()
-                print(f"ok {number} - {function.__doc__}", flush=True)
-            except Skip as reason:
-                print(f"ok {number} - {function.__doc__} # SKIP {reason}", flush=True)
-            except Exception as error:  # pylint: disable=broad-except
-                failures += 1
-                print(f"not ok {number} - {function.__doc__}", flush=True)
-                for line in f"{type(error).__name__}: {error}".splitlines():
-                    print(f"# {line}", flush=True)
-            os.chdir("/")
-    sys.exit(1 if failures else 0)

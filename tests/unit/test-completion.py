@@ -15,8 +15,9 @@ import shutil
 import tempfile
 
 import shells
-from words import DAEMON, PROFILES, PROGRAMS, SOURCE, TOOL, Skip, differences, environment, main, more_in_help, none
-from words import truth, write_program
+from tap import Skip, main
+from words import DAEMON, PROFILES, PROGRAMS, SOURCE, TOOL, differences, environment, more_in_help, none, truth
+from words import write_program
 
 RULES = os.path.join(SOURCE, "data/rules")
 SYSFS = os.path.join(SOURCE, "tests/data/sysfs/howto-2015")

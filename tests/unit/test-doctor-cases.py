@@ -12,8 +12,9 @@ import sys
 import time
 
 sys.dont_write_bytecode = True  # the source tree stays as it is
-from doctor_machine import (BOOT, DATA, EMULATOR, HOOK, HOUR, MIB, MOUNTS, POOL, RUN, STATE, UUID, WRAPPERS, Machine,
-                            Skip, expect, main)
+from doctor_machine import (BOOT, EMULATOR, HOOK, HOUR, MIB, MOUNTS, POOL, RUN, STATE, UUID, WRAPPERS, Machine,
+                            expect)
+from tap import Skip, main
 
 NODE = "sys/devices/system/node/node0"
 DISTRIBUTIONS = {

@@ -15,7 +15,8 @@ import subprocess
 import sys
 
 sys.dont_write_bytecode = True  # the source tree stays as it is
-from doctor_machine import DATA, HOOK, I7_3770K, PROGRAM, Machine, environment, main, run
+from doctor_machine import DATA, HOOK, I7_3770K, PROGRAM, Machine, environment, run
+from tap import main
 
 # --- groups ---------------------------------------------------------------------
 

@@ -11,7 +11,8 @@ import shutil
 import sys
 
 sys.dont_write_bytecode = True  # the source tree stays as it is
-from doctor_machine import DATA, MIB, Machine, main, run  # noqa: E402
+from doctor_machine import DATA, MIB, Machine, run  # noqa: E402
+from tap import main  # noqa: E402
 
 UID = os.getuid() or 1000
 GRANTS = "etc/vfio-profile/grants"

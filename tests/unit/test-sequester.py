@@ -14,8 +14,8 @@ import sys
 import time
 
 sys.dont_write_bytecode = True  # the source tree stays as it is
-from doctor_machine import (BOOT, DATA, HOUR, PROGRAM, SOURCE, Machine, Skip, environment, expect,  # noqa: E402
-                            main, run)
+from doctor_machine import (BOOT, DATA, HOUR, PROGRAM, SOURCE, Machine, environment, expect, run)  # noqa: E402
+from tap import Skip, main  # noqa: E402
 
 LIST = "etc/vfio-profile/sequester"
 MODPROBE = "etc/modprobe.d/vfio-profile.conf"

@@ -11,7 +11,8 @@ import re
 import shutil
 
 import doctor_machine
-from doctor_machine import I7_3770K, PROFILES, SOURCE, Machine, Skip, main, run
+from doctor_machine import I7_3770K, PROFILES, SOURCE, Machine, run
+from tap import Skip, main
 
 CARD = ("0000:01:00.0", "0000:01:00.1")
 OTHER = ("0000:02:00.0", "0000:02:00.1")

@@ -14,8 +14,9 @@ import shlex
 import shutil
 import subprocess
 
-from words import DAEMON, EMULATOR, HOOK, PROGRAMS, SOURCE, TOOL, Skip, Truth
-from words import differences, main, more_in_help, none, options, read, truth
+from tap import Skip, main
+from words import DAEMON, EMULATOR, HOOK, PROGRAMS, SOURCE, TOOL, Truth
+from words import differences, more_in_help, none, options, read, truth
 
 # The page of each program, and the section that has its options.
 PAGES = {TOOL: ("vfio-profile.1", "COMMANDS"), DAEMON: ("vfio-profiled.8", "OPTIONS"),

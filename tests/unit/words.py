@@ -21,10 +21,6 @@ PROFILES = os.path.join(SOURCE, "data/profiles")
 OPTION = re.compile(r"^ *(?:(-\w)(?: [^ ,]+)?, )?(--[a-z][a-z-]*)(?:=<?([^\s>]+)>?)?(?:  |$)", re.M)
 
 
-class Skip(Exception):
-    """A prerequisite is missing."""
-
-
 def environment(**more):
     env = {"PATH": "/usr/bin:/bin", "HOME": os.getcwd(), "LC_ALL": "C.UTF-8", "LIBVIRT_DEFAULT_URI": "test:///default"}
     env.update({name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS") or name == "G_DEBUG"})
@@ -97,25 +93,3 @@ case $* in
   *) exec "$tool" "$@" ;;
 esac""")
     return os.path.abspath(f"{folder}/{TOOL}")
-
-
-def main(names):
-    """Runs the functions test_… among the names."""
-    tests = [value for name, value in list(names.items()) if name.startswith("test_")]
-    failures = 0
-    print(f"1..{len(tests)}", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        for number, test in enumerate(tests, 1):
-            try:
-                test()
-                print(f"ok {number} - {test.__doc__}", flush=True)
-            except Skip as reason:
-                print(f"ok {number} - {test.__doc__} # SKIP {reason}", flush=True)
-            except Exception as error:  # pylint: disable=broad-except
-                failures += 1
-                print(f"not ok {number} - {test.__doc__}", flush=True)
-                for line in f"{type(error).__name__}: {error}".splitlines():
-                    print(f"# {line}", flush=True)
-        os.chdir("/")
-    sys.exit(1 if failures else 0)
