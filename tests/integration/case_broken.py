@@ -31,7 +31,7 @@ def nothing():
 
 @contextlib.contextmanager
 def daemon_with(path, *options, before=nothing, behind=nothing):
-    """The daemon runs while that is mounted, and without it afterwards. More is done `before` and `behind` the mount."""
+    """The daemon runs while that is mounted, and without it afterwards. More may be done `before` and `behind`."""
     daemon.stop()
     try:
         before()

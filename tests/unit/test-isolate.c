@@ -71,8 +71,11 @@ test_governor_shared (void)
     g_autoptr (IsolateHost) host = isolate_host_new (NULL);
     make_policies (host, "powersave\n", "performance powersave\n");
     isolate_start (host, A, "2", "governor");
+    isolate_assert_warned (host, NULL);
     isolate_start (host, B, "3", "governor");
+    isolate_assert_warned (host, NULL);
     isolate_start (host, C, "2-3", "governor");
+    isolate_assert_warned (host, NULL);
     for (guint j = 0; j < 3; j++) {
       assert_governors (host, "powersave performance powersave powersave");
       isolate_end (host, orders[i][j]);
