@@ -10,7 +10,9 @@
  * all. Where both changed it, attributes are merged one by one, text as a
  * value, and children as a list: by identity where libvirt's elements have one
  * (vp-merge-tree.c), else as a sequence (vp-merge-ordered.c). Removed here and
- * changed there means kept. The inputs are only read.
+ * changed there means kept; an element that is a mere container (libvirt writes
+ * none that is empty) counts as one without children then, so that what it held
+ * is decided one by one. The inputs are only read.
  */
 #include "vp-merge.h"
 
@@ -296,19 +298,26 @@ merge_claimed (Merge *self, const VpMergeNode *theirs, const GArray *entries)
   return claimed;
 }
 
+/* With the line break and indent before it. */
+static void
+remove_node (xmlNode *node)
+{
+  xmlNode *layout = node->prev;
+
+  xmlUnlinkNode (node);
+  xmlFreeNode (node);
+  if (layout && xmlIsBlankNode (layout)) {
+    xmlUnlinkNode (layout);
+    xmlFreeNode (layout);
+  }
+}
+
 static void
 remove_child (xmlNode *parent, const char *name)
 {
   for (xmlNode *child = parent->children; child; child = child->next)
     if (child->type == XML_ELEMENT_NODE && !child->ns && g_str_equal (child->name, name)) {
-      xmlNode *layout = child->prev;
-
-      xmlUnlinkNode (child);
-      xmlFreeNode (child);
-      if (layout && xmlIsBlankNode (layout)) {
-        xmlUnlinkNode (layout);
-        xmlFreeNode (layout);
-      }
+      remove_node (child);
       return;
     }
 }
@@ -360,6 +369,34 @@ node_depth (const xmlNode *node)
 
 static void merge_node (Merge *self, xmlNode *parent, const Versions *of, gboolean ordered, gboolean whole);
 
+/* Nothing but its children: no namespace, attribute or text. */
+static gboolean
+is_container (const VpMergeNode *node)
+{
+  return node->node->type == XML_ELEMENT_NODE && !node->node->ns && !node->node->properties && !node->has_text;
+}
+
+/* One side removed what the other changed. FALSE: the change stays as it is. */
+static gboolean
+merge_container (Merge *self, xmlNode *parent, const Versions *of)
+{
+  const VpMergeNode *kept = of->ours ? of->ours : of->theirs;
+  VpMergeNode emptied = *kept;
+  const Versions all = { of->base, of->ours ? of->ours : &emptied, of->theirs ? of->theirs : &emptied };
+  xmlNode *merged;
+
+  if (!of->base || !is_container (of->base) || !is_container (kept) || kept->n_children == 0)
+    return FALSE;
+  emptied.value = 0;
+  emptied.n_children = 0;
+  emptied.children = NULL;
+  merge_node (self, parent, &all, FALSE, FALSE);
+  merged = parent->last;
+  if (!self->failed && !merged->children)
+    remove_node (merged);
+  return TRUE;
+}
+
 static void
 merge_children (Merge *self, xmlNode *element, const Versions *of, gboolean ordered)
 {
@@ -386,6 +423,8 @@ merge_children (Merge *self, xmlNode *element, const Versions *of, gboolean orde
       add_layout (element, depth + 1);
     if (child.ours && child.theirs)
       merge_node (self, element, &child, ordered, devices);
+    else if (!ordered && !text && !devices && merge_container (self, element, &child))
+      continue;
     else if (child.theirs)
       merge_copy (self, element, child.theirs->node);
     else if (devices)

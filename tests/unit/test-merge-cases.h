@@ -150,6 +150,30 @@ static const Case cases[] = {
     "<title>new</title><metadata><vfio:profile " TAG " name='gaming'/><s:state " STATE "><s:was rule='cpu'/>"
     "</s:state></metadata>" },
 
+  { "only-tag-taken-off-while-state-was-written",
+    "<title>a</title><metadata><vfio:profile " TAG " name='gaming'/></metadata>",
+    "<title>a</title><metadata><vfio:profile " TAG " name='gaming'/><s:state " STATE "/></metadata>",
+    "<title>a</title>",
+    "<title>a</title><metadata><s:state " STATE "/></metadata>" },
+
+  { "state-taken-off-while-tag-was-changed",
+    "<metadata><vfio:profile " TAG " name='a'/><s:state " STATE "/></metadata>",
+    "<title>a</title>",
+    "<metadata><vfio:profile " TAG " name='b'/><s:state " STATE "/></metadata>",
+    "<title>a</title><metadata><vfio:profile " TAG " name='b'/></metadata>" },
+
+  { "container-emptied-by-both",
+    "<title>a</title><cputune>" PIN ("0", "2") PIN ("1", "3") "</cputune>",
+    "<title>b</title><cputune>" PIN ("0", "2") "</cputune>",
+    "<title>a</title>",
+    "<title>b</title>" },
+
+  { "element-with-attributes-stays-whole",
+    "<clock offset='utc'><timer name='rtc'/></clock>",
+    "<title>b</title>",
+    "<clock offset='utc'><timer name='rtc'/><timer name='pit'/></clock>",
+    "<title>b</title><clock offset='utc'><timer name='rtc'/><timer name='pit'/></clock>" },
+
   { "tag-and-other-metadata",
     "<metadata><libosinfo:libosinfo " OSINFO "><libosinfo:os id='a'/></libosinfo:libosinfo></metadata>",
     "<metadata><libosinfo:libosinfo " OSINFO "><libosinfo:os id='b'/></libosinfo:libosinfo></metadata>",
