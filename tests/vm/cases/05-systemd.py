@@ -47,11 +47,7 @@ def check_given_back(vm):
 
 def isolate(vm, guest):
     vm.step("cpu.isolate: system, users and init are off the guest's CPUs while it runs")
-    vm.sh("systemd-run --quiet --slice=user.slice --unit=work sleep infinity")
-    vm.sh("vfio-profile set auto vga pinned --option cpu.isolate=yes")
-    guest.start()
     check_isolated(vm)
-    check_tuned(vm, guest)
 
     vm.step("the daemon is killed meanwhile: it comes back, and so do they when the guest ends")
     vm.sh("systemctl kill -s KILL vfio-profiled.service")
@@ -99,11 +95,12 @@ def run(vm):
 
     vm.step("the daemon is stopped: its socket starts it when a guest starts")
     guest.stop()
+    vm.sh("systemd-run --quiet --slice=user.slice --unit=work sleep infinity")
+    vm.sh("vfio-profile set auto vga pinned --option cpu.isolate=yes")
     vm.sh("systemctl stop vfio-profiled.service && test $(systemctl is-active vfio-profiled.socket) = active")
     guest.start()
     vm.sh("systemctl is-active vfio-profiled.service")
     check_tuned(vm, guest)
-    guest.stop()
 
     isolate(vm, guest)
 

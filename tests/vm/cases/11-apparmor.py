@@ -47,6 +47,7 @@ def run(vm):
     doctor.expect(vm, "apparmor.lines", "OK", "on, with our lines for libvirt and its guests")
 
     vm.step("the guest is confined by a profile of its own")
+    vm.confine_guests()
     guest = vm.define("retro", cards=["gpu1"], vcpus=2, mib=256)
     vm.reserve(node=0, pages=128)
     vm.sh("vfio-profile set retro vga gaming --option cpu.isolate=yes --option cpu.irqs=move")

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Finds the cases, and groups them so that those with equal machines share a boot.
+"""Finds the cases, and deals them out so that those with equal machines share a boot.
 
 A case is a file of cases/: its first line of documentation is its title, MACHINE
 says what it runs on, and run(vm) is its steps.
 """
 import importlib.util
-import itertools
 import os
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,13 +30,26 @@ def load(names):
     return [case for case in found if not names or any(_is_called(case, name) for name in names)]
 
 
-def by_machine(cases):
-    """Lists of cases with equal machines, in the order of their first ones."""
-    order = {}
-    for case in cases:
-        order.setdefault(case.machine, len(order))
-    return [list(group) for _, group in
-            itertools.groupby(sorted(cases, key=lambda case: order[case.machine]), key=lambda case: case.machine)]
+class Waiting:
+    """The cases that nobody has taken yet."""
+
+    def __init__(self, found):
+        self._cases = list(found)
+        self._begun = set()
+        self._lock = threading.Lock()
+
+    def take(self, machine=None):
+        """One for this machine; else one for a machine that none was taken for yet; else any; else None.
+
+        The last comes first: later cases are longer, and short ones even out when the lanes end.
+        """
+        with self._lock:
+            if not self._cases:
+                return None
+            found = min(reversed(self._cases), key=lambda case: (case.machine != machine, case.machine in self._begun))
+            self._cases.remove(found)
+            self._begun.add(found.machine)
+            return found
 
 
 def _is_called(case, name):

@@ -2,6 +2,7 @@
 """A machine that runs: the outer QEMU, its disks, its console, its life and its end."""
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -12,14 +13,18 @@ from . import unixsocket
 from .channel import Channel, Timeout
 from .qmp import Qmp
 from .rootfs import Missing
+from .saved import DISK, MEMORY
 
 QEMU = "qemu-system-x86_64"
 KERNEL_LINE = "root=/dev/vda rw console=ttyS0 panic=-1 random.trust_cpu=on mitigations=off"
-EMULATION = ["-accel", "tcg,thread=multi"]
+# One thread, whatever the host has: with several QEMU 7.2 now and then misses a write to the kernel's code, and
+# all CPUs hang, and they burn more time on each other's locks than they gain.
+EMULATION = ["-accel", "tcg,thread=single"]
 BOOT_DEADLINE = 240
 POWEROFF_DEADLINE = 120
+RESUME_DEADLINE = 60
 # Such a kernel needs two seconds where KVM works.
-KVM_DEADLINE = 12
+KVM_DEADLINE = 8
 
 
 def check_host():
@@ -54,12 +59,12 @@ def find_accelerator(base):
 class RunningMachine:
     """One machine from its first boot to its end. Its root disk is its own, over the base's."""
 
-    def __init__(self, spec, base, accelerator, project, output, work):
+    def __init__(self, spec, base, accelerator, project, output, work, saved=None):
         self.spec = spec
         self.output = output
         self.channel = None
         self._base = base
-        self.accelerator = ["-accel", "tcg,thread=single"] if spec.kvm_inside else accelerator
+        self.accelerator = EMULATION if spec.kvm_inside else accelerator
         self._project = project
         self._folder = tempfile.mkdtemp(prefix="m-", dir=work)
         self._disk = os.path.join(self._folder, "root.qcow2")
@@ -68,8 +73,9 @@ class RunningMachine:
         self.shell = os.path.join(self._folder, "shell")
         self._process = None
         self._qmp = None
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", f"{base}/root.img", self._disk],
-                       check=True)
+        self.stopped = ""
+        below = ["qcow2", "-b", os.path.join(saved, DISK)] if saved else ["raw", "-b", f"{base}/root.img"]
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", *below, self._disk], check=True)
 
     def power_on(self):
         for more in (2, 1, 0):
@@ -82,7 +88,39 @@ class RunningMachine:
                     raise
                 self.power_cut()
 
-    def _launch(self):
+    def resume(self, saved):
+        """Goes on where `snapshot` was."""
+        self._launch("-incoming", f"exec:cat {shlex.quote(os.path.join(saved, MEMORY))}")
+        self._wait_status("query-status", "paused")
+        self._qmp.ask("cont")
+        self.channel.synchronize(RESUME_DEADLINE)
+        self.channel.run(f"date --set=@{time.time():.0f}", 30)
+
+    def snapshot(self, disk, memory):
+        """For `resume`, of a machine with that disk; this one runs on."""
+        self._qmp.ask("stop")
+        self._qmp.ask("migrate-set-parameters", **{"max-bandwidth": 1 << 33})
+        self._qmp.ask("migrate", uri=f"exec:cat > {shlex.quote(memory)}")
+        self._wait_status("query-migrate", "completed")
+        shutil.copyfile(self._disk, disk)
+        self._qmp.ask("cont")
+
+    def _wait_status(self, question, wanted):
+        end = time.monotonic() + RESUME_DEADLINE
+        while (answer := self._qmp.ask(question)["status"]) != wanted:
+            if time.monotonic() > end or answer == "failed":
+                raise RuntimeError(f"QEMU's {question} is '{answer}' and not '{wanted}': {self.tail('qemu.log')}")
+            time.sleep(0.1)
+
+    def stop(self, reason):
+        """From another thread: it ends, and whoever waits for it gets an error; `stopped` says why."""
+        self.stopped = reason
+        if self.is_on():
+            self._process.kill()
+
+    def _launch(self, *more):
+        if self.stopped:
+            raise RuntimeError(self.stopped)
         sockets = {name: os.path.join(self._folder, name) for name in ("monitor", "agent", "shell")}
         for path in sockets.values():
             with contextlib.suppress(FileNotFoundError):
@@ -91,13 +129,15 @@ class RunningMachine:
             *_leashed(), QEMU, "-nodefaults", "-display", "none", *self.accelerator, *self.spec.options(),
             "-kernel", f"{self._base}/vmlinuz", "-initrd", self._initrd,
             "-append", f"{KERNEL_LINE} {self.spec.kernel}",
-            *_disk("root", f"format=qcow2,file={self._disk}"),
+            # What the machine has flushed is in this host's memory, which a killed QEMU does not take along.
+            *_disk("root", f"format=qcow2,cache=unsafe,file={self._disk}"),
             *_disk("project", f"format=raw,readonly=on,file={self._project}"),
             "-chardev", f"file,id=console,append=on,path={self.console}", "-serial", "chardev:console",
             "-serial", f"unix:{sockets['shell']},server=on,wait=off",
             "-qmp", f"unix:{sockets['monitor']},server=on,wait=off",
             "-device", "virtio-serial-pci,bus=pcie.0", "-chardev", f"socket,id=agent,path={sockets['agent']},server=on,wait=off",
-            "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"]
+            "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
+            *more]
         with open(os.path.join(self.output, "qemu.log"), "ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:

@@ -2,22 +2,26 @@
 """What the suite prints: TAP, and a line of progress with its seconds for each step."""
 import contextlib
 import sys
+import threading
 import time
 
 
 class Progress:
+    """Several threads may print: what one call prints stays together."""
+
     def __init__(self, stream=sys.stdout):
         self._stream = stream
         self._begin = time.monotonic()
+        self._lock = threading.RLock()
         self._tests = 0
         self.failures = 0
 
     def _print(self, text):
-        print(text, file=self._stream, flush=True)
+        with self._lock:
+            print(text, file=self._stream, flush=True)
 
     def note(self, text):
-        for line in str(text).splitlines() or [""]:
-            self._print(f"# {line}")
+        self._print("\n".join(f"# {line}" for line in str(text).splitlines() or [""]))
 
     @contextlib.contextmanager
     def step(self, text):
@@ -40,15 +44,20 @@ class Progress:
         self._print(f"1..0 # SKIP {reason}")
 
     def passed(self, description):
-        self._tests += 1
-        self._print(f"ok {self._tests} - {description}")
+        self._verdict("ok", description)
 
     def skipped(self, description, reason):
-        self._tests += 1
-        self._print(f"ok {self._tests} - {description} # SKIP {reason}")
+        self._verdict("ok", f"{description} # SKIP {reason}")
 
-    def failed(self, description, why):
-        self._tests += 1
-        self.failures += 1
-        self._print(f"not ok {self._tests} - {description}")
-        self.note(why)
+    def failed(self, description, *why):
+        """The texts say what is known of it."""
+        with self._lock:
+            self.failures += 1
+            self._verdict("not ok", description)
+            for text in why:
+                self.note(text)
+
+    def _verdict(self, word, text):
+        with self._lock:
+            self._tests += 1
+            self._print(f"{word} {self._tests} - {text}")

@@ -30,6 +30,7 @@ def unload_module(vm):
 
 def run(vm):
     vm.step("a tagged guest, in a policy that has what else it needs")
+    vm.confine_guests()
     selinux.fill_gaps(vm)
     selinux.turn_on(vm)
     guest = vm.define("retro", cards=["gpu1"], vcpus=2, mib=256)

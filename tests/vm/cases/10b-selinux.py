@@ -44,6 +44,7 @@ def check_guest(vm, guest):
 
 def run(vm):
     vm.step("the package has loaded its module and put the labels right")
+    vm.confine_guests()
     vm.equal(vm.sh("getenforce").out.strip(), "Enforcing", "SELinux")
     # Into a pipe of the shell's: semodule may not write into the agent's.
     vm.sh("semodule --list-modules=full | grep '^200 *vfioprofile '")
