@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Installs what the tests need, builds, and runs every suite; then once more, unit
-# and integration, with ASan and UBSan. Works in a fresh clone, as root, on a
-# Debian 12 that has git and nothing else.
+# Installs what the tests need, builds, and runs every suite; unit and integration once
+# more with ASan and UBSan; and at last the whole machines. Works in a fresh clone, as
+# root, on a Debian 12 that has git and nothing else.
 set -eu
 
 usage() {
@@ -13,6 +13,7 @@ Usage: tests/run.sh [OPTION…] [BUILD-FOLDER]
   BUILD-FOLDER    where the two builds go (default: build, in the clone)
   --ci            a skip that was not expected is a failure
   --no-sanitizers leave the second build out
+  --no-machines   leave the whole machines out (the suite vm)
   --install-only  install the packages that build and tests need, fetch a kernel, and end
   --help          show this text
 
@@ -89,13 +90,13 @@ build() {
   meson compile -C "$folder"
 }
 
-# run FOLDER ARGUMENT…: the results go to the end's sum, whatever they are.
+# run FOLDER LOG ARGUMENT…: the results go to the end's sum, whatever they are.
 run() {
-  folder=$1
-  shift
-  logs="$logs $folder/meson-logs/testlog.json"
-  rm -f "$folder/meson-logs/testlog.json"
-  meson test -C "$folder" --no-rebuild --print-errorlogs "$@" || status=1
+  folder=$1 log=$2
+  shift 2
+  logs="$logs $folder/meson-logs/$log.json"
+  rm -f "$folder/meson-logs/$log.json"
+  meson test -C "$folder" --no-rebuild --logbase "$log" "$@" || status=1
 }
 
 # Prints "PASSED FAILED SKIPPED" and then each skip, of whole tests and of parts of one.
@@ -125,11 +126,12 @@ PYTHON
 
 cd "$(dirname "$0")/.."
 PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
-ci='' sanitizers=yes folder=build
+ci='' sanitizers=yes machines=yes folder=build
 while [ $# -gt 0 ]; do
   case $1 in
     --ci) ci=yes ;;
     --no-sanitizers) sanitizers='' ;;
+    --no-machines) machines='' ;;
     --install-only) install_packages; fetch_kernel; exit 0 ;;
     --help) usage; exit 0 ;;
     -*) usage >&2; exit 2 ;;
@@ -145,7 +147,7 @@ fetch_kernel
 step 'Build'
 build "$builds/plain"
 step 'Tests'
-run "$builds/plain"
+run "$builds/plain" tests --print-errorlogs --no-suite vm
 
 if [ -n "$sanitizers" ]; then
   step 'Build with AddressSanitizer and UndefinedBehaviorSanitizer'
@@ -153,7 +155,12 @@ if [ -n "$sanitizers" ]; then
   step 'Tests with the sanitizers'
   # The same paths, fewer rounds: each is several times slower.
   STRESS_EDITS=${STRESS_EDITS:-150} CRASH_KILLS=${CRASH_KILLS:-30} PAGES_ROUNDS=${PAGES_ROUNDS:-30} \
-    run "$builds/sanitized" --suite unit --suite integration --timeout-multiplier 3
+    run "$builds/sanitized" tests --print-errorlogs --suite unit --suite integration --timeout-multiplier 3
+fi
+
+if [ -n "$machines" ]; then
+  step 'Whole machines'
+  run "$builds/plain" machines --verbose --suite vm
 fi
 
 # shellcheck disable=SC2086

@@ -106,11 +106,12 @@ class Guest:
 
     def cpus(self):
         """{thread: the CPUs it may run on}, with 'CPU 0' for the first vCPU's."""
+        # Threads that end meanwhile make grep fail.
         out = self._vm.sh(f"cd /proc/$(cat {self.pid_file()})/task && "
-                          "grep -H -e ^Name: -e ^Cpus_allowed_list: */status").out
+                          "{ grep -sH -e ^Name: -e ^Cpus_allowed_list: */status || :; }").out
         names = dict(re.findall(r"^(\d+)/status:Name:\t(.*)$", out, re.M))
         lists = dict(re.findall(r"^(\d+)/status:Cpus_allowed_list:\t(.*)$", out, re.M))
-        return {names[thread].split("/")[0]: lists[thread] for thread in names}
+        return {names[thread].split("/")[0]: lists[thread] for thread in names if thread in lists}
 
     def hugepages(self):
         """{node: number of its 2 MiB pages there}"""

@@ -54,7 +54,7 @@ class Progress:
         with self._lock:
             self.failures += 1
             self._verdict("not ok", description)
-            for text in why:
+            for text in filter(None, why):
                 self.note(text)
 
     def _verdict(self, word, text):
