@@ -24,7 +24,7 @@ BOOT_DEADLINE = 240
 POWEROFF_DEADLINE = 120
 RESUME_DEADLINE = 60
 # Such a kernel needs two seconds where KVM works.
-KVM_DEADLINE = 8
+KVM_DEADLINE = 6
 
 
 def check_host():

@@ -64,7 +64,7 @@ class Vm:
             raise AssertionError(f"{what}: got {got!r}, wanted {wanted!r}")
 
     @staticmethod
-    def wait(what, predicate, seconds=30, pause=0.3):
+    def wait(what, predicate, seconds=30, pause=1):
         """Polls until the predicate gives something true, and returns that."""
         end = time.monotonic() + seconds
         while True:
