@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the suite prints: TAP, and a line of progress with its seconds for each step."""
+"""What the suite prints: TAP; and a line for each step, with its seconds, where errors go, as meson keeps that."""
 import contextlib
 import sys
 import threading
@@ -9,19 +9,18 @@ import time
 class Progress:
     """Several threads may print: what one call prints stays together."""
 
-    def __init__(self, stream=sys.stdout):
-        self._stream = stream
+    def __init__(self):
         self._begin = time.monotonic()
         self._lock = threading.RLock()
         self._tests = 0
         self.failures = 0
 
-    def _print(self, text):
+    def _print(self, text, stream=sys.stdout):
         with self._lock:
-            print(text, file=self._stream, flush=True)
+            print(text, file=stream, flush=True)
 
     def note(self, text):
-        self._print("\n".join(f"# {line}" for line in str(text).splitlines() or [""]))
+        self._print("\n".join(f"# {line}" for line in str(text).splitlines() or [""]), sys.stderr)
 
     @contextlib.contextmanager
     def step(self, text):
