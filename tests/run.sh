@@ -26,7 +26,7 @@ TEXT
 packages='
   gcc libc6-dev pkg-config meson ninja-build
   libglib2.0-dev libxml2-dev libhwloc-dev libpci-dev pci.ids libjson-c-dev libvirt-dev libsystemd-dev libselinux1-dev
-  python3-docutils
+  python3-docutils hwloc-nox
   libvirt-daemon-system libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86
   python3-libvirt iproute2 util-linux
   libxml2-utils dbus-daemon
