@@ -7,7 +7,6 @@ from harness.project import NAME
 from harness.spec import Machine
 
 MACHINE = Machine()
-SPENT = True
 
 LIBVIRTD = "libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket"
 SERVED = "virtqemud.service virtqemud.socket virtqemud-ro.socket virtqemud-admin.socket"
@@ -70,3 +69,7 @@ def run(vm):
     vm.wait("no pages are left", lambda: vm.free_pages() == {0: 0, 1: 0}, 10)
     vm.sh("vfio-profile unset retro")
     vm.equal(guest.xml(), untouched, "the definition")
+
+    vm.step("libvirtd again")
+    vm.sh(f"systemctl disable --now {SERVED} && systemctl enable --now {LIBVIRTD}", deadline=120)
+    vm.sh("virsh list --all && systemctl is-active vfio-profiled.service")

@@ -4,7 +4,6 @@ from harness.project import NAME
 from harness.spec import Machine
 
 MACHINE = Machine()
-SPENT = True
 
 DEB = f"/root/{NAME}"
 UPGRADE = "/root/upgrade.deb"
@@ -118,3 +117,6 @@ def run(vm):
     vm.equal(left_in(vm, PLACES), [], "left behind")
     vm.equal(vm.sh("systemctl list-unit-files --no-legend 'vfio*'", ok=None).out, "", "units")
     vm.sh("getent passwd vfio-profile || getent group vfio-profile", ok=False)
+
+    vm.step("installed, for the cases to come")
+    vm.dpkg(f"--install {DEB}")

@@ -2,8 +2,7 @@
 """Finds the cases, and deals them out so that those with equal machines share a boot.
 
 A case is a file of cases/: its first line of documentation is its title, MACHINE
-says what it runs on, and run(vm) is its steps. SPENT = True: nothing else is to run on
-that machine after it.
+says what it runs on, and run(vm) is its steps.
 """
 import importlib.util
 import os
@@ -20,7 +19,6 @@ class Case:
     title: str
     machine: Any
     run: Any
-    spent: bool
 
 
 def load(names):
@@ -63,5 +61,4 @@ def _load(file):
     spec = importlib.util.spec_from_file_location("case_" + name, os.path.join(FOLDER, file))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return Case(name, module.__doc__.splitlines()[0].rstrip("."), module.MACHINE, module.run,
-                getattr(module, "SPENT", False))
+    return Case(name, module.__doc__.splitlines()[0].rstrip("."), module.MACHINE, module.run)

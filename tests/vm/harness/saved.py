@@ -2,7 +2,7 @@
 """Machines that are booted and have the package, kept beside their base to go on from there.
 
 Each spec's has a folder, in one for what else went into it: the package, the harness,
-QEMU. In it are the disk, over the base's, and the memory.
+QEMU and its accelerator. In it are the disk, over the base's, and the memory.
 """
 import glob
 import hashlib
@@ -16,9 +16,9 @@ DISK, MEMORY = "root.qcow2", "memory"
 
 
 class Saved:
-    def __init__(self, base, package, qemu):
+    def __init__(self, base, package, qemu, accelerator):
         self._base = base
-        self._folder = os.path.join(base, "machines-" + _key(package, qemu))
+        self._folder = os.path.join(base, "machines-" + _key(package, qemu, accelerator))
 
     def find(self, spec):
         """The folder of its save, or None."""
@@ -48,9 +48,9 @@ class Saved:
         return os.path.join(self._folder, hashlib.sha256(repr(spec).encode()).hexdigest()[:16])
 
 
-def _key(package, qemu):
+def _key(package, qemu, accelerator):
     version = subprocess.run([qemu, "--version"], capture_output=True, check=True).stdout
-    digest = hashlib.sha256(version)
+    digest = hashlib.sha256(version + " ".join(accelerator).encode())
     for path in [package, *sorted(glob.glob(os.path.join(HERE, "*")))]:
         if os.path.isfile(path):
             with open(path, "rb") as file:
