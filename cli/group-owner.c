@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "config.h"
-#include "vp-grant.h"
+#include "devices/grant.h"
 
 #define HEADER_TYPE 0x0e /* in the configuration space; bit 7: has several functions */
 

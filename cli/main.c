@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "command.h"
+#include "cli/base/command.h"
+#include "cli/base/output.h"
 #include "config.h"
-#include "output.h"
-#include "vp-libvirt.h"
+#include "libvirt/libvirt-client.h"
 
 #define EXIT_USAGE 2
 

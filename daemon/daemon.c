@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Threads: main (this file, link, keeper: asks libvirt), watch (reads libvirt's
- * folder), gate (answers the hook). Main may wait for libvirt, watch and gate
- * never do; main waits for watch a second at most; nobody waits for main.
+ * Threads: main (this file and keep/: asks libvirt), versions (reads libvirt's
+ * folder), gate (answers the hook). Main may wait for libvirt, versions and gate
+ * never do; main waits for versions a second at most; nobody waits for main.
  */
-#include "daemon.h"
+#include "daemon/daemon.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,20 +13,20 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "base/error.h"
+#include "base/gate-protocol.h"
+#include "base/label.h"
 #include "config.h"
-#include "gate-protocol.h"
-#include "gate.h"
-#include "host-watch.h"
-#include "keeper.h"
-#include "ledger.h"
-#include "ready.h"
-#include "link.h"
-#include "silent.h"
-#include "vp-error.h"
-#include "vp-label.h"
-#include "vp-tag-rules.h"
-#include "vp-wrapper.h"
-#include "watch.h"
+#include "daemon/gate/admission.h"
+#include "daemon/gate/gate-socket.h"
+#include "daemon/gate/ledger.h"
+#include "daemon/keep/connection.h"
+#include "daemon/keep/host-watch.h"
+#include "daemon/keep/keeper.h"
+#include "daemon/keep/silent.h"
+#include "daemon/keep/versions.h"
+#include "host/wrapper.h"
+#include "profile/tag-rules.h"
 
 struct VpDaemon {
   gboolean session;
@@ -36,12 +36,12 @@ struct VpDaemon {
   int lock_fd;
   unsigned long libvirt_version;
   VpLedger *ledger;
-  VpReady *ready;
-  VpWatch *watch;
+  VpAdmission *admission;
+  VpVersions *versions;
   VpKeeper *keeper;
   VpGate *gate;
   VpHostWatch *host_watch;
-  VpLink *link;
+  VpConnection *connection;
   guint reconcile_timer; /* 0: none is planned */
 };
 
@@ -101,8 +101,8 @@ watch_emulators (VpDaemon *daemon, const VpHost *host)
     if (!changed)
       continue;
     g_message ("%s changed: its wrapper was made anew", entry->emulator);
-    if (daemon->link != NULL && vp_link_get (daemon->link) != NULL)
-      vp_libvirt_warm (vp_link_get (daemon->link), entry->path);
+    if (daemon->connection != NULL && vp_connection_get (daemon->connection) != NULL)
+      vp_libvirt_warm (vp_connection_get (daemon->connection), entry->path);
   }
 }
 
@@ -200,12 +200,12 @@ reconcile (VpDaemon *daemon, virConnectPtr connection)
 {
   g_autoptr (GError) error = NULL;
 
-  vp_holds_begin_reconcile (vp_ready_get_holds (daemon->ready));
+  vp_holds_begin_reconcile (vp_admission_get_holds (daemon->admission));
   g_auto (GStrv) running = vp_libvirt_list_running (connection, &error);
   if (running == NULL)
     g_warning ("%s: what guests held before stays held", error->message);
   else
-    vp_ready_reconcile (daemon->ready, (const char *const *) running);
+    vp_admission_reconcile (daemon->admission, (const char *const *) running);
 }
 
 static gboolean
@@ -214,8 +214,8 @@ on_reconcile (gpointer data)
   VpDaemon *daemon = data;
 
   daemon->reconcile_timer = 0;
-  if (vp_link_get (daemon->link) != NULL)
-    reconcile (daemon, vp_link_get (daemon->link));
+  if (vp_connection_get (daemon->connection) != NULL)
+    reconcile (daemon, vp_connection_get (daemon->connection));
   return G_SOURCE_REMOVE;
 }
 
@@ -244,7 +244,7 @@ on_definition (const char *domain, gpointer data)
 static VpSilentContext
 silent_context (const VpDaemon *daemon)
 {
-  return (VpSilentContext){ vp_ready_get_holds (daemon->ready), daemon->libvirt_version, daemon->session };
+  return (VpSilentContext){ vp_admission_get_holds (daemon->admission), daemon->libvirt_version, daemon->session };
 }
 
 static void
@@ -258,7 +258,7 @@ on_connected (virConnectPtr connection, gpointer data)
              daemon->libvirt_version / 1000 % 1000, daemon->libvirt_version % 1000);
   /* A libvirt that never stored a domain has no such folder yet; it makes it with this mode. */
   (void) g_mkdir_with_parents (daemon->config_folder, 0700);
-  if (!vp_watch_ensure (daemon->watch, &error))
+  if (!vp_versions_ensure (daemon->versions, &error))
     g_warning ("%s: edits with --config are noticed at the start only", error->message);
   vp_keeper_set_connection (daemon->keeper, connection);
   reconcile (daemon, connection);
@@ -301,7 +301,7 @@ static gboolean
 start_gate (VpDaemon *daemon, GError **error)
 {
   g_autofree char *path = g_build_filename (daemon->run_folder, "gate.sock", NULL);
-  VpGateContext context = { daemon->ledger, daemon->ready, daemon->keeper, daemon->config_folder };
+  VpGateContext context = { daemon->ledger, daemon->admission, daemon->keeper, daemon->config_folder };
   int fd = sd_listen_fds (1) > 0 ? SD_LISTEN_FDS_START : -1;
 
   daemon->gate = vp_gate_new (&context, path, fd, error);
@@ -312,7 +312,7 @@ start_gate (VpDaemon *daemon, GError **error)
 static void
 remember_holders (const VpDaemon *daemon)
 {
-  VpHolds *holds = vp_ready_get_holds (daemon->ready);
+  VpHolds *holds = vp_admission_get_holds (daemon->admission);
   g_auto (GStrv) uuids = vp_holds_list (holds);
 
   for (guint i = 0; uuids[i] != NULL; i++) {
@@ -339,17 +339,17 @@ start_parts (VpDaemon *daemon, GError **error)
   g_autofree char *own = g_build_filename (g_get_user_config_dir (), "vfio-profile", "profiles.d", NULL);
   const char *profiles[] = { VP_PROFILES_SHIPPED, VP_PROFILES_LOCAL, daemon->session ? own : NULL, NULL };
   g_auto (GStrv) rules = vp_libvirt_list_rule_folders (daemon->session);
-  VpLinkHandlers handlers = { on_connected, on_disconnected, on_definition, on_started, on_stopped, daemon };
+  VpConnectionHandlers handlers = { on_connected, on_disconnected, on_definition, on_started, on_stopped, daemon };
 
   daemon->ledger = vp_ledger_new ();
-  daemon->ready = vp_ready_new (daemon->run_folder, daemon->session, error);
-  if (daemon->ready == NULL)
+  daemon->admission = vp_admission_new (daemon->run_folder, daemon->session, error);
+  if (daemon->admission == NULL)
     return FALSE;
   remember_holders (daemon);
-  daemon->watch = vp_watch_new (daemon->config_folder, on_definition, daemon, error);
-  if (daemon->watch == NULL)
+  daemon->versions = vp_versions_new (daemon->config_folder, on_definition, daemon, error);
+  if (daemon->versions == NULL)
     return FALSE;
-  daemon->keeper = vp_keeper_new (daemon->ledger, daemon->watch, daemon->session, on_wrapper_made, daemon);
+  daemon->keeper = vp_keeper_new (daemon->ledger, daemon->versions, daemon->session, on_wrapper_made, daemon);
   daemon->host_watch = vp_host_watch_new (on_host_changed, daemon);
   vp_host_watch_add_folders (daemon->host_watch, profiles);
   vp_host_watch_add_folders (daemon->host_watch, (const char *const *) rules);
@@ -357,7 +357,7 @@ start_parts (VpDaemon *daemon, GError **error)
   vp_daemon_reload (daemon);
   if (!start_gate (daemon, error))
     return FALSE;
-  daemon->link = vp_link_new (daemon->session ? "qemu:///session" : "qemu:///system", &handlers);
+  daemon->connection = vp_connection_new (daemon->session ? "qemu:///session" : "qemu:///system", &handlers);
   return TRUE;
 }
 
@@ -384,12 +384,12 @@ vp_daemon_free (VpDaemon *daemon)
     return;
   if (daemon->reconcile_timer != 0)
     g_source_remove (daemon->reconcile_timer);
-  vp_link_free (daemon->link);
+  vp_connection_free (daemon->connection);
   vp_gate_free (daemon->gate);
   vp_host_watch_free (daemon->host_watch);
-  vp_watch_free (daemon->watch);
+  vp_versions_free (daemon->versions);
   vp_keeper_free (daemon->keeper);
-  vp_ready_free (daemon->ready);
+  vp_admission_free (daemon->admission);
   vp_ledger_free (daemon->ledger);
   if (daemon->lock_fd >= 0)
     (void) close (daemon->lock_fd);

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "config.h"
-#include "daemon.h"
-#include "vp-libvirt.h"
+#include "daemon/daemon.h"
+#include "libvirt/libvirt-client.h"
 
 typedef struct {
   gboolean session;

@@ -3,7 +3,7 @@
  * poll() before every read and write, with the time that is left. Nothing here changes
  * the mode of a descriptor: stdin and stdout are shared with libvirtd.
  */
-#include "deadline-io.h"
+#include "hooks/deadline-io.h"
 
 #include <errno.h>
 #include <limits.h>

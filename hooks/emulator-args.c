@@ -11,14 +11,14 @@
  * libvirt 7 and QEMU 6.2 or newer: JSON; older ones: driver,key=value,… where a comma in a
  * value is doubled. What cannot be read as either, QEMU shall judge: it passes untouched.
  */
-#include "emulator-args.h"
+#include "hooks/emulator-args.h"
 
 #include <json.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "x-vga-mark.h"
+#include "base/x-vga-mark.h"
 
 /* The kernel lets no single argument be longer (MAX_ARG_STRLEN). */
 #define ARGUMENT_MAX ((size_t) 128 * 1024)

@@ -3,7 +3,7 @@
  * Whoever writes a wrapper file decides what libvirt runs as QEMU, so the checks are made on
  * the open file, not on its name. What is behind the emulator's own path is QEMU's package's.
  */
-#include "emulator-file.h"
+#include "hooks/emulator-file.h"
 
 #include <errno.h>
 #include <fcntl.h>

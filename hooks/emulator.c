@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "emulator-args.h"
-#include "emulator-file.h"
+#include "hooks/emulator-args.h"
+#include "hooks/emulator-file.h"
 
 /* As a shell says it. */
 #define EXIT_REFUSED 126

@@ -3,7 +3,7 @@
  * The hook's side of gate-protocol.h. The answer is taken whole before any of it counts,
  * so that half a document never reaches libvirt.
  */
-#include "gate-client.h"
+#include "hooks/gate-client.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "gate-protocol.h"
+#include "base/gate-protocol.h"
 
 /* How long to wait before another try while the gate's queue is full. */
 #define QUEUE_FULL_WAIT_MS 20

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-#include "deadline-io.h"
+#include "hooks/deadline-io.h"
 
 typedef enum {
   VP_GATE_OK,

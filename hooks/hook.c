@@ -5,7 +5,7 @@
  * or that libvirt ignores, never start a child, never print more than one line on stderr,
  * and print on stdout only at restore and migrate, and only XML that differs.
  */
-#include "hook.h"
+#include "hooks/hook.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -13,9 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "deadline-io.h"
-#include "gate-client.h"
-#include "gate-protocol.h"
+#include "base/gate-protocol.h"
+#include "hooks/deadline-io.h"
+#include "hooks/gate-client.h"
 
 /* A name for a message, made harmless; names that libvirt accepts are at most this long. */
 #define SHOWN_NAME_MAX 256

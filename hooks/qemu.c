@@ -6,8 +6,8 @@
  */
 #include "config.h"
 
-#include "gate-protocol.h"
-#include "hook.h"
+#include "base/gate-protocol.h"
+#include "hooks/hook.h"
 
 int
 main (int argc, char **argv)

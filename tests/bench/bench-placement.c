@@ -7,7 +7,7 @@
  */
 #include <math.h>
 
-#include "vp-placement-fleet.h"
+#include "placement/placement-fleet.h"
 
 #define ROUNDS 7
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "emulator-args.h"
+#include "hooks/emulator-args.h"
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 

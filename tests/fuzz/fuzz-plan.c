@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "vp-error.h"
-#include "vp-plan.h"
+#include "base/error.h"
+#include "plan/plan.h"
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 

@@ -3,8 +3,8 @@
 #include <glib.h>
 #include <selinux/selinux.h>
 
+#include "base/label.h"
 #include "config.h"
-#include "vp-label.h"
 
 #define OURS "system_u:object_r:vfioprofile_wrapper_exec_t:s0"
 #define PLAIN "system_u:object_r:var_lib_t:s0"

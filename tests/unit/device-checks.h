@@ -4,8 +4,8 @@
 
 #include <string.h>
 
+#include "devices/device-check.h"
 #include "support.h"
-#include "vp-device-check.h"
 
 /* "0000:01:00.0 !0000:01:00.1": "!" is managed='no', "*" has the mark of x-vga. */
 static inline VpDomain *

@@ -3,7 +3,7 @@
  * The libvirt hook with paths below the working directory and a short deadline, for
  * test-hook.py. Everything but these settings is the hook that is installed.
  */
-#include "hook.h"
+#include "hooks/hook.h"
 
 int
 main (int argc, char **argv)

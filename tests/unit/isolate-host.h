@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "isolate.h"
+#include "base/error.h"
+#include "base/list.h"
+#include "daemon/hold/isolate.h"
 #include "made-tree.h"
-#include "vp-error.h"
-#include "vp-list.h"
 
 #define A "aaaaaaaa-0000-4000-8000-000000000001"
 #define B "bbbbbbbb-0000-4000-8000-000000000002"

@@ -7,8 +7,8 @@
 
 #include <hwloc/cpukinds.h>
 
-#include "vp-error.h"
-#include "vp-topology.h"
+#include "base/error.h"
+#include "host/topology.h"
 
 typedef struct {
   const char *cpus; /* a list as the kernel writes it */

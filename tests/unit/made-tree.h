@@ -9,7 +9,7 @@
 #include <glib/gstdio.h>
 #include <unistd.h>
 
-#include "vp-root.h"
+#include "base/root.h"
 
 typedef struct {
   char *folder;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "made-host.h"
-#include "vp-placement-fleet.h"
+#include "placement/placement-fleet.h"
 
 #define I7_3770K "pack:1 l3:1(size=8388608) core:4 pu:2(indexes=2*4:4*1)"
 #define RYZEN_1600 "pack:1 l3:2(size=8388608) core:3 pu:2(indexes=2*6:6*1)"

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "vp-error.h"
+#include "base/error.h"
 
 static GMutex log_mutex;
 static GString *log_text; /* all that was said, so that a test can look for it */

@@ -2,7 +2,7 @@
 /* What the tests of holds share: guests, the usual calls with their checks, and what was logged. */
 #pragma once
 
-#include "holds.h"
+#include "daemon/hold/holds.h"
 #include "sim-kernel.h"
 
 #define A "aaaaaaaa-0000-4000-8000-000000000001"

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "vp-root.h"
+#include "base/root.h"
 
 #define SIM_HOLDS "run/holds"
 #define SIM_2M G_GUINT64_CONSTANT (2048)

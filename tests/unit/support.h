@@ -2,9 +2,9 @@
 /* What the unit tests share: files of the data folder, hosts and profiles made of them. */
 #pragma once
 
-#include "vp-host.h"
-#include "vp-plan.h"
-#include "vp-profile.h"
+#include "host/host.h"
+#include "plan/plan.h"
+#include "profile/profile.h"
 
 #define TEST_I7_3770K "pack:1 l3:1(size=8388608) core:4 pu:2(indexes=2*4:4*1)"
 #define TEST_RYZEN_3900X "pack:1 l3:4(size=16777216) core:3 pu:2(indexes=2*12:12*1)"

@@ -7,8 +7,8 @@
 #include <libxml/relaxng.h>
 #include <string.h>
 
+#include "plan/slot.h"
 #include "support.h"
-#include "vp-slot.h"
 
 #define LIBVIRT_SCHEMA "/usr/share/libvirt/schemas/domain.rng"
 

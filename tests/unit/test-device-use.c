@@ -5,9 +5,9 @@
 #include <sys/stat.h>
 
 #include "device-checks.h"
+#include "devices/device-kernel.h"
+#include "devices/device-users.h"
 #include "made-tree.h"
-#include "vp-device-kernel.h"
-#include "vp-device-users.h"
 
 #define CARD "0000:01:00.0"
 #define CARD_FOLDER "pci0000:00/0000:01:00.0"

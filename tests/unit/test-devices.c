@@ -8,8 +8,8 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "base/error.h"
 #include "device-checks.h"
-#include "vp-error.h"
 
 #define GEFORCE "0000:01:00.0"
 #define GEFORCE_AUDIO "0000:01:00.1"

@@ -2,9 +2,9 @@
 /* A guest that runs against its live XML; /proc is a made one, as Linux 6.1 and QEMU 7.2 show it. */
 #include <string.h>
 
+#include "domain/drift.h"
 #include "made-tree.h"
 #include "support.h"
-#include "vp-drift.h"
 
 #define CARD                                                                                                       \
   "<devices><hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0x0000' bus='0x01' "       \

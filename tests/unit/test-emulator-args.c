@@ -3,8 +3,8 @@
 #include <glib.h>
 #include <string.h>
 
-#include "emulator-args.h"
-#include "x-vga-mark.h"
+#include "base/x-vga-mark.h"
+#include "hooks/emulator-args.h"
 
 #define MARKED "\"driver\":\"vfio-pci\",\"id\":\"ua-a-x-vga\""
 

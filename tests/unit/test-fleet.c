@@ -2,8 +2,8 @@
 /* Several domains on one host: from their XML to plans that fit beside each other. */
 #include <string.h>
 
+#include "plan/fleet.h"
 #include "support.h"
-#include "vp-fleet.h"
 
 #define PINNED "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='pinned'/>"
 #define REFUSING \

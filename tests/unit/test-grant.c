@@ -2,8 +2,8 @@
 /* Whose an IOMMU group is, on the machine of 2015, and what a line of the list may be. */
 #include <glib.h>
 
-#include "vp-error.h"
-#include "vp-grant.h"
+#include "base/error.h"
+#include "devices/grant.h"
 
 #define CARD "1000 alice 0000:01:00.0 10de:1381\n"
 #define AUDIO "1000 alice 0000:01:00.1 10de:0fbc sequestered\n"

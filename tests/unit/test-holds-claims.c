@@ -2,8 +2,8 @@
 /* What guests hold beside hugepages, and the journal, on a kernel of files. */
 #include <string.h>
 
+#include "base/error.h"
 #include "sim-holds.h"
-#include "vp-error.h"
 
 static void
 test_devices (void)

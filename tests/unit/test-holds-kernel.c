@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A few pages of this machine's own kernel, allocated and given back. Root only; the pool ends as it was. */
-#include "holds.h"
+#include "daemon/hold/holds.h"
 
 #include <glib/gstdio.h>
 #include <unistd.h>
 
-#include "pages.h"
+#include "daemon/hold/pages.h"
 
 #define KIB_2M G_GUINT64_CONSTANT (2048)
 #define GUEST "aaaaaaaa-0000-4000-8000-000000000001"

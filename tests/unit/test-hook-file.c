@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What is wrong with the hook's file, on a made machine. */
-#include "vp-hook-file.h"
+#include "host/hook-file.h"
 
 #include <string.h>
 #include <sys/stat.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which hugepages a definition needs, and which sizes are mounted. */
-#include "vp-hugepages.h"
+#include "domain/hugepages.h"
 
 #include <glib/gstdio.h>
 #include <stdlib.h>
 
+#include "base/error.h"
 #include "support.h"
-#include "vp-error.h"
 
 #define DEFAULT_KIB 2048
 #define BASE_KIB 4

@@ -5,8 +5,8 @@
  */
 #include "test-merge-cases.h"
 
-#include "vp-error.h"
-#include "vp-merge.h"
+#include "base/error.h"
+#include "merge/merge.h"
 
 #include <libxml/parser.h>
 #include <libxml/xpath.h>

@@ -2,8 +2,8 @@
 /* cpu.numa = expose: cells, what binds them, their pages; and the node of a guest's card. */
 #include <string.h>
 
+#include "base/error.h"
 #include "support.h"
-#include "vp-error.h"
 
 #define TWO_NODES "pack:2 [numa(memory=68719476736)] l3:2 core:4 pu:2"
 #define FOUR_NODES "pack:2 numa:2(memory=34359738368) l3:1 core:4 pu:2"
@@ -205,7 +205,7 @@ static void
 set_pool (VpHost *host, int node, guint64 total)
 {
   for (guint i = 0; i < host->pools->len; i++) {
-    VpPool *pool = &g_array_index (host->pools, VpPool, i);
+    VpPagePool *pool = &g_array_index (host->pools, VpPagePool, i);
     if (pool->node == node && pool->page_kib == GIB)
       pool->total = total;
   }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "made-host.h"
-#include "vp-placement.h"
+#include "placement/placement.h"
 
 #define SEED 20150614
 #define N_SMALL 2500

@@ -2,8 +2,8 @@
 /* XML at its border, and the state: what users do between two rewrites. */
 #include <string.h>
 
+#include "base/error.h"
 #include "support.h"
-#include "vp-error.h"
 
 #define TAG(names) "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='" names "'/>"
 

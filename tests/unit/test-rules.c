@@ -2,9 +2,9 @@
 /* Each rule by itself, through the core's only entry. */
 #include <string.h>
 
+#include "base/error.h"
+#include "devices/device-ids.h"
 #include "support.h"
-#include "vp-device-ids.h"
-#include "vp-error.h"
 
 #define TAG(names) "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='" names "'/>"
 #define CARD                                                                                                           \
@@ -232,11 +232,11 @@ test_memory_pages (void)
   g_assert_cmpuint (plan->pages, ==, 2048);
 }
 
-static VpPool *
+static VpPagePool *
 find_pool (VpHost *host, int node, guint64 page_kib)
 {
   for (guint i = 0; i < host->pools->len; i++) {
-    VpPool *pool = &g_array_index (host->pools, VpPool, i);
+    VpPagePool *pool = &g_array_index (host->pools, VpPagePool, i);
     if (pool->node == node && pool->page_kib == page_kib)
       return pool;
   }
@@ -250,7 +250,7 @@ test_memory_automatic (void)
   g_autoptr (VpHost) small = test_host ("howto-2015", TEST_I7_3770K);
   g_autoptr (VpHost) large = test_host ("howto-2015", TEST_I7_3770K);
   g_autoptr (VpDomain) domain = test_tagged (TAG ("pinned"), "");
-  VpPool *pool = find_pool (large, 0, 1048576);
+  VpPagePool *pool = find_pool (large, 0, 1048576);
 
   g_assert_nonnull (pool);
   pool->total = 4;

@@ -3,11 +3,11 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "base/error.h"
+#include "merge/merge.h"
+#include "plan/fleet.h"
+#include "profile/tag-match.h"
 #include "support.h"
-#include "vp-error.h"
-#include "vp-fleet.h"
-#include "vp-merge.h"
-#include "vp-tag-match.h"
 
 #define TAG(names, rule) "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='" names "' " rule "/>"
 #define HOSTDEV(bus, function) \

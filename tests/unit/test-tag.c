@@ -4,9 +4,9 @@
 #include <libxml/relaxng.h>
 #include <string.h>
 
+#include "base/error.h"
+#include "profile/tag.h"
 #include "support.h"
-#include "vp-error.h"
-#include "vp-tag.h"
 
 #define NS "xmlns:vfio='urn:vfio-profile:1'"
 

@@ -159,10 +159,10 @@ def dead_links(folder):
 def literals():
     """The texts in the sources."""
     found = []
-    for folder in ("cli", "daemon", "hooks", "lib", "lib/rules"):
-        for name in sorted(os.listdir(f"{SOURCE}/{folder}")):
-            if name.endswith((".c", ".h")):
-                text = read(f"{SOURCE}/{folder}/{name}").replace('\\"', "\x01")
+    for top in ("cli", "daemon", "hooks", "lib"):
+        for folder, _, names in sorted(os.walk(f"{SOURCE}/{top}")):
+            for name in sorted(name for name in names if name.endswith((".c", ".h"))):
+                text = read(f"{folder}/{name}").replace('\\"', "\x01")
                 text = re.sub(r'"\s*(?:\b[A-Z]\w+\b\s*)?"', "", text)  # one text in several pieces
                 found += [literal.replace("\x01", '"') for literal in re.findall(r'"((?:[^"\\\n]|\\.)*)"', text)]
     return found

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Where a command's input comes from: libvirt or a file, this machine or a
+ * recorded one, the standard profiles or others. Reads, and changes nothing.
+ */
+#pragma once
+
+#include "libvirt/libvirt-client.h"
+
+G_BEGIN_DECLS
+
+/* The options that say it; entries below point into this. */
+typedef struct {
+  char *uri;      /* NULL: libvirt's default */
+  char *topology; /* NULL: this machine's */
+  char *sysfs;    /* NULL: this machine's, or none beside a topology */
+  char **profiles; /* folders; NULL: the standard ones */
+  char **rules;    /* folders; NULL: the standard ones, or none beside folders of profiles */
+} VpSource;
+
+#define VP_SOURCE_ENTRY_CONNECT(source) \
+  { "connect", 'c', 0, G_OPTION_ARG_STRING, &(source)->uri, "libvirt's URI: qemu:///system or qemu:///session", "URI" }
+#define VP_SOURCE_ENTRY_PROFILES(source) \
+  { "profiles", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &(source)->profiles, \
+    "Take profiles from DIR instead of the standard folders (repeatable)", "DIR" }
+#define VP_SOURCE_ENTRY_RULES(source) \
+  { "rules", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &(source)->rules, \
+    "Take rules from DIR instead of the standard folders (repeatable)", "DIR" }
+#define VP_SOURCE_ENTRIES_HOST(source) \
+  { "topology", 0, 0, G_OPTION_ARG_FILENAME, &(source)->topology, \
+    "The host's CPUs from an hwloc XML file or a synthetic description", "FILE-OR-SYNTHETIC" }, \
+  { "sysfs", 0, 0, G_OPTION_ARG_FILENAME, &(source)->sysfs, \
+    "The host's pages, devices and isolated CPUs from a recorded /sys", "DIR" }
+#define VP_SOURCE_ENTRIES(source) \
+  VP_SOURCE_ENTRY_CONNECT (source), \
+  VP_SOURCE_ENTRIES_HOST (source), \
+  VP_SOURCE_ENTRY_PROFILES (source), \
+  VP_SOURCE_ENTRY_RULES (source)
+
+void vp_source_clear (VpSource *source);
+
+/* Whether it is the user's own libvirt: as the URI says, else as libvirt's default for this user is. */
+gboolean vp_source_is_session (const VpSource *source);
+
+/* With the rules, where there are any. */
+VpProfiles *vp_source_load_profiles (const VpSource *source, gboolean session, GError **error);
+GStrv vp_source_list_rule_folders (const VpSource *source, gboolean session); /* the last is the one to write to */
+VpHost *vp_source_load_host (const VpSource *source, gboolean session, unsigned long libvirt_version, GError **error);
+/* The version of the libvirt that we are linked with, for definitions that come from files. */
+unsigned long vp_source_libvirt_version (void);
+
+/* "-" is stdin. */
+VpDomain *vp_source_read_file (const char *path, GError **error);
+
+/* By name or UUID. */
+virDomainPtr vp_source_find_domain (virConnectPtr connection, const char *name, GError **error);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (VpSource, vp_source_clear)
+
+G_END_DECLS

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a grant is on the disk. Decides nothing.
+ *
+ *   /etc/vfio-profile/grants                          whose which card is
+ *   /etc/udev/rules.d/72-vfio-profile.rules           the group's node is his
+ *   /etc/security/limits.d/vfio-profile-UID.conf      what he may lock after a login by PAM
+ *   /etc/systemd/system/user@UID.service.d/vfio-profile.conf   and below his own systemd
+ *
+ * Both limits are needed: what a desktop starts descends from user@UID.service, whose limit
+ * is systemd's own, and a shell of ssh's or login's does not.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "cli/base/own-file.h"
+#include "cli/cards/grant-cards.h"
+#include "config.h"
+
+#define RULES "etc/udev/rules.d/72-vfio-profile.rules"
+#define LIMIT "LimitMEMLOCK="
+
+gboolean
+vp_grant_open (VpGrantFiles *files, const VpRoot *root, const char *folder, GError **error)
+{
+  files->folder = folder;
+  files->root = root;
+  files->grants = vp_grants_load (root, error);
+  return files->grants != NULL;
+}
+
+void
+vp_grant_close (VpGrantFiles *files)
+{
+  g_clear_pointer (&files->grants, g_ptr_array_unref);
+}
+
+static char *
+dup_limits_path (const VpGrantFiles *files, guint uid)
+{
+  g_autofree char *name = g_strdup_printf ("vfio-profile-%u.conf", uid);
+
+  return g_build_filename (files->folder, "etc/security/limits.d", name, NULL);
+}
+
+static char *
+dup_unit_path (const VpGrantFiles *files, guint uid)
+{
+  g_autofree char *name = g_strdup_printf ("user@%u.service.d", uid);
+
+  return g_build_filename (files->folder, "etc/systemd/system", name, "vfio-profile.conf", NULL);
+}
+
+guint64
+vp_grant_read_limit (const VpGrantFiles *files, guint uid)
+{
+  g_autofree char *path = dup_unit_path (files, uid);
+  g_autofree char *text = vp_own_file_load (path, VP_GRANT_MARK, NULL);
+  const char *value = text != NULL ? strstr (text, LIMIT) : NULL;
+
+  return value != NULL ? g_ascii_strtoull (value + strlen (LIMIT), NULL, 10) : 0;
+}
+
+static gboolean
+store (const VpGrantFiles *files, const char *path, const char *text, GPtrArray *changed, GError **error)
+{
+  g_autofree char *whole = g_build_filename (files->folder, path, NULL);
+
+  return vp_own_file_store (whole, VP_GRANT_MARK, text, changed, error);
+}
+
+static gboolean
+write_list (const VpGrantFiles *files, GPtrArray *changed, GError **error)
+{
+  g_autofree char *list = vp_grants_dup_text (files->grants);
+
+  return store (files, VP_GRANTS_FILE, list, changed, error);
+}
+
+/* OWNER alone would leave the mode of some other rule; %c is what the program printed. */
+static gboolean
+write_rules (const VpGrantFiles *files, GPtrArray *changed, GError **error)
+{
+  return store (files, RULES,
+                VP_GRANT_MARK
+                "# A group has another number at each boot, so a program looks whose its devices are.\n"
+                "SUBSYSTEM==\"vfio\", KERNEL==\"[0-9]*\", PROGRAM=\"" VP_GROUP_OWNER_PROGRAM " %k\", OWNER=\"%c\", "
+                "MODE=\"0600\"\n",
+                changed, error);
+}
+
+static gboolean
+write_limits (const VpGrantFiles *files, const VpGrantUser *user, guint64 kib, GPtrArray *changed, GError **error)
+{
+  g_autofree char *limits_path = dup_limits_path (files, user->uid);
+  g_autofree char *unit_path = dup_unit_path (files, user->uid);
+  g_autofree char *limits = g_strdup_printf (VP_GRANT_MARK "# %s; in KiB\n:%u - memlock %" G_GUINT64_FORMAT "\n",
+                                             user->name, user->uid, kib);
+  g_autofree char *unit =
+    g_strdup_printf (VP_GRANT_MARK "# %s\n[Service]\n" LIMIT "%" G_GUINT64_FORMAT "K\n", user->name, kib);
+
+  return vp_own_file_store (limits_path, VP_GRANT_MARK, limits, changed, error) &&
+         vp_own_file_store (unit_path, VP_GRANT_MARK, unit, changed, error);
+}
+
+/* The list first: a rule without it grants nothing. */
+gboolean
+vp_grant_write (const VpGrantFiles *files, const VpGrantUser *user, guint64 limit_kib, GPtrArray *changed,
+                GError **error)
+{
+  return write_list (files, changed, error) && write_rules (files, changed, error) &&
+         write_limits (files, user, limit_kib, changed, error);
+}
+
+static gboolean
+has_grant (const GPtrArray *grants, guint uid)
+{
+  for (guint i = 0; i < grants->len; i++)
+    if (((const VpGrant *) grants->pdata[i])->uid == uid)
+      return TRUE;
+  return FALSE;
+}
+
+/* Its folder was made for it; where somebody has another file there, it stays. */
+static gboolean
+remove_limits (const VpGrantFiles *files, guint uid, GPtrArray *changed, GError **error)
+{
+  g_autofree char *limits_path = dup_limits_path (files, uid);
+  g_autofree char *unit_path = dup_unit_path (files, uid);
+  g_autofree char *unit_folder = g_path_get_dirname (unit_path);
+
+  if (!vp_own_file_remove (limits_path, VP_GRANT_MARK, changed, error) ||
+      !vp_own_file_remove (unit_path, VP_GRANT_MARK, changed, error))
+    return FALSE;
+  (void) rmdir (unit_folder);
+  return TRUE;
+}
+
+/* What grants goes before the list that says what there is to take away. */
+gboolean
+vp_grant_remove (const VpGrantFiles *files, guint uid, GPtrArray *changed, GError **error)
+{
+  g_autofree char *rules = g_build_filename (files->folder, RULES, NULL);
+  g_autofree char *list = g_build_filename (files->folder, VP_GRANTS_FILE, NULL);
+
+  if (!has_grant (files->grants, uid) && !remove_limits (files, uid, changed, error))
+    return FALSE;
+  if (files->grants->len > 0)
+    return write_list (files, changed, error);
+  return vp_own_file_remove (rules, VP_GRANT_MARK, changed, error) &&
+         vp_own_file_remove (list, VP_GRANT_MARK, changed, error);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * set and unset: the tag, and the definition that goes with it, in one define.
+ * Where planning fails nothing is changed.
+ */
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "cli/base/command.h"
+#include "cli/base/output.h"
+#include "cli/base/redefine.h"
+#include "cli/base/source.h"
+#include "cli/base/tag-edit.h"
+#include "cli/plan/plan-view.h"
+#include "devices/device-ids.h"
+
+typedef struct {
+  virConnectPtr connection; /* all of this is borrowed */
+  virDomainPtr domain;
+  const VpHost *host;
+  const VpProfiles *profiles;
+  const char *names;        /* NULL: the tag goes */
+  const GArray *overrides;  /* NULL with the names */
+} Edit;
+
+/* A rule would put its tag back within milliseconds. Where the domain's own tag goes, that is what shall come. */
+static gboolean
+check_rule (const VpPlan *plan, const VpDomain *base, GError **error)
+{
+  g_autofree char *present = vp_domain_dup_tag_rule (base);
+
+  if (plan->rule == NULL || (vp_domain_tag (base) != NULL && present == NULL))
+    return TRUE;
+  const VpChange *change = plan->changes->pdata[0]; /* the tag: it was taken out before */
+  g_set_error (error, VP_ERROR, VP_ERROR_TAG,
+               "its '%s' is not a tag of its own (%s), and would come back at once; to leave it without profiles, "
+               "write " VP_HASHTAG VP_HASHTAG_NONE " into its description (virsh desc), or turn the rule off: "
+               "vfio-profile rules --disable %s",
+               plan->profile, change->reason, plan->rule);
+  return FALSE;
+}
+
+static VpPlan *
+plan_edit (const Edit *edit, const VpDomain *base, GError **error)
+{
+  g_autoptr (VpDomain) tagged = vp_domain_copy (base);
+
+  vp_domain_set_tag (tagged, edit->names);
+  if (edit->names != NULL)
+    vp_overrides_apply (edit->overrides, tagged);
+  vp_device_ids_forget (tagged); /* who sets a profile means the devices that are there now */
+  g_autofree char *uuid = vp_domain_dup_uuid (tagged);
+  g_autoptr (VpFleet) fleet =
+    vp_libvirt_load_fleet (edit->connection, edit->host, edit->profiles, tagged, error);
+  if (fleet == NULL)
+    return NULL;
+  g_autoptr (VpPlan) plan =
+    vp_plan_new (tagged, edit->host, edit->profiles, vp_fleet_find (fleet, uuid), VP_PLAN_DEFAULT, error);
+  return plan != NULL && check_rule (plan, base, error) ? g_steal_pointer (&plan) : NULL;
+}
+
+/* Also where no daemon ever ran. QEMU's user has to get in, whatever umask this shell has. */
+static gboolean
+make_folder (const char *path, GError **error)
+{
+  (void) umask (022);
+  if (g_mkdir_with_parents (path, 0755) == 0)
+    return TRUE;
+  g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot make the wrappers' folder %s: %s", path, g_strerror (errno));
+  return FALSE;
+}
+
+static gboolean
+make_wrapper (const Edit *edit, const VpPlan *plan, GError **error)
+{
+  gboolean made = FALSE;
+
+  if (plan->wrapped != NULL && !make_folder (edit->host->wrapper_folder, error))
+    return FALSE;
+  if (!vp_libvirt_prepare_files (plan, edit->host, &made, error))
+    return FALSE;
+  if (!made)
+    return TRUE;
+  g_autofree char *wrapper = vp_domain_dup_emulator (plan->result);
+  if (isatty (STDERR_FILENO) != 0)
+    g_printerr ("warming libvirt's view of the wrapper…\n");
+  vp_libvirt_warm (edit->connection, wrapper);
+  return TRUE;
+}
+
+static VpPlan *
+plan_with_files (const VpDomain *base, gpointer data, GError **error)
+{
+  g_autoptr (VpPlan) plan = plan_edit (data, base, error);
+
+  return plan != NULL && make_wrapper (data, plan, error) ? g_steal_pointer (&plan) : NULL;
+}
+
+static void
+print_outcome (const Edit *edit, const VpPlan *plan, gboolean changed)
+{
+  const char *name = virDomainGetName (edit->domain);
+  const char *running = changed && virDomainIsActive (edit->domain) == 1
+                          ? "; it is running, and this holds from its next start on"
+                          : "";
+  const char *summary = plan->placement != NULL ? plan->placement->summary : NULL;
+  guint n = plan->changes->len;
+
+  if (edit->names == NULL && !changed)
+    vp_output_line (VP_STYLE_PLAIN, "domain '%s': it has no tag, nothing to do", name);
+  else if (edit->names == NULL && plan->rule != NULL)
+    vp_output_line (VP_STYLE_PLAIN, "domain '%s': no tag of its own any more: rule '%s' gives it '%s'%s", name,
+                    plan->rule, plan->profile, running);
+  else if (edit->names == NULL)
+    vp_output_line (VP_STYLE_PLAIN, "domain '%s': no tag any more, %u change%s undone%s", name, n,
+                    n == 1 ? "" : "s", running);
+  else if (!changed)
+    vp_output_line (VP_STYLE_PLAIN, "domain '%s': it is ready for '%s' already, nothing to do", name, plan->profile);
+  else
+    vp_output_line (VP_STYLE_PLAIN, "domain '%s': ready for '%s', %u change%s%s%s%s", name, plan->profile, n,
+                    n == 1 ? "" : "s", summary != NULL ? ": " : "", summary != NULL ? summary : "", running);
+  vp_plan_warn (plan);
+}
+
+static gboolean
+carry_out (Edit *edit, GError **error)
+{
+  gboolean changed = FALSE;
+  g_autoptr (VpPlan) plan =
+    vp_redefine (edit->connection, edit->domain, plan_with_files, edit, &changed, error);
+
+  if (plan != NULL)
+    print_outcome (edit, plan, changed);
+  return plan != NULL;
+}
+
+static gboolean
+check_persistent (virDomainPtr domain, GError **error)
+{
+  if (virDomainIsPersistent (domain) == 1)
+    return TRUE;
+  g_set_error (error, VP_ERROR, VP_ERROR_LIBVIRT,
+               "domain '%s' is transient, so it has no definition that could be prepared: define it first, or put the "
+               "output of 'vfio-profile rewrite' into 'virsh create'",
+               virDomainGetName (domain));
+  return FALSE;
+}
+
+static gboolean
+edit_domain (const VpSource *source, const char *name, const char *names, const GArray *overrides, GError **error)
+{
+  unsigned long version = 0;
+  g_autoptr (virConnect) connection = vp_libvirt_open (source->uri, error);
+  g_autoptr (virDomain) domain = connection != NULL ? vp_source_find_domain (connection, name, error) : NULL;
+
+  if (domain == NULL || !check_persistent (domain, error))
+    return FALSE;
+  (void) virConnectGetLibVersion (connection, &version); /* stays 0, not known */
+  gboolean session = vp_libvirt_is_session (connection);
+  g_autoptr (VpProfiles) profiles = vp_source_load_profiles (source, session, error);
+  g_autoptr (VpHost) host = profiles != NULL ? vp_source_load_host (source, session, version, error) : NULL;
+  Edit edit = { connection, domain, host, profiles, names, overrides };
+  return host != NULL && carry_out (&edit, error);
+}
+
+static gboolean
+run_set (const VpCommand *command, int argc, char **argv, GError **error)
+{
+  g_auto (VpSource) source = { 0 };
+  g_auto (GStrv) options = NULL;
+  const GOptionEntry entries[] = {
+    VP_SOURCE_ENTRY_CONNECT (&source),
+    { "option", 'o', 0, G_OPTION_ARG_STRING_ARRAY, &options,
+      "Override one key for this domain; an empty value takes the override out (repeatable)", "SECTION.KEY=VALUE" },
+    G_OPTION_ENTRY_NULL
+  };
+  const GOptionEntry *const groups[2] = { entries, NULL };
+  gboolean version = FALSE;
+
+  if (!vp_command_parse (command, groups, &argc, &argv, &version, error) || version)
+    return version;
+  g_autoptr (GArray) overrides = vp_overrides_parse ((const char *const *) options, error);
+  g_autofree char *names = g_strjoinv (" ", argv + 2);
+  return overrides != NULL && edit_domain (&source, argv[1], names, overrides, error);
+}
+
+static gboolean
+run_unset (const VpCommand *command, int argc, char **argv, GError **error)
+{
+  g_auto (VpSource) source = { 0 };
+  const GOptionEntry entries[] = { VP_SOURCE_ENTRY_CONNECT (&source), G_OPTION_ENTRY_NULL };
+  const GOptionEntry *const groups[2] = { entries, NULL };
+  gboolean version = FALSE;
+
+  if (!vp_command_parse (command, groups, &argc, &argv, &version, error) || version)
+    return version;
+  return edit_domain (&source, argv[1], NULL, NULL, error);
+}
+
+const VpCommand vp_command_set = {
+  "set", "DOMAIN PROFILE…", "Give a domain its profiles, and make its definition ready",
+  "Later profiles go over earlier ones. Overrides that the domain has stay.", 2, G_MAXINT, run_set,
+};
+
+const VpCommand vp_command_unset = {
+  "unset", "DOMAIN", "Take a domain's profiles away, and put back what was there before", NULL, 1, 1, run_unset,
+};

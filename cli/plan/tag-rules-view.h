@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Rules, and whom they fit, as text and JSON. */
+#pragma once
+
+#include "cli/base/output.h"
+#include "profile/tag-match.h"
+
+G_BEGIN_DECLS
+
+/* A domain that a rule fits. */
+typedef struct {
+  char *domain;
+  char *reason;   /* why it fits */
+  char *names;    /* what it has or gets from this rule; NULL: nothing */
+  char *instead;  /* "its own tag", "rule 10-hashtag": why it gets nothing; NULL: it does, or the rule is off */
+} VpRuleFit;
+
+typedef struct {
+  const VpTagRule *rule; /* borrowed */
+  GPtrArray *fits;       /* of VpRuleFit, by domain; NULL: libvirt could not be asked */
+} VpRuleReport;
+
+VpRuleReport *vp_rule_report_new (const VpTagRule *rule);
+void vp_rule_report_free (VpRuleReport *report);
+
+/* Before the first of libvirt's domains. */
+void vp_rule_reports_begin (const GPtrArray *reports);
+/* One of libvirt's domains: into the reports of the rules that fit it. */
+void vp_rule_reports_add (const GPtrArray *reports, const VpDomain *domain, const VpHost *host,
+                          const VpProfiles *profiles);
+
+void vp_rule_reports_print (const GPtrArray *reports);
+void vp_rule_report_print (const VpRuleReport *report);
+json_object *vp_rule_report_to_json (const VpRuleReport *report);
+
+G_END_DECLS

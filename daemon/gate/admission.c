@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* In this order: what only looks, then what takes; one step that fails gives all back. */
+#include "daemon/gate/admission.h"
+
+#include <unistd.h>
+
+#include "daemon/hold/isolate.h"
+#include "devices/device-now.h"
+#include "domain/hugepages.h"
+
+#define LOOK_MS 2000         /* for the processes that have a device open */
+#define ISOLATE_SECONDS 4
+#define RELEASE_SECONDS 5
+#define RETRY_SECONDS 2
+#define WAIT_SLACK_SECONDS 15 /* beside memory.deadline: another start that allocates, and giving back */
+
+struct VpAdmission {
+  VpRoot *root;
+  VpHolds *holds;
+  VpIsolate *isolate;
+  gboolean session;
+  gint retrying; /* atomic */
+};
+
+VpAdmission *
+vp_admission_new (const char *run_folder, gboolean session, GError **error)
+{
+  g_autoptr (VpAdmission) admission = g_new0 (VpAdmission, 1);
+  g_autofree char *folder = g_build_filename (run_folder + 1, "holds", NULL);
+
+  admission->session = session;
+  admission->root = vp_root_open ("/", error);
+  if (admission->root == NULL)
+    return NULL;
+  admission->holds = vp_holds_new (admission->root, folder, error);
+  if (admission->holds == NULL)
+    return NULL;
+  admission->isolate = vp_isolate_new (admission->root, admission->holds, NULL);
+  return g_steal_pointer (&admission);
+}
+
+void
+vp_admission_free (VpAdmission *admission)
+{
+  if (admission == NULL)
+    return;
+  while (g_source_remove_by_user_data (admission))
+    ;
+  vp_holds_free (admission->holds);
+  vp_isolate_free (admission->isolate);
+  vp_root_free (admission->root);
+  g_free (admission);
+}
+
+VpHolds *
+vp_admission_get_holds (const VpAdmission *admission)
+{
+  return admission->holds;
+}
+
+char *
+vp_admission_dup_offline (const VpAdmission *admission, const int *cpus, guint n)
+{
+  g_autofree char *text = vp_root_dup_text (admission->root, "sys/devices/system/cpu/online");
+  hwloc_bitmap_t online = vp_list_parse (text);
+  hwloc_bitmap_t lost = hwloc_bitmap_alloc ();
+
+  for (guint i = 0; i < n && online != NULL; i++)
+    if (!hwloc_bitmap_isset (online, (unsigned) cpus[i]))
+      hwloc_bitmap_set (lost, (unsigned) cpus[i]);
+  char *list = hwloc_bitmap_iszero (lost) ? NULL : vp_list_dup (lost);
+  hwloc_bitmap_free (online);
+  hwloc_bitmap_free (lost);
+  return list;
+}
+
+static void
+warn_all (const char *name, const GPtrArray *findings)
+{
+  for (guint i = 0; i < findings->len; i++) {
+    const VpDeviceFinding *finding = findings->pdata[i];
+    if (finding->severity == VP_DEVICE_WARN)
+      g_message ("domain '%s': %s", name, finding->text);
+  }
+}
+
+static char *
+look_at_devices (const VpAdmission *admission, const VpAdmissionRequest *request)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VpDeviceNames) names = vp_device_names_new (NULL);
+  g_autoptr (GPtrArray) findings = vp_device_check_now (admission->root, request->domain, request->plan->settings,
+                                                        request->held, names, LOOK_MS, &error);
+
+  if (findings == NULL)
+    return g_strdup (error->message);
+  warn_all (request->name, findings);
+  return vp_device_findings_dup_refusal (findings);
+}
+
+static char *
+take_devices (VpAdmission *admission, const VpAdmissionRequest *request)
+{
+  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (request->domain);
+  g_autoptr (GPtrArray) addresses = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *holder = NULL;
+  g_autofree char *address = NULL;
+
+  if (hostdevs->len == 0)
+    return NULL;
+  char *refusal = look_at_devices (admission, request);
+  if (refusal != NULL)
+    return refusal;
+  for (guint i = 0; i < hostdevs->len; i++)
+    g_ptr_array_add (addresses, vp_pci_address_dup_text (&g_array_index (hostdevs, VpHostdev, i).address));
+  g_ptr_array_add (addresses, NULL);
+  if (vp_holds_claim_devices (admission->holds, request->uuid, request->name, (const char *const *) addresses->pdata,
+                              &holder, &address, &error))
+    return NULL;
+  return holder != NULL ? g_strdup_printf ("the device %s is that of domain '%s', which is starting or runs", address,
+                                           holder)
+                        : g_strdup (error->message);
+}
+
+static char *
+check_mounts (const VpAdmission *admission, const VpDomain *domain, const GArray *needs)
+{
+  for (guint i = 0; i < needs->len && vp_hugepages_need_mount (domain); i++) {
+    guint64 page_kib = g_array_index (needs, VpPageNeed, i).page_kib;
+    g_autofree char *size = vp_hugepages_dup_size (page_kib);
+    gboolean known = FALSE;
+    g_autofree char *mount = vp_hugepages_dup_mount (admission->root, page_kib, &known);
+    if (mount == NULL)
+      return g_strdup_printf ("it needs hugepages of %s, and no hugetlbfs with pages of that size is mounted: "
+                              "'mkdir -p /dev/hugepages%s && mount -t hugetlbfs -o pagesize=%s hugetlbfs /dev/hugepages%s' "
+                              "(or 'systemctl start dev-hugepages.mount', for the default size), then restart libvirt, "
+                              "which looks for them only when it starts", size, size, size, size);
+    if (!admission->session && !known)
+      return g_strdup_printf ("it needs hugepages of %s, and %s was mounted after libvirt's start, so libvirt does not "
+                              "know it: restart libvirt ('systemctl restart libvirtd' or 'virtqemud'; guests go on "
+                              "running)", size, mount);
+  }
+  return NULL;
+}
+
+static char *
+take_pages (VpAdmission *admission, const VpAdmissionRequest *request)
+{
+  const VpSettings *settings = request->plan->settings;
+  g_autoptr (GError) error = NULL;
+  guint64 base_kib = (guint64) sysconf (_SC_PAGESIZE) / 1024;
+  g_autoptr (GArray) needs =
+    vp_hugepages_needs (request->domain, vp_hugepages_default_kib (admission->root), base_kib, &error);
+  guint seconds = (guint) g_ascii_strtoull (vp_settings_get (settings, VP_KEY_MEMORY_DEADLINE), NULL, 10);
+  gboolean allocate =
+    !admission->session && vp_settings_choice (settings, VP_KEY_MEMORY_ALLOCATE) == VP_ALLOCATE_YES;
+
+  if (needs == NULL)
+    return g_strdup (error->message);
+  if (needs->len == 0)
+    return NULL;
+  char *refusal = check_mounts (admission, request->domain, needs);
+  if (refusal != NULL)
+    return refusal;
+  request->wait (seconds + WAIT_SLACK_SECONDS, request->data);
+  gint64 deadline = g_get_monotonic_time () + seconds * G_TIME_SPAN_SECOND;
+  if (vp_holds_take_pages (admission->holds, request->uuid, request->name, needs, allocate, deadline, &error))
+    return NULL;
+  return g_strdup (error->message);
+}
+
+static gboolean
+on_retry (gpointer data)
+{
+  VpAdmission *admission = data;
+
+  if (vp_holds_retry (admission->holds))
+    return G_SOURCE_CONTINUE;
+  g_atomic_int_set (&admission->retrying, 0);
+  return G_SOURCE_REMOVE;
+}
+
+/* What the kernel keeps busy is tried again from the main loop, whoever asked for it. */
+static void
+retry_later (VpAdmission *admission)
+{
+  if (g_atomic_int_compare_and_exchange (&admission->retrying, 0, 1))
+    g_timeout_add_seconds (RETRY_SECONDS, on_retry, admission);
+}
+
+void
+vp_admission_release (VpAdmission *admission, const char *uuid)
+{
+  gint64 deadline = g_get_monotonic_time () + RELEASE_SECONDS * G_TIME_SPAN_SECOND;
+
+  if (!vp_holds_release (admission->holds, uuid, deadline))
+    retry_later (admission);
+}
+
+void
+vp_admission_reconcile (VpAdmission *admission, const char *const *running)
+{
+  vp_holds_reconcile (admission->holds, running);
+  retry_later (admission); /* it may have left something */
+}
+
+/* Whatever the host cannot do is left out, and said; an ordinary user can do none of it. */
+static char *
+clear_cpus (VpAdmission *admission, const VpAdmissionRequest *request)
+{
+  g_autoptr (GPtrArray) warnings = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GError) error = NULL;
+
+  if (admission->session)
+    return NULL;
+  const VpIsolateRequest asked = {
+    .uuid = request->uuid,
+    .name = request->name,
+    .cpus = request->cpus,
+    .settings = request->plan->settings,
+    .deadline = g_get_monotonic_time () + ISOLATE_SECONDS * G_TIME_SPAN_SECOND,
+  };
+  gboolean done = vp_isolate_prepare (admission->isolate, &asked, warnings, &error);
+  for (guint i = 0; i < warnings->len; i++)
+    g_message ("domain '%s': %s", request->name, (const char *) warnings->pdata[i]);
+  return done ? NULL : g_strdup (error->message);
+}
+
+char *
+vp_admission_admit (VpAdmission *admission, const VpAdmissionRequest *request)
+{
+  g_autofree char *refusal = take_devices (admission, request);
+
+  if (refusal == NULL)
+    refusal = take_pages (admission, request);
+  if (refusal == NULL)
+    refusal = clear_cpus (admission, request);
+  if (refusal != NULL)
+    vp_admission_release (admission, request->uuid);
+  return g_steal_pointer (&refusal);
+}
+
+void
+vp_admission_note_called (VpAdmission *admission, const VpDomain *domain)
+{
+  g_autofree char *uuid = vp_domain_dup_uuid (domain);
+  g_autofree char *name = vp_domain_dup_name (domain);
+
+  if (uuid != NULL && vp_domain_tag (domain) != NULL)
+    vp_holds_note_called (admission->holds, uuid, name, vp_domain_run (domain));
+}
+
+void
+vp_admission_started (VpAdmission *admission, const char *uuid)
+{
+  vp_holds_started (admission->holds, uuid);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The host made ready for one guest at prepare, and given back at release: its PCI
+ * devices are looked at, its hugepages allocated, its CPUs cleared. Any thread; asks
+ * no libvirt, and everything has a deadline.
+ */
+#pragma once
+
+#include "daemon/hold/holds.h"
+#include "plan/plan.h"
+
+G_BEGIN_DECLS
+
+typedef struct VpAdmission VpAdmission;
+
+/* Loads the journal in `run_folder`. `session`: an ordinary user's, who can allocate nothing. */
+VpAdmission *vp_admission_new (const char *run_folder, gboolean session, GError **error);
+void vp_admission_free (VpAdmission *admission);
+VpHolds *vp_admission_get_holds (const VpAdmission *admission);
+
+/* Which of these CPUs are offline at this moment, as a list; NULL: none, as far as the kernel says. */
+char *vp_admission_dup_offline (const VpAdmission *admission, const int *cpus, guint n);
+
+typedef struct {
+  const char *uuid;
+  const char *name;
+  const VpDomain *domain;
+  const VpPlan *plan;
+  hwloc_const_bitmap_t cpus; /* of its vCPUs; empty: it is not pinned */
+  const GArray *held;    /* of VpDeviceHeld: devices of guests that run, others than this one */
+  void (*wait) (guint seconds, gpointer data); /* called before what may take so long */
+  gpointer data;
+} VpAdmissionRequest;
+
+/* NULL: it may start. Else why not, in one line, and nothing is held. */
+char *vp_admission_admit (VpAdmission *admission, const VpAdmissionRequest *request);
+/* After vp_holds_begin_reconcile: these run, others do not. */
+void vp_admission_reconcile (VpAdmission *admission, const char *const *running);
+void vp_admission_note_called (VpAdmission *admission, const VpDomain *domain); /* the gate let it start */
+void vp_admission_started (VpAdmission *admission, const char *uuid);
+void vp_admission_release (VpAdmission *admission, const char *uuid);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpAdmission, vp_admission_free)
+
+G_END_DECLS

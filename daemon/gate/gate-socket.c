@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The socket of lib/base/gate-protocol.h: one request and one answer a connection. */
+#include "daemon/gate/gate-socket.h"
+
+#include <errno.h>
+#include <gio/gio.h>
+#include <gio/gunixsocketaddress.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/gate-protocol.h"
+#include "daemon/gate/answer.h"
+
+#define MAX_THREADS 32      /* of answers at the same time; more wait in the socket's queue */
+#define PEER_SECONDS 5      /* for each read and write: the hook sends at once or is dead */
+#define HEADER_STRINGS 6
+
+struct VpGate {
+  VpGateContext context;
+  char *config_folder;
+  char *path; /* to remove at the end; NULL: systemd's */
+  GMainContext *loop_context;
+  GMainLoop *loop;
+  GSocketService *service;
+  GThread *thread;
+};
+
+static GByteArray *
+read_request (GInputStream *stream, GError **error)
+{
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  guint8 chunk[64 * 1024];
+  gssize got = 0;
+
+  while ((got = g_input_stream_read (stream, chunk, sizeof chunk, NULL, error)) > 0) {
+    if (bytes->len + (gsize) got > VP_GATE_HEADER_MAX + VP_GATE_XML_MAX) {
+      g_set_error (error, VP_ERROR, VP_ERROR_XML, "the request is larger than %u bytes",
+                   VP_GATE_HEADER_MAX + VP_GATE_XML_MAX);
+      return NULL;
+    }
+    g_byte_array_append (bytes, chunk, (guint) got);
+  }
+  return got == 0 ? g_steal_pointer (&bytes) : NULL;
+}
+
+/* The strings stay in `bytes`. */
+static gboolean
+parse_request (const GByteArray *bytes, VpHookCall *request, GError **error)
+{
+  const char *strings[HEADER_STRINGS] = { NULL };
+  const char *at = (const char *) bytes->data;
+  const char *end = at + bytes->len;
+  guint64 length = 0;
+
+  for (guint i = 0; i < HEADER_STRINGS; i++) {
+    const char *stop = at < end ? memchr (at, '\0', (gsize) (end - at)) : NULL;
+    if (stop == NULL)
+      break;
+    strings[i] = at;
+    at = stop + 1;
+  }
+  if (strings[0] == NULL || strcmp (strings[0], VP_GATE_GREETING) != 0 || strings[5] == NULL ||
+      !g_ascii_string_to_unsigned (strings[5], 10, 0, VP_GATE_XML_MAX, &length, NULL) ||
+      length != (guint64) (end - at)) {
+    g_set_error (error, VP_ERROR, VP_ERROR_XML, "the request is not one of this version's hook (%s)", VP_GATE_GREETING);
+    return FALSE;
+  }
+  *request = (VpHookCall){
+    .operation = strings[1], .suboperation = strings[2], .domain = strings[4], .xml = at, .xml_length = length
+  };
+  return TRUE;
+}
+
+/* The folder is root's and closed to others; this is the second lock on the door. */
+static gboolean
+check_peer (GSocket *socket, GError **error)
+{
+  g_autoptr (GCredentials) peer = g_socket_get_credentials (socket, error);
+
+  if (peer == NULL)
+    return FALSE;
+  uid_t uid = g_credentials_get_unix_user (peer, error);
+  if (uid == geteuid () || uid == 0)
+    return TRUE;
+  if (error != NULL && *error == NULL)
+    g_set_error (error, VP_ERROR, VP_ERROR_IO, "user %u may not ask the gate", (unsigned) uid);
+  return FALSE;
+}
+
+/* A hook that is gone is noticed when it gets its answer. */
+static void
+send_wait (guint seconds, gpointer data)
+{
+  g_autofree char *line = g_strdup_printf ("WAIT %u\n", seconds);
+
+  (void) g_output_stream_write_all (data, line, strlen (line), NULL, NULL, NULL);
+}
+
+static gboolean
+serve (const VpGate *gate, GSocketConnection *connection, GError **error)
+{
+  VpHookCall request = { 0 };
+  g_autofree char *text = NULL;
+
+  g_socket_set_timeout (g_socket_connection_get_socket (connection), PEER_SECONDS);
+  if (!check_peer (g_socket_connection_get_socket (connection), error))
+    return FALSE;
+  g_autoptr (GByteArray) bytes = read_request (g_io_stream_get_input_stream (G_IO_STREAM (connection)), error);
+  if (bytes != NULL && bytes->len == 0)
+    return TRUE; /* somebody looked whether we are here */
+  if (bytes == NULL || !parse_request (bytes, &request, error))
+    return FALSE;
+  request.wait = send_wait;
+  request.data = g_io_stream_get_output_stream (G_IO_STREAM (connection));
+  gboolean ok = vp_gate_answer (&gate->context, &request, &text);
+  gsize length = text != NULL ? strlen (text) : 0;
+  g_autofree char *head = g_strdup_printf ("%s %" G_GSIZE_FORMAT "\n", ok ? "OK" : "REFUSE", length);
+  GOutputStream *out = g_io_stream_get_output_stream (G_IO_STREAM (connection));
+  if (g_output_stream_write_all (out, head, strlen (head), NULL, NULL, error) &&
+      g_output_stream_write_all (out, text != NULL ? text : "", length, NULL, NULL, error))
+    return TRUE;
+  vp_gate_withdraw (&gate->context, &request);
+  return FALSE;
+}
+
+static gboolean
+on_connection (GThreadedSocketService *service, GSocketConnection *connection, GObject *source, gpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  (void) service, (void) source;
+  if (!serve (data, connection, &error))
+    g_warning ("gate: a request was not answered: %s", error->message);
+  return TRUE;
+}
+
+static gpointer
+gate_thread (gpointer data)
+{
+  VpGate *gate = data;
+
+  g_main_context_push_thread_default (gate->loop_context);
+  g_main_loop_run (gate->loop);
+  g_main_context_pop_thread_default (gate->loop_context);
+  return NULL;
+}
+
+/* A socket that a dead daemon left is in the way; the lock on the run folder says that it is dead. */
+static GSocket *
+listen_at (const char *path, GError **error)
+{
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path);
+  g_autoptr (GSocket) socket =
+    g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, error);
+
+  if (socket == NULL)
+    return NULL;
+  if (unlink (path) != 0 && errno != ENOENT) {
+    g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot remove the old socket %s: %s", path, g_strerror (errno));
+    return NULL;
+  }
+  if (!g_socket_bind (socket, address, FALSE, error) || !g_socket_listen (socket, error)) {
+    g_prefix_error (error, "cannot listen at %s: ", path);
+    return NULL;
+  }
+  if (chmod (path, 0600) != 0) {
+    g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot close %s to others: %s", path, g_strerror (errno));
+    return NULL;
+  }
+  return g_steal_pointer (&socket);
+}
+
+VpGate *
+vp_gate_new (const VpGateContext *context, const char *path, int fd, GError **error)
+{
+  g_autoptr (GSocket) socket = fd >= 0 ? g_socket_new_from_fd (fd, error) : listen_at (path, error);
+
+  if (socket == NULL)
+    return NULL;
+  VpGate *gate = g_new0 (VpGate, 1);
+  gate->context = *context;
+  gate->config_folder = g_strdup (context->config_folder);
+  gate->context.config_folder = gate->config_folder;
+  gate->path = fd >= 0 ? NULL : g_strdup (path);
+  gate->loop_context = g_main_context_new ();
+  gate->loop = g_main_loop_new (gate->loop_context, FALSE);
+
+  /* The listener watches the socket in the context that is the thread's default when it is added. */
+  g_main_context_push_thread_default (gate->loop_context);
+  gate->service = g_threaded_socket_service_new (MAX_THREADS);
+  gboolean added = g_socket_listener_add_socket (G_SOCKET_LISTENER (gate->service), socket, NULL, error);
+  g_signal_connect (gate->service, "run", G_CALLBACK (on_connection), gate);
+  g_socket_service_start (gate->service);
+  g_main_context_pop_thread_default (gate->loop_context);
+  if (!added) {
+    vp_gate_free (gate);
+    return NULL;
+  }
+  gate->thread = g_thread_new ("gate", gate_thread, gate);
+  return gate;
+}
+
+static gboolean
+quit_loop (gpointer data)
+{
+  g_main_loop_quit (data);
+  return G_SOURCE_REMOVE;
+}
+
+void
+vp_gate_free (VpGate *gate)
+{
+  if (gate == NULL)
+    return;
+  g_socket_service_stop (gate->service);
+  if (gate->thread != NULL) {
+    g_autoptr (GSource) source = g_idle_source_new ();
+    g_source_set_callback (source, quit_loop, gate->loop, NULL);
+    g_source_attach (source, gate->loop_context);
+    g_thread_join (gate->thread);
+  }
+  g_socket_listener_close (G_SOCKET_LISTENER (gate->service));
+  g_object_unref (gate->service);
+  if (gate->path != NULL)
+    (void) unlink (gate->path);
+  g_main_loop_unref (gate->loop);
+  g_main_context_unref (gate->loop_context);
+  g_free (gate->path);
+  g_free (gate->config_folder);
+  g_free (gate);
+}

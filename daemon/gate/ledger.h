@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the threads share: the host snapshot, the profiles, who is being started by us,
+ * who holds which CPUs and devices, and beside whom each definition was prepared. One
+ * mutex, held for memory only, so that the gate never waits for anything that asks
+ * libvirt.
+ */
+#pragma once
+
+#include "devices/device-check.h"
+#include "host/host.h"
+#include "placement/neighbours.h"
+#include "plan/fleet.h"
+#include "profile/profile.h"
+
+G_BEGIN_DECLS
+
+typedef struct VpLedger VpLedger;
+
+VpLedger *vp_ledger_new (void);
+void vp_ledger_free (VpLedger *ledger);
+
+/* Both are taken over. */
+void vp_ledger_set (VpLedger *ledger, VpHost *host, VpProfiles *profiles);
+/* Why there is nothing to set; for those who ask before the first set. */
+void vp_ledger_set_problem (VpLedger *ledger, const char *problem);
+char *vp_ledger_dup_problem (VpLedger *ledger);
+/* References of the caller's own; FALSE before the first set. */
+gboolean vp_ledger_get (VpLedger *ledger, VpHost **host, VpProfiles **profiles);
+
+/* Marks a domain that we start ourselves (on-stale = retry); FALSE: it was marked already. */
+gboolean vp_ledger_begin_start (VpLedger *ledger, const char *domain);
+void vp_ledger_end_start (VpLedger *ledger, const char *domain);
+gboolean vp_ledger_is_starting (VpLedger *ledger, const char *domain);
+
+/*
+ * A domain that comes from a saved or migrated guest: the prepare that follows within a
+ * minute may change nothing that the guest sees, and is planned beside the same neighbours.
+ * Taking the mark removes it; NULL: there is none. Both hand over a reference.
+ */
+void vp_ledger_note_incoming (VpLedger *ledger, const char *domain, VpNeighbours *neighbours);
+VpNeighbours *vp_ledger_take_incoming (VpLedger *ledger, const char *domain);
+
+/*
+ * What a definition was prepared beside. While a domain is prepared there are two: it is
+ * ready if it is so beside one of them. `prepared` FALSE: nothing came of it.
+ */
+void vp_ledger_begin_prepare (VpLedger *ledger, const char *uuid, VpNeighbours *neighbours);
+void vp_ledger_end_prepare (VpLedger *ledger, const char *uuid, gboolean prepared);
+GPtrArray *vp_ledger_dup_neighbours (VpLedger *ledger, const char *uuid); /* of VpNeighbours; may be empty */
+
+/*
+ * CPUs and devices of guests that run or are being started. The fleet says which run; a claim is the
+ * gate's, at prepare, and ends with release. It is made unless it meets other guests'
+ * CPUs and `share` is FALSE. Gives the guests of that moment, as neighbours: nothing is
+ * planned, only taken.
+ */
+void vp_ledger_set_running (VpLedger *ledger, const VpFleet *fleet);
+void vp_ledger_remember (VpLedger *ledger, const VpRunning *running); /* until the next set_running */
+VpNeighbours *vp_ledger_claim (VpLedger *ledger, const VpRunning *claim, gboolean share, gboolean *claimed);
+void vp_ledger_release (VpLedger *ledger, const char *uuid);
+/* FALSE: whom that definition was prepared beside is not known, as another daemon did it. */
+gboolean vp_ledger_has_prepared (VpLedger *ledger, const char *uuid);
+/* The same guests, without a claim. */
+VpNeighbours *vp_ledger_new_neighbours (VpLedger *ledger, const char *uuid);
+/* Of VpDeviceHeld: the PCI devices of the guests that run, other than that one. */
+GArray *vp_ledger_dup_devices (VpLedger *ledger, const char *uuid);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpLedger, vp_ledger_free)
+
+G_END_DECLS

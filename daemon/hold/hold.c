@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What one guest holds: the structs, their text in the journal, and lines for people. */
+#include "daemon/hold/hold.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "daemon/hold/pages.h"
+#include "domain/hugepages.h"
+
+#define VERSION 1
+#define MAX_GROUPS 65536u
+
+static const char *const state_names[] = { "taking", "starting", "running", "releasing", NULL };
+static const char *const kind_names[VP_N_HOLD_KINDS + 1] = { "pages", "file", "slice", NULL };
+
+gboolean
+vp_hold_uuid_is_valid (const char *uuid)
+{
+  return uuid != NULL &&
+         g_regex_match_simple ("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\\z", uuid, G_REGEX_CASELESS, 0);
+}
+
+static void
+record_free (VpHoldRecord *record)
+{
+  g_free (record->key);
+  g_free (record->before);
+  g_free (record->after);
+  g_free (record);
+}
+
+VpHold *
+vp_hold_new (const char *uuid, const char *name)
+{
+  VpHold *hold = g_new0 (VpHold, 1);
+
+  hold->uuid = g_strdup (uuid);
+  hold->name = g_strdup (name);
+  hold->uses = g_array_new (FALSE, TRUE, sizeof (VpHoldUse));
+  hold->records = g_ptr_array_new_with_free_func ((GDestroyNotify) record_free);
+  hold->devices = g_ptr_array_new_with_free_func (g_free);
+  return hold;
+}
+
+VpHold *
+vp_hold_copy (const VpHold *hold)
+{
+  VpHold *copy = vp_hold_new (hold->uuid, hold->name);
+
+  copy->state = hold->state;
+  copy->unconfirmed = hold->unconfirmed;
+  copy->reported = hold->reported;
+  copy->cpus = g_strdup (hold->cpus);
+  copy->run = hold->run;
+  copy->silent = g_strdup (hold->silent);
+  g_array_append_vals (copy->uses, hold->uses->data, hold->uses->len);
+  for (guint i = 0; i < hold->devices->len; i++)
+    g_ptr_array_add (copy->devices, g_strdup (hold->devices->pdata[i]));
+  for (guint i = 0; i < hold->records->len; i++) {
+    const VpHoldRecord *record = hold->records->pdata[i];
+    VpHoldRecord *new = vp_hold_add_record (copy, record->kind, record->key, record->before, record->after);
+    new->pending = record->pending;
+    new->pages = record->pages;
+  }
+  return copy;
+}
+
+void
+vp_hold_free (VpHold *hold)
+{
+  if (hold == NULL)
+    return;
+  g_free (hold->uuid);
+  g_free (hold->name);
+  g_free (hold->cpus);
+  g_free (hold->silent);
+  g_array_unref (hold->uses);
+  g_ptr_array_unref (hold->records);
+  g_ptr_array_unref (hold->devices);
+  g_free (hold);
+}
+
+VpHoldRecord *
+vp_hold_add_record (VpHold *hold, VpHoldKind kind, const char *key, const char *before, const char *after)
+{
+  VpHoldRecord *record = g_new0 (VpHoldRecord, 1);
+
+  record->kind = kind;
+  record->key = g_strdup (key);
+  record->before = g_strdup (before);
+  record->after = g_strdup (after);
+  g_ptr_array_add (hold->records, record);
+  return record;
+}
+
+VpHoldRecord *
+vp_hold_find_record (const VpHold *hold, VpHoldKind kind, const char *key)
+{
+  for (guint i = 0; i < hold->records->len; i++) {
+    VpHoldRecord *record = hold->records->pdata[i];
+    if (record->kind == kind && g_strcmp0 (record->key, key) == 0)
+      return record;
+  }
+  return NULL;
+}
+
+VpHoldRecord *
+vp_hold_find_pages (const VpHold *hold, int node, guint64 page_kib)
+{
+  for (guint i = 0; i < hold->records->len; i++) {
+    VpHoldRecord *record = hold->records->pdata[i];
+    if (record->kind == VP_HOLD_PAGES && record->pages.node == node && record->pages.page_kib == page_kib)
+      return record;
+  }
+  return NULL;
+}
+
+/* The numbers of a record of pages, one table for writing and reading; `node` stands apart, it may be -1. */
+static const struct {
+  const char *name;
+  gsize offset;
+} page_numbers[] = {
+  { "page-kib", G_STRUCT_OFFSET (VpHoldPages, page_kib) },
+  { "count", G_STRUCT_OFFSET (VpHoldPages, count) },
+  { "base", G_STRUCT_OFFSET (VpHoldPages, base) },
+  { "from", G_STRUCT_OFFSET (VpHoldPages, from) },
+  { "to", G_STRUCT_OFFSET (VpHoldPages, to) },
+};
+
+static void
+save_record (GKeyFile *file, const char *group, const VpHoldRecord *record)
+{
+  g_key_file_set_string (file, group, "kind", kind_names[record->kind]);
+  g_key_file_set_boolean (file, group, "pending", record->pending);
+  if (record->kind == VP_HOLD_PAGES) {
+    g_key_file_set_integer (file, group, "node", record->pages.node);
+    for (gsize i = 0; i < G_N_ELEMENTS (page_numbers); i++)
+      g_key_file_set_uint64 (file, group, page_numbers[i].name,
+                             G_STRUCT_MEMBER (guint64, &record->pages, page_numbers[i].offset));
+    return;
+  }
+  g_key_file_set_string (file, group, "key", record->key);
+  g_key_file_set_string (file, group, "before", record->before);
+  g_key_file_set_string (file, group, "after", record->after);
+}
+
+char *
+vp_hold_dup_text (const VpHold *hold)
+{
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+
+  g_key_file_set_integer (file, "guest", "version", VERSION);
+  g_key_file_set_string (file, "guest", "name", hold->name);
+  g_key_file_set_string (file, "guest", "state", state_names[hold->state]);
+  if (hold->run != 0)
+    g_key_file_set_integer (file, "guest", "run", hold->run);
+  if (hold->silent != NULL)
+    g_key_file_set_string (file, "guest", "silent", hold->silent);
+  if (hold->cpus != NULL)
+    g_key_file_set_string (file, "guest", "cpus", hold->cpus);
+  g_key_file_set_string_list (file, "guest", "devices", (const char *const *) hold->devices->pdata,
+                              hold->devices->len);
+  for (guint i = 0; i < hold->uses->len; i++) {
+    const VpHoldUse *use = &g_array_index (hold->uses, VpHoldUse, i);
+    g_autofree char *group = g_strdup_printf ("use-%u", i);
+    g_key_file_set_integer (file, group, "node", use->node);
+    g_key_file_set_uint64 (file, group, "page-kib", use->page_kib);
+    g_key_file_set_uint64 (file, group, "pages", use->pages);
+  }
+  for (guint i = 0; i < hold->records->len; i++) {
+    g_autofree char *group = g_strdup_printf ("record-%u", i);
+    save_record (file, group, hold->records->pdata[i]);
+  }
+  return g_key_file_to_data (file, NULL, NULL);
+}
+
+static gboolean
+load_word (GKeyFile *file, const char *group, const char *key, const char *const *words, int *position, GError **error)
+{
+  g_autofree char *text = g_key_file_get_string (file, group, key, error);
+
+  if (text == NULL)
+    return FALSE;
+  for (*position = 0; words[*position] != NULL; (*position)++)
+    if (strcmp (words[*position], text) == 0)
+      return TRUE;
+  g_set_error (error, VP_ERROR, VP_ERROR_IO, "[%s] %s is '%s'", group, key, text);
+  return FALSE;
+}
+
+static gboolean
+load_integer (GKeyFile *file, const char *group, const char *key, int least, int most, int *number, GError **error)
+{
+  g_autoptr (GError) problem = NULL;
+
+  *number = g_key_file_get_integer (file, group, key, &problem);
+  if (problem == NULL && *number >= least && *number <= most)
+    return TRUE;
+  g_set_error (error, VP_ERROR, VP_ERROR_IO, "[%s] %s is no number from %d to %d", group, key, least, most);
+  return FALSE;
+}
+
+static gboolean
+load_uint64 (GKeyFile *file, const char *group, const char *key, guint64 *number, GError **error)
+{
+  g_autoptr (GError) problem = NULL;
+
+  /* Up to a size at which sums cannot overflow. */
+  *number = g_key_file_get_uint64 (file, group, key, &problem);
+  if (problem == NULL && *number <= G_MAXUINT32 * G_GUINT64_CONSTANT (1024))
+    return TRUE;
+  g_set_error (error, VP_ERROR, VP_ERROR_IO, "[%s] %s is no number of pages or KiB", group, key);
+  return FALSE;
+}
+
+static gboolean
+load_pages (GKeyFile *file, const char *group, VpHoldPages *pages, GError **error)
+{
+  if (!load_integer (file, group, "node", -1, G_MAXINT, &pages->node, error))
+    return FALSE;
+  for (gsize i = 0; i < G_N_ELEMENTS (page_numbers); i++)
+    if (!load_uint64 (file, group, page_numbers[i].name,
+                      &G_STRUCT_MEMBER (guint64, pages, page_numbers[i].offset), error))
+      return FALSE;
+  if (pages->page_kib > 0)
+    return TRUE;
+  g_set_error (error, VP_ERROR, VP_ERROR_IO, "[%s] page-kib is 0", group);
+  return FALSE;
+}
+
+static gboolean
+load_texts (GKeyFile *file, const char *group, VpHoldRecord *record, GError **error)
+{
+  record->key = g_key_file_get_string (file, group, "key", error);
+  record->before = record->key != NULL ? g_key_file_get_string (file, group, "before", error) : NULL;
+  record->after = record->before != NULL ? g_key_file_get_string (file, group, "after", error) : NULL;
+  return record->after != NULL;
+}
+
+static gboolean
+load_record (GKeyFile *file, const char *group, VpHold *hold, GError **error)
+{
+  g_autoptr (GError) problem = NULL;
+  int kind = 0;
+
+  if (!load_word (file, group, "kind", kind_names, &kind, error))
+    return FALSE;
+  VpHoldRecord *record = vp_hold_add_record (hold, (VpHoldKind) kind, NULL, NULL, NULL);
+  record->pending = g_key_file_get_boolean (file, group, "pending", &problem);
+  if (problem != NULL) {
+    g_propagate_error (error, g_steal_pointer (&problem));
+    return FALSE;
+  }
+  return kind == VP_HOLD_PAGES ? load_pages (file, group, &record->pages, error)
+                               : load_texts (file, group, record, error);
+}
+
+static gboolean
+load_use (GKeyFile *file, const char *group, VpHold *hold, GError **error)
+{
+  VpHoldUse use = { 0 };
+
+  if (!load_integer (file, group, "node", -1, G_MAXINT, &use.node, error) ||
+      !load_uint64 (file, group, "page-kib", &use.page_kib, error) ||
+      !load_uint64 (file, group, "pages", &use.pages, error))
+    return FALSE;
+  g_array_append_val (hold->uses, use);
+  return TRUE;
+}
+
+static gboolean
+load_guest (GKeyFile *file, VpHold *hold, GError **error)
+{
+  int version = 0;
+  int state = 0;
+
+  hold->name = g_key_file_get_string (file, "guest", "name", error);
+  if (hold->name == NULL || !load_integer (file, "guest", "version", VERSION, VERSION, &version, error) ||
+      !load_word (file, "guest", "state", state_names, &state, error))
+    return FALSE;
+  hold->state = (VpHoldState) state;
+  if (g_key_file_has_key (file, "guest", "run", NULL) &&
+      !load_integer (file, "guest", "run", 0, G_MAXINT, &hold->run, error))
+    return FALSE;
+  hold->silent = g_key_file_get_string (file, "guest", "silent", NULL);
+  hold->cpus = g_key_file_get_string (file, "guest", "cpus", NULL);
+  g_auto (GStrv) devices = g_key_file_get_string_list (file, "guest", "devices", NULL, NULL);
+  for (guint i = 0; devices != NULL && devices[i] != NULL; i++)
+    g_ptr_array_add (hold->devices, g_strdup (devices[i]));
+  return TRUE;
+}
+
+VpHold *
+vp_hold_parse (const char *uuid, const char *text, GError **error)
+{
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  g_autoptr (VpHold) hold = vp_hold_new (uuid, NULL);
+
+  if (!g_key_file_load_from_data (file, text, strlen (text), G_KEY_FILE_NONE, error) ||
+      !load_guest (file, hold, error))
+    return NULL;
+  g_auto (GStrv) groups = g_key_file_get_groups (file, NULL);
+  for (guint i = 0; groups[i] != NULL && i < MAX_GROUPS; i++) {
+    if (g_str_has_prefix (groups[i], "record-") && !load_record (file, groups[i], hold, error))
+      return NULL;
+    if (g_str_has_prefix (groups[i], "use-") && !load_use (file, groups[i], hold, error))
+      return NULL;
+  }
+  return g_steal_pointer (&hold);
+}
+
+static char *
+dup_pages_line (int node, guint64 page_kib, guint64 pages, const char *what)
+{
+  g_autofree char *size = vp_hugepages_dup_size (page_kib);
+  g_autofree char *place = vp_pages_dup_place (node);
+
+  return g_strdup_printf ("%" G_GUINT64_FORMAT " hugepage%s of %s on %s%s", pages, pages == 1 ? "" : "s", size, place,
+                          what);
+}
+
+static char *
+dup_record_line (const VpHoldRecord *record)
+{
+  if (record->kind == VP_HOLD_PAGES)
+    return dup_pages_line (record->pages.node, record->pages.page_kib, record->pages.count, ", allocated for it");
+  return g_strdup_printf ("%s%s is '%s', was '%s'", record->kind == VP_HOLD_FILE ? "/" : "", record->key,
+                          record->after, record->before);
+}
+
+GStrv
+vp_hold_describe (const VpHold *hold)
+{
+  GPtrArray *lines = g_ptr_array_new ();
+
+  for (guint i = 0; hold->state != VP_HOLD_RELEASING && i < hold->uses->len; i++) {
+    const VpHoldUse *use = &g_array_index (hold->uses, VpHoldUse, i);
+    g_ptr_array_add (lines, dup_pages_line (use->node, use->page_kib, use->pages,
+                                            hold->state == VP_HOLD_RUNNING ? "" : ", promised"));
+  }
+  if (hold->cpus != NULL)
+    g_ptr_array_add (lines, g_strdup_printf ("CPUs %s", hold->cpus));
+  for (guint i = 0; i < hold->devices->len; i++)
+    g_ptr_array_add (lines, g_strdup_printf ("device %s", (const char *) hold->devices->pdata[i]));
+  for (guint i = 0; i < hold->records->len; i++)
+    g_ptr_array_add (lines, dup_record_line (hold->records->pdata[i]));
+  g_ptr_array_add (lines, NULL);
+  return (GStrv) g_ptr_array_free (lines, FALSE);
+}

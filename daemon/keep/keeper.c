@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* When to look at which domain. What is done then is in prepare.c and live.c. */
+#include "daemon/keep/keeper.h"
+
+#include "daemon/keep/prepare.h"
+#include "daemon/keep/roster.h"
+#include "daemon/keep/tune.h"
+#include "domain/drift.h"
+
+#define BURST_MS 60      /* edits that follow closer than this are waited out, so that they don't meet our define */
+#define LONGEST_BURST_MS 600
+
+typedef struct {
+  VpKeeper *keeper;
+  char *name;
+  guint timer;           /* 0: no look is planned */
+  gint64 burst_since;    /* monotonic; 0: the look that is planned is at once */
+  VpNeighbours *neighbours; /* those that the last look knew of; NULL: none */
+  VpWritten written;     /* our last define */
+  char *last_error;      /* so that it is logged once */
+  char *last_drift;
+  gboolean start_wanted; /* on-stale = retry */
+  gboolean tune_wanted;  /* on-stale = start */
+} Entry;
+
+struct VpKeeper {
+  VpLedger *ledger;
+  VpVersions *versions;
+  void (*wrapper_made) (gpointer data);
+  gpointer data;
+  VpRoster *roster;
+  VpRoot *root;
+  gboolean session;
+  virConnectPtr connection;
+  GHashTable *entries; /* name -> Entry */
+};
+
+static void
+entry_free (Entry *entry)
+{
+  if (entry->timer != 0)
+    g_source_remove (entry->timer);
+  g_free (entry->name);
+  vp_written_clear (&entry->written);
+  g_free (entry->last_error);
+  g_free (entry->last_drift);
+  vp_neighbours_unref (entry->neighbours);
+  g_free (entry);
+}
+
+static Entry *
+get_entry (VpKeeper *keeper, const char *name)
+{
+  Entry *entry = g_hash_table_lookup (keeper->entries, name);
+
+  if (entry == NULL) {
+    entry = g_new0 (Entry, 1);
+    entry->keeper = keeper;
+    entry->name = g_strdup (name);
+    g_hash_table_insert (keeper->entries, entry->name, entry);
+  }
+  return entry;
+}
+
+VpKeeper *
+vp_keeper_new (VpLedger *ledger, VpVersions *versions, gboolean session, void (*wrapper_made) (gpointer data), gpointer data)
+{
+  VpKeeper *keeper = g_new0 (VpKeeper, 1);
+
+  keeper->ledger = ledger;
+  keeper->versions = versions;
+  keeper->wrapper_made = wrapper_made;
+  keeper->data = data;
+  keeper->session = session;
+  keeper->root = vp_root_open ("/", NULL); /* without it drift is not seen, and the host was not read either */
+  keeper->roster = vp_roster_new ();
+  keeper->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) entry_free);
+  return keeper;
+}
+
+void
+vp_keeper_free (VpKeeper *keeper)
+{
+  if (keeper == NULL)
+    return;
+  g_hash_table_unref (keeper->entries);
+  vp_roster_free (keeper->roster);
+  vp_root_free (keeper->root);
+  g_free (keeper);
+}
+
+void
+vp_keeper_set_connection (VpKeeper *keeper, virConnectPtr connection)
+{
+  keeper->connection = connection;
+}
+
+typedef struct {
+  VpLedger *ledger;
+  virDomainPtr domain;
+} Start;
+
+/* A start takes seconds and its hook asks our gate: not in the main thread. */
+static gpointer
+start_thread (gpointer data)
+{
+  Start *start = data;
+  const char *name = virDomainGetName (start->domain);
+
+  if (virDomainCreate (start->domain) == 0) {
+    g_message ("domain '%s': started, as its on-stale asks", name);
+  } else {
+    g_autoptr (GError) error = NULL;
+    vp_libvirt_set_error (&error, "domain '%s': prepared, but it could not be started again", name);
+    g_warning ("%s", error->message);
+  }
+  vp_ledger_end_start (start->ledger, name);
+  (void) virDomainFree (start->domain);
+  g_free (start);
+  return NULL;
+}
+
+static void
+start_domain (Entry *entry)
+{
+  VpKeeper *keeper = entry->keeper;
+  virDomainPtr domain = virDomainLookupByName (keeper->connection, entry->name);
+
+  entry->start_wanted = FALSE;
+  if (domain == NULL || !vp_ledger_begin_start (keeper->ledger, entry->name)) {
+    g_clear_pointer (&domain, virDomainFree);
+    return;
+  }
+  Start *start = g_new0 (Start, 1);
+  start->ledger = keeper->ledger;
+  start->domain = domain;
+  g_thread_unref (g_thread_new ("start", start_thread, start));
+}
+
+static void
+log_error_once (Entry *entry, const char *message)
+{
+  if (g_strcmp0 (entry->last_error, message) == 0)
+    return;
+  g_free (entry->last_error);
+  entry->last_error = g_strdup (message);
+  g_warning ("domain '%s': not prepared: %s", entry->name, message);
+}
+
+/* A look at one domain may show that another must be looked at. */
+static gboolean on_timer (gpointer data);
+
+static void
+plan_look (Entry *entry, guint delay_ms)
+{
+  if (entry->timer != 0)
+    g_source_remove (entry->timer);
+  entry->timer = g_timeout_add (delay_ms, on_timer, entry);
+}
+
+static VpNeighbours *
+find_neighbours (const VpKeeper *keeper, const VpFleet *fleet, const char *name)
+{
+  const VpDomain *stored = vp_roster_find_stored (keeper->roster, name);
+  g_autofree char *uuid = stored != NULL ? vp_domain_dup_uuid (stored) : NULL;
+
+  return uuid != NULL ? vp_fleet_find (fleet, uuid) : NULL;
+}
+
+/* Where `entry` and all others are to be placed, as libvirt's domains are now. */
+static void
+settle (Entry *entry, VpHost *host, VpProfiles *profiles)
+{
+  VpKeeper *keeper = entry->keeper;
+  GHashTableIter iter;
+  gpointer value = NULL;
+
+  vp_roster_refresh (keeper->roster, keeper->connection, entry->name);
+  const VpFleet *fleet = vp_roster_settle (keeper->roster, host, profiles);
+  vp_ledger_set_running (keeper->ledger, fleet);
+  g_hash_table_iter_init (&iter, keeper->entries);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    Entry *other = value;
+    VpNeighbours *neighbours = find_neighbours (keeper, fleet, other->name);
+    if (vp_neighbours_equal (neighbours, other->neighbours))
+      continue;
+    g_clear_pointer (&other->neighbours, vp_neighbours_unref);
+    other->neighbours = neighbours != NULL ? vp_neighbours_ref (neighbours) : NULL;
+    if (other != entry && other->timer == 0)
+      plan_look (other, 0);
+  }
+}
+
+/* A guest that runs keeps what it has until it is started anew; the administrator should know. */
+static void
+log_drift (Entry *entry, const VpHost *host)
+{
+  const VpDomain *live = vp_roster_find_running (entry->keeper->roster, entry->name);
+  g_autofree char *drift = NULL;
+
+  if (live != NULL && vp_domain_tag (live) != NULL) {
+    g_autoptr (VpGuestFacts) facts =
+      vp_guest_facts_read (entry->keeper->root, entry->name, entry->keeper->session, vp_drift_needs_pages (live));
+    g_autoptr (GPtrArray) lines = vp_drift_list (live, host, facts);
+    g_ptr_array_add (lines, NULL);
+    drift = lines->len > 1 ? g_strjoinv ("; ", (char **) lines->pdata) : NULL;
+  }
+  if (drift != NULL && g_strcmp0 (drift, entry->last_drift) != 0)
+    g_warning ("domain '%s': not as it was planned: %s", entry->name, drift);
+  g_free (entry->last_drift);
+  entry->last_drift = g_steal_pointer (&drift);
+}
+
+/* The gate may ask at any moment: it is told of the neighbours before libvirt has the pins beside them. */
+static gboolean
+prepare (Entry *entry, VpHost *host, VpProfiles *profiles, VpPrepareOutcome *outcome, GError **error)
+{
+  VpKeeper *keeper = entry->keeper;
+  const VpDomain *stored = vp_roster_find_stored (keeper->roster, entry->name);
+  g_autofree char *uuid = stored != NULL ? vp_domain_dup_uuid (stored) : NULL;
+  g_autoptr (VpNeighbours) neighbours = entry->neighbours != NULL ? vp_neighbours_ref (entry->neighbours) : NULL;
+  gboolean made = FALSE;
+  VpPrepareContext context = { keeper->connection, keeper->versions, host, profiles, neighbours, &made };
+
+  if (uuid != NULL)
+    vp_ledger_begin_prepare (keeper->ledger, uuid, neighbours != NULL ? vp_neighbours_ref (neighbours) : NULL);
+  gboolean done = vp_prepare_domain (&context, entry->name, &entry->written, outcome, error);
+  if (uuid != NULL)
+    vp_ledger_end_prepare (keeper->ledger, uuid, done);
+  if (made)
+    keeper->wrapper_made (keeper->data);
+  return done;
+}
+
+static void
+look_at (Entry *entry)
+{
+  VpKeeper *keeper = entry->keeper;
+  g_autoptr (VpHost) host = NULL;
+  g_autoptr (VpProfiles) profiles = NULL;
+  g_autoptr (GError) error = NULL;
+  VpPrepareOutcome outcome = VP_PREPARE_GONE;
+
+  if (keeper->connection == NULL || !vp_ledger_get (keeper->ledger, &host, &profiles))
+    return; /* all are looked at once both are there */
+  settle (entry, host, profiles);
+  log_drift (entry, host);
+  if (!prepare (entry, host, profiles, &outcome, &error)) {
+    log_error_once (entry, error->message);
+    entry->start_wanted = FALSE;
+    return;
+  }
+  if (outcome == VP_PREPARE_REPEATED)
+    log_error_once (entry, "libvirt does not keep what is written; compare 'vfio-profile plan' with 'virsh dumpxml "
+                           "--inactive'");
+  else
+    g_clear_pointer (&entry->last_error, g_free);
+  if (entry->start_wanted)
+    start_domain (entry);
+  if (outcome == VP_PREPARE_GONE && !entry->tune_wanted)
+    g_hash_table_remove (keeper->entries, entry->name);
+}
+
+static gboolean
+on_timer (gpointer data)
+{
+  Entry *entry = data;
+
+  entry->timer = 0;
+  entry->burst_since = 0;
+  look_at (entry);
+  return G_SOURCE_REMOVE;
+}
+
+/* A define of ours a moment ago, and now an event: it is our own, or the next of many edits. */
+static gboolean
+is_burst (const Entry *entry, gint64 now)
+{
+  if (entry->burst_since != 0)
+    return now - entry->burst_since < LONGEST_BURST_MS * G_TIME_SPAN_MILLISECOND;
+  return entry->written.at != 0 && now - entry->written.at < BURST_MS * G_TIME_SPAN_MILLISECOND;
+}
+
+void
+vp_keeper_touch (VpKeeper *keeper, const char *domain)
+{
+  Entry *entry = get_entry (keeper, domain);
+  gint64 now = g_get_monotonic_time ();
+
+  if (entry->timer != 0 && entry->burst_since == 0)
+    return; /* it is looked at in this very turn of the loop */
+  if (!is_burst (entry, now)) {
+    if (entry->timer == 0)
+      plan_look (entry, 0);
+    return;
+  }
+  if (entry->burst_since == 0)
+    entry->burst_since = now;
+  plan_look (entry, BURST_MS);
+}
+
+void
+vp_keeper_touch_all (VpKeeper *keeper)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (keeper->connection == NULL)
+    return;
+  g_autoptr (GPtrArray) domains = vp_libvirt_list (keeper->connection, 0, &error);
+  if (domains == NULL) {
+    g_warning ("%s", error->message);
+    return;
+  }
+  vp_roster_refresh_all (keeper->roster, domains);
+  for (guint i = 0; i < domains->len; i++)
+    if (virDomainIsPersistent (domains->pdata[i]) == 1)
+      vp_keeper_touch (keeper, virDomainGetName (domains->pdata[i]));
+}
+
+typedef struct {
+  VpKeeper *keeper;
+  char *domain;
+  VpAfter after;
+} Request;
+
+static void
+request_free (gpointer data)
+{
+  Request *request = data;
+
+  g_free (request->domain);
+  g_free (request);
+}
+
+static gboolean
+on_request (gpointer data)
+{
+  const Request *request = data;
+  Entry *entry = get_entry (request->keeper, request->domain);
+
+  entry->burst_since = 0;
+  entry->written.repeats = 0; /* somebody waits for it */
+  entry->start_wanted = entry->start_wanted || request->after == VP_AFTER_PREPARE_AND_START;
+  entry->tune_wanted = entry->tune_wanted || request->after == VP_AFTER_TUNE_LIVE;
+  plan_look (entry, 0);
+  return G_SOURCE_REMOVE;
+}
+
+void
+vp_keeper_request (VpKeeper *keeper, const char *domain, VpAfter after)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+  Request *request = g_new0 (Request, 1);
+
+  request->keeper = keeper;
+  request->domain = g_strdup (domain);
+  request->after = after;
+  g_source_set_priority (source, G_PRIORITY_HIGH);
+  g_source_set_callback (source, on_request, request, request_free);
+  g_source_attach (source, NULL);
+}
+
+void
+vp_keeper_started (VpKeeper *keeper, virDomainPtr domain)
+{
+  Entry *entry = g_hash_table_lookup (keeper->entries, virDomainGetName (domain));
+  g_autoptr (VpHost) host = NULL;
+  g_autoptr (VpProfiles) profiles = NULL;
+  g_autoptr (GError) error = NULL;
+
+  vp_keeper_touch (keeper, virDomainGetName (domain)); /* it holds its CPUs now */
+  if (entry == NULL || !entry->tune_wanted || !vp_ledger_get (keeper->ledger, &host, &profiles))
+    return;
+  entry->tune_wanted = FALSE;
+  settle (entry, host, profiles);
+  if (!vp_tune_live (domain, host, profiles, entry->neighbours, &error))
+    g_warning ("domain '%s': it runs untuned: %s", virDomainGetName (domain), error->message);
+}

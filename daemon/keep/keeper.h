@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Keeps all definitions prepared: decides when a domain is looked at, and logs
+ * what came of it. Main thread only; it may ask libvirt and wait for it.
+ */
+#pragma once
+
+#include "daemon/gate/ledger.h"
+#include "daemon/keep/versions.h"
+#include "libvirt/libvirt-client.h"
+
+G_BEGIN_DECLS
+
+typedef struct VpKeeper VpKeeper;
+
+/* `wrapper_made`: a wrapper that the host snapshot does not know yet. */
+VpKeeper *vp_keeper_new (VpLedger *ledger, VpVersions *versions, gboolean session, void (*wrapper_made) (gpointer data),
+                         gpointer data);
+void vp_keeper_free (VpKeeper *keeper);
+
+/* NULL while libvirt is away. The connection stays the caller's. */
+void vp_keeper_set_connection (VpKeeper *keeper, virConnectPtr connection);
+
+/* The definition may have changed. Looked at right away, or a moment later in a burst of edits. */
+void vp_keeper_touch (VpKeeper *keeper, const char *domain);
+void vp_keeper_touch_all (VpKeeper *keeper);
+
+/* For the gate, from its thread: never waits. */
+typedef enum { VP_AFTER_PREPARE, VP_AFTER_PREPARE_AND_START, VP_AFTER_TUNE_LIVE } VpAfter;
+void vp_keeper_request (VpKeeper *keeper, const char *domain, VpAfter after);
+
+/* libvirt says that it runs. */
+void vp_keeper_started (VpKeeper *keeper, virDomainPtr domain);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpKeeper, vp_keeper_free)
+
+G_END_DECLS

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The error domain's quark; everything else about errors is in the header. */
+#include "base/error.h"
+
+G_DEFINE_QUARK (vp-error-quark, vp_error)

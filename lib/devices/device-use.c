@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Devices that the host itself uses. Unbinding a graphics driver while somebody has
+ * its nodes open blocks in the kernel, and libvirtd with it; a disk or the way to the
+ * network would be gone under the host.
+ */
+#include "devices/device-judge.h"
+
+#include <string.h>
+
+#define MAX_SHOWN 5
+
+static gboolean
+is_display (const VpPciDevice *device)
+{
+  return device->class_code >> 16 == VP_PCI_CLASS_DISPLAY;
+}
+
+static void
+add_once (GPtrArray *words, const char *word)
+{
+  if (!g_ptr_array_find_with_equal_func (words, word, g_str_equal, NULL))
+    g_ptr_array_add (words, g_strdup (word));
+}
+
+static char *
+dup_short_list (GPtrArray *words)
+{
+  if (words->len > MAX_SHOWN) {
+    g_autofree char *rest = g_strdup_printf ("%u more", words->len - MAX_SHOWN);
+    g_ptr_array_set_size (words, MAX_SHOWN);
+    g_ptr_array_add (words, g_steal_pointer (&rest));
+  }
+  return vp_list_dup_words (words);
+}
+
+/* All uses of that kind, or with `node` those of one node: who they are, and of which nodes. */
+static char *
+dup_users (const VpDeviceFacts *facts, const VpPciAddress *device, VpDeviceUseKind kind, const char *node, char **nodes)
+{
+  g_autoptr (GPtrArray) users = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GPtrArray) used = g_ptr_array_new_with_free_func (g_free);
+
+  for (guint i = 0; i < facts->uses->len; i++) {
+    const VpDeviceUse *use = &g_array_index (facts->uses, VpDeviceUse, i);
+    g_autofree char *word = use->pid > 0 ? g_strdup_printf ("%s (%d)", use->user, use->pid) : g_strdup (use->user);
+    if (use->kind != kind || !vp_pci_address_equal (&use->device, device) ||
+        (node != NULL && strcmp (use->node, node) != 0))
+      continue;
+    add_once (users, word);
+    add_once (used, use->node);
+  }
+  gboolean several = users->len > 1;
+  g_autofree char *list = dup_short_list (users);
+  if (nodes != NULL)
+    *nodes = dup_short_list (used);
+  return kind == VP_USE_PROCESS && list[0] != '\0' ? g_strconcat (list, several ? " have" : " has", NULL)
+                                                   : g_steal_pointer (&list);
+}
+
+static void
+add_mounts (const VpDeviceFacts *facts, const VpPciAddress *device, GPtrArray *parts)
+{
+  g_autoptr (GPtrArray) seen = g_ptr_array_new ();
+
+  for (guint i = 0; i < facts->uses->len; i++) {
+    const VpDeviceUse *use = &g_array_index (facts->uses, VpDeviceUse, i);
+    if (use->kind != VP_USE_MOUNT || !vp_pci_address_equal (&use->device, device) ||
+        g_ptr_array_find_with_equal_func (seen, use->node, g_str_equal, NULL))
+      continue;
+    g_autofree char *points = dup_users (facts, device, VP_USE_MOUNT, use->node, NULL);
+    g_ptr_array_add (seen, use->node);
+    g_ptr_array_add (parts, g_strdup_printf ("%s is mounted on %s", use->node, points));
+  }
+}
+
+static void
+add_storage (const VpDeviceFacts *facts, const VpPciAddress *device, GPtrArray *parts)
+{
+  g_autofree char *swaps = NULL;
+  g_autofree char *unused = dup_users (facts, device, VP_USE_SWAP, NULL, &swaps);
+
+  add_mounts (facts, device, parts);
+  if (swaps[0] != '\0')
+    g_ptr_array_add (parts, g_strdup_printf ("swap space is on %s", swaps));
+}
+
+static void
+add_routes (const VpDeviceFacts *facts, const VpPciAddress *device, GPtrArray *parts)
+{
+  for (guint i = 0; i < facts->uses->len; i++) {
+    const VpDeviceUse *use = &g_array_index (facts->uses, VpDeviceUse, i);
+    if (use->kind == VP_USE_ROUTE && vp_pci_address_equal (&use->device, device))
+      g_ptr_array_add (parts, strcmp (use->node, use->user) == 0
+                                ? g_strdup_printf ("the default route leads over %s", use->user)
+                                : g_strdup_printf ("the default route leads over %s, which stands on %s", use->user,
+                                                   use->node));
+  }
+}
+
+static void
+add_processes (const VpDeviceFacts *facts, const VpPciAddress *device, GPtrArray *parts)
+{
+  g_autofree char *nodes = NULL;
+  g_autofree char *users = dup_users (facts, device, VP_USE_PROCESS, NULL, &nodes);
+
+  if (users[0] != '\0')
+    g_ptr_array_add (parts, g_strdup_printf ("%s %s open", users, nodes));
+}
+
+static void
+report (VpDeviceJudge *judge, const VpPciDevice *device, const GPtrArray *parts, const char *advice)
+{
+  g_autofree char *name = vp_device_describe (judge, device);
+  g_autofree char *list = vp_list_dup_words (parts);
+
+  vp_device_report (judge, VP_DEVICE_REFUSE, &device->address, "the host is using %s: %s: %s", name, list, advice);
+}
+
+static void
+report_display (VpDeviceJudge *judge, const VpPciDevice *device, GPtrArray *parts, const char *console)
+{
+  g_autoptr (GPtrArray) ways = g_ptr_array_new_with_free_func (g_free);
+
+  if (parts->len > 0)
+    g_ptr_array_add (ways,
+                     g_strdup_printf ("taking it from %s would hang libvirt, so stop who has it open", device->driver));
+  if (console[0] != '\0')
+    g_ptr_array_add (ways, g_strdup_printf ("take the console off it with 'echo 0 > %s/bind'", console));
+  if (console[0] != '\0')
+    g_ptr_array_add (parts, g_strdup ("it shows the host's text console"));
+  if (judge->question->refuse_boot_vga && device->boot_vga) {
+    g_ptr_array_add (parts,
+                     g_strdup ("it is the display that the firmware started on, and devices.boot-vga is refuse"));
+    g_ptr_array_add (ways, g_strdup ("set devices.boot-vga to allow or let the firmware start on another display"));
+  }
+  g_autofree char *list = vp_list_dup_words (ways);
+  g_autofree char *address = vp_pci_address_dup_text (&device->address);
+  g_autofree char *whole =
+    g_strdup_printf ("%s; or keep the card on vfio-pci from boot on with 'vfio-profile sequester %s'", list, address);
+  if (parts->len > 0)
+    report (judge, device, parts, whole);
+}
+
+gboolean
+vp_device_judge_use (VpDeviceJudge *judge, const VpHostdev *hostdev, const VpPciDevice *device)
+{
+  const VpDeviceFacts *facts = judge->question->facts;
+  g_autoptr (GPtrArray) parts = g_ptr_array_new_with_free_func (g_free);
+  guint before = judge->findings->len;
+
+  if (!vp_pci_has_host_driver (device))
+    return FALSE;
+  if (is_display (device)) {
+    g_autofree char *console = dup_users (facts, &device->address, VP_USE_CONSOLE, NULL, NULL);
+    add_processes (facts, &device->address, parts);
+    if (hostdev->managed)
+      report_display (judge, device, parts, console);
+    return judge->findings->len > before;
+  }
+  add_storage (facts, &device->address, parts);
+  gboolean is_storage = parts->len > 0;
+  add_routes (facts, &device->address, parts);
+  gboolean is_route = !is_storage && parts->len > 0;
+  add_processes (facts, &device->address, parts);
+  if (parts->len == 0)
+    return FALSE;
+  report (judge, device, parts,
+          is_route ? "the host would lose its network: lead the route over another interface, or assign another device"
+                   : "the host would lose that data: unmount or stop what uses it, or assign another device");
+  return TRUE;
+}

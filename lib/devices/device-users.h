@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Who uses a device's nodes: processes, the text console, the default route. Reads; decides nothing. */
+#pragma once
+
+#include "devices/device-storage.h"
+#include "devices/devices.h"
+
+G_BEGIN_DECLS
+
+GArray *vp_device_uses_new (void);
+/* Each use once; what is not printable in `user` is escaped. */
+void vp_device_use_add (GArray *uses, const VpPciAddress *device, VpDeviceUseKind kind, const char *node,
+                        const char *user, int pid);
+
+void vp_device_users_read_console (const VpRoot *root, const GArray *devices, const GArray *nodes, GArray *uses);
+void vp_device_users_read_routes (const VpRoot *root, const GArray *nodes, GArray *uses);
+/* Who has a node or layer of the `wanted` (of VpPciAddress) open; FALSE: not all could be looked at in time. */
+gboolean vp_device_users_read_processes (const VpRoot *root, const GArray *wanted, const GArray *nodes,
+                                         const GArray *layers, guint limit_ms, GArray *uses);
+
+G_END_DECLS

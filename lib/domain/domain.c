@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Parsing a domain definition and answering questions about it; no host, no profile. */
+#include "domain/domain.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/x-vga-mark.h"
+
+#define MAX_VCPUS 4096u /* QEMU's largest machine has 1024; a bound for hostile numbers */
+#define MAX_IOTHREADS 1024u
+
+VpDomain *
+vp_domain_parse (const char *text, gsize length, const char *what, GError **error)
+{
+  g_autoptr (xmlDoc) doc = vp_xml_parse (text, length, what, error);
+
+  if (doc == NULL)
+    return NULL;
+  xmlNode *root = xmlDocGetRootElement (doc);
+  if (!vp_xml_is (root, "domain")) {
+    g_set_error (error, VP_ERROR, VP_ERROR_XML, "%s is not a domain: its root element is <%s>, expected <domain>", what,
+                 (const char *) root->name);
+    return NULL;
+  }
+  VpDomain *domain = g_new0 (VpDomain, 1);
+  domain->doc = g_steal_pointer (&doc);
+  return domain;
+}
+
+VpDomain *
+vp_domain_copy (const VpDomain *domain)
+{
+  VpDomain *copy = g_new0 (VpDomain, 1);
+
+  copy->doc = xmlCopyDoc (domain->doc, 1);
+  return copy;
+}
+
+void
+vp_domain_free (VpDomain *domain)
+{
+  if (domain == NULL)
+    return;
+  xmlFreeDoc (domain->doc);
+  g_free (domain);
+}
+
+char *
+vp_domain_dup_text (const VpDomain *domain)
+{
+  return vp_xml_dup_text (domain->doc);
+}
+
+gboolean
+vp_domain_equal (const VpDomain *a, const VpDomain *b)
+{
+  return vp_xml_equal (vp_domain_root (a), vp_domain_root (b));
+}
+
+const xmlNode *
+vp_domain_root (const VpDomain *domain)
+{
+  return xmlDocGetRootElement (domain->doc);
+}
+
+static char *
+dup_child_content (const VpDomain *domain, const char *name)
+{
+  xmlNode *node = vp_xml_child (vp_domain_root (domain), name);
+  g_autofree char *text = node != NULL ? vp_xml_dup_content (node) : NULL;
+
+  return text != NULL && text[0] != '\0' ? g_steal_pointer (&text) : NULL;
+}
+
+char *
+vp_domain_dup_name (const VpDomain *domain)
+{
+  char *name = dup_child_content (domain, "name");
+
+  return name != NULL ? name : g_strdup ("(no name)");
+}
+
+char *
+vp_domain_dup_uuid (const VpDomain *domain)
+{
+  return dup_child_content (domain, "uuid");
+}
+
+static xmlNode *
+metadata_child (const VpDomain *domain, const char *ns, const char *name)
+{
+  xmlNode *metadata = vp_xml_child (vp_domain_root (domain), "metadata");
+
+  return metadata != NULL ? vp_xml_child_ns (metadata, ns, name) : NULL;
+}
+
+xmlNode *
+vp_domain_tag (const VpDomain *domain)
+{
+  return metadata_child (domain, VP_TAG_NS, "profile");
+}
+
+xmlNode *
+vp_domain_state (const VpDomain *domain)
+{
+  return metadata_child (domain, VP_STATE_NS, "state");
+}
+
+xmlNode *
+vp_domain_ensure_state (VpDomain *domain)
+{
+  xmlNode *state = vp_domain_state (domain);
+  guint made = 0;
+
+  if (state != NULL)
+    return state;
+  state = xmlNewDocNode (domain->doc, NULL, BAD_CAST "state", NULL);
+  xmlSetNs (state, xmlNewNs (state, BAD_CAST VP_STATE_NS, BAD_CAST "state"));
+  vp_xml_insert (vp_xml_ensure (domain->doc, "metadata", &made), -1, state);
+  return state;
+}
+
+char *
+vp_domain_dup_tag_rule (const VpDomain *domain)
+{
+  const xmlNode *tag = vp_domain_tag (domain);
+
+  return tag != NULL ? vp_xml_dup_attr (tag, "rule") : NULL;
+}
+
+void
+vp_domain_set_rule_tag (VpDomain *domain, const char *names, const char *rule)
+{
+  xmlNode *tag = vp_domain_tag (domain);
+  guint made = 0;
+
+  if (names == NULL && tag != NULL) {
+    xmlNode *metadata = tag->parent;
+    vp_xml_remove (tag);
+    if (metadata->children == NULL) /* a comment is somebody's, too */
+      vp_xml_remove (metadata);
+  }
+  if (names == NULL)
+    return;
+  if (tag == NULL) {
+    tag = vp_xml_new ("profile", NULL);
+    xmlSetNs (tag, xmlNewNs (tag, BAD_CAST VP_TAG_NS, BAD_CAST "vfio"));
+    vp_xml_insert (vp_xml_ensure (domain->doc, "metadata", &made), -1, tag);
+  }
+  xmlSetProp (tag, BAD_CAST "name", BAD_CAST names); /* the overrides in it are the user's */
+  if (rule != NULL)
+    xmlSetProp (tag, BAD_CAST "rule", BAD_CAST rule);
+  else
+    xmlUnsetProp (tag, BAD_CAST "rule");
+}
+
+void
+vp_domain_set_tag (VpDomain *domain, const char *names)
+{
+  vp_domain_set_rule_tag (domain, names, NULL);
+}
+
+static gboolean
+parse_number (const char *text, int base, guint64 most, guint64 *number)
+{
+  char *end = NULL;
+
+  if (text == NULL || !g_ascii_isxdigit (text[0]))
+    return FALSE;
+  guint64 value = g_ascii_strtoull (text, &end, base);
+  if (*end != '\0' || value > most)
+    return FALSE;
+  *number = value;
+  return TRUE;
+}
+
+int
+vp_domain_run (const VpDomain *live)
+{
+  g_autofree char *text = vp_xml_dup_attr (vp_domain_root (live), "id");
+  guint64 number = 0;
+
+  return parse_number (text, 10, G_MAXINT, &number) ? (int) number : 0;
+}
+
+gboolean
+vp_domain_was_prepared (const VpDomain *live)
+{
+  return vp_domain_tag (live) != NULL && vp_domain_state (live) != NULL;
+}
+
+guint
+vp_domain_vcpus (const VpDomain *domain, GError **error)
+{
+  g_autofree char *text = dup_child_content (domain, "vcpu");
+  guint64 number = 1; /* libvirt's own default */
+
+  if (text != NULL && (!parse_number (text, 10, MAX_VCPUS, &number) || number == 0)) {
+    g_set_error (error, VP_ERROR, VP_ERROR_XML, "<vcpu> is '%s': a number from 1 to %u is needed", text, MAX_VCPUS);
+    return 0;
+  }
+  return (guint) number;
+}
+
+guint
+vp_domain_threads (const VpDomain *domain)
+{
+  xmlNode *topology = vp_xml_find (domain->doc, "cpu/topology");
+  g_autofree char *text = topology != NULL ? vp_xml_dup_attr (topology, "threads") : NULL;
+  guint64 threads = 1;
+
+  return parse_number (text, 10, MAX_VCPUS, &threads) && threads > 0 ? (guint) threads : 1;
+}
+
+static gint
+compare_guint (gconstpointer a, gconstpointer b)
+{
+  guint left = *(const guint *) a;
+  guint right = *(const guint *) b;
+
+  return left < right ? -1 : left > right;
+}
+
+static gboolean
+contains_guint (const GArray *numbers, guint number)
+{
+  for (guint i = 0; i < numbers->len; i++)
+    if (g_array_index (numbers, guint, i) == number)
+      return TRUE;
+  return FALSE;
+}
+
+/* <iothreads> says how many; <iothreadids> names some of them, the rest are the lowest free numbers from 1. */
+GArray *
+vp_domain_iothreads (const VpDomain *domain)
+{
+  GArray *ids = g_array_new (FALSE, FALSE, sizeof (guint));
+  g_autofree char *text = dup_child_content (domain, "iothreads");
+  xmlNode *list = vp_xml_child (vp_domain_root (domain), "iothreadids");
+  guint64 count = 0;
+
+  if (list != NULL) {
+    for (xmlNode *node = vp_xml_first (list); node != NULL; node = vp_xml_next (node)) {
+      g_autofree char *id = vp_xml_dup_attr (node, "id");
+      guint64 number = 0;
+      if (vp_xml_is (node, "iothread") && parse_number (id, 10, G_MAXUINT, &number) && ids->len < MAX_IOTHREADS) {
+        guint as_id = (guint) number;
+        g_array_append_val (ids, as_id);
+      }
+    }
+  }
+  if (parse_number (text, 10, MAX_IOTHREADS, &count)) {
+    for (guint id = 1; ids->len < count; id++)
+      if (!contains_guint (ids, id))
+        g_array_append_val (ids, id);
+  }
+  g_array_sort (ids, compare_guint);
+  return ids;
+}
+
+/* libvirt's units: KB and MB are powers of ten, K, KiB, M, MiB of two; KiB when none is named. */
+static const struct {
+  const char *name;
+  guint64 bytes;
+} memory_units[] = {
+  { "b", 1 },
+  { "bytes", 1 },
+  { "KB", 1000 },
+  { "k", 1024 },
+  { "KiB", 1024 },
+  { "MB", 1000000 },
+  { "M", 1024 * 1024 },
+  { "MiB", 1024 * 1024 },
+  { "GB", 1000000000 },
+  { "G", 1024 * 1024 * 1024 },
+  { "GiB", 1024 * 1024 * 1024 },
+  { "TB", G_GUINT64_CONSTANT (1000000000000) },
+  { "T", G_GUINT64_CONSTANT (1099511627776) },
+  { "TiB", G_GUINT64_CONSTANT (1099511627776) },
+};
+
+gboolean
+vp_size_to_kib (const char *text, const char *unit, guint64 *kib)
+{
+  guint64 factor = unit == NULL ? 1024 : 0;
+  guint64 number = 0;
+  guint64 bytes = 0;
+
+  for (gsize i = 0; unit != NULL && i < G_N_ELEMENTS (memory_units); i++)
+    if (g_ascii_strcasecmp (unit, memory_units[i].name) == 0)
+      factor = memory_units[i].bytes;
+  if (factor == 0 || !parse_number (text, 10, G_MAXUINT64, &number) || !g_uint64_checked_mul (&bytes, number, factor))
+    return FALSE;
+  *kib = bytes / 1024 + (bytes % 1024 != 0 ? 1 : 0); /* libvirt rounds up to KiB as well */
+  return TRUE;
+}
+
+GArray *
+vp_domain_cells_kib (const VpDomain *domain, GError **error)
+{
+  g_autoptr (GArray) cells = g_array_new (FALSE, FALSE, sizeof (guint64));
+  xmlNode *numa = vp_xml_find (domain->doc, "cpu/numa");
+
+  for (xmlNode *node = numa != NULL ? vp_xml_first (numa) : NULL; node != NULL; node = vp_xml_next (node)) {
+    if (!vp_xml_is (node, "cell"))
+      continue;
+    g_autofree char *text = vp_xml_dup_attr (node, "memory");
+    g_autofree char *unit = vp_xml_dup_attr (node, "unit");
+    guint64 kib = 0;
+    if (!vp_size_to_kib (text != NULL ? text : "0", unit, &kib)) {
+      g_set_error (error, VP_ERROR, VP_ERROR_XML, "guest NUMA cell %u has memory '%s' in unit '%s': not a size",
+                   cells->len, text, unit != NULL ? unit : "KiB");
+      return NULL;
+    }
+    g_array_append_val (cells, kib);
+  }
+  return g_steal_pointer (&cells);
+}
+
+guint64
+vp_domain_memory_kib (const VpDomain *domain, GError **error)
+{
+  xmlNode *node = vp_xml_child (vp_domain_root (domain), "memory");
+  g_autofree char *text = node != NULL ? vp_xml_dup_content (node) : NULL;
+  g_autofree char *unit = node != NULL ? vp_xml_dup_attr (node, "unit") : NULL;
+  guint64 kib = 0;
+
+  if (text == NULL || !vp_size_to_kib (text, unit, &kib) || kib == 0) {
+    g_set_error (error, VP_ERROR, VP_ERROR_XML, "<memory> is '%s' in unit '%s': a size above 0 is needed",
+                 text != NULL ? text : "", unit != NULL ? unit : "KiB");
+    return 0;
+  }
+  return kib;
+}
+
+/* OVMF comes as <os firmware='efi'> or as a pflash loader; whatever else x86 boots with is SeaBIOS. */
+gboolean
+vp_domain_is_bios (const VpDomain *domain)
+{
+  xmlNode *os = vp_xml_child (vp_domain_root (domain), "os");
+  xmlNode *loader = os != NULL ? vp_xml_child (os, "loader") : NULL;
+  g_autofree char *arch = vp_domain_dup_arch (domain);
+
+  if (os == NULL || (g_strcmp0 (arch, "x86_64") != 0 && g_strcmp0 (arch, "i686") != 0))
+    return FALSE;
+  return !vp_xml_attr_is (os, "firmware", "efi") && (loader == NULL || !vp_xml_attr_is (loader, "type", "pflash"));
+}
+
+char *
+vp_domain_dup_emulator (const VpDomain *domain)
+{
+  xmlNode *node = vp_xml_find (domain->doc, "devices/emulator");
+
+  return node != NULL ? vp_xml_dup_content (node) : NULL;
+}
+
+char *
+vp_domain_dup_arch (const VpDomain *domain)
+{
+  xmlNode *type = vp_xml_find (domain->doc, "os/type");
+
+  return type != NULL ? vp_xml_dup_attr (type, "arch") : NULL;
+}
+
+static gboolean
+read_address (const xmlNode *node, VpPciAddress *address)
+{
+  static const char *const names[] = { "domain", "bus", "slot", "function" };
+  static const guint64 most[] = { G_MAXUINT32, 0xff, 0x1f, 7 };
+  guint64 values[G_N_ELEMENTS (names)] = { 0 };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autofree char *text = vp_xml_dup_attr (node, names[i]);
+    if (text != NULL && !parse_number (text, 0, most[i], &values[i]))
+      return FALSE;
+  }
+  address->domain = (unsigned) values[0];
+  address->bus = (unsigned) values[1];
+  address->slot = (unsigned) values[2];
+  address->function = (unsigned) values[3];
+  return TRUE;
+}
+
+/* Network cards may be given as interfaces; their address says the same. */
+static xmlNode *
+find_host_address (const xmlNode *node)
+{
+  gboolean is_hostdev = vp_xml_is (node, "hostdev") && vp_xml_attr_is (node, "type", "pci");
+  gboolean is_interface = vp_xml_is (node, "interface") && vp_xml_attr_is (node, "type", "hostdev");
+  xmlNode *source = is_hostdev || is_interface ? vp_xml_child (node, "source") : NULL;
+  xmlNode *address = source != NULL ? vp_xml_child (source, "address") : NULL;
+
+  return address != NULL && is_interface && !vp_xml_attr_is (address, "type", "pci") ? NULL : address;
+}
+
+GArray *
+vp_domain_hostdevs (const VpDomain *domain)
+{
+  GArray *found = g_array_new (FALSE, TRUE, sizeof (VpHostdev));
+  xmlNode *devices = vp_xml_child (vp_domain_root (domain), "devices");
+
+  for (xmlNode *node = devices != NULL ? vp_xml_first (devices) : NULL; node != NULL; node = vp_xml_next (node)) {
+    xmlNode *address = find_host_address (node);
+    VpHostdev hostdev = { .node = node, .managed = vp_xml_attr_is (node, "managed", "yes") };
+    if (address != NULL && read_address (address, &hostdev.address))
+      g_array_append_val (found, hostdev);
+  }
+  return found;
+}
+
+GArray *
+vp_domain_device_addresses (const VpDomain *domain)
+{
+  GArray *addresses = g_array_new (FALSE, FALSE, sizeof (VpPciAddress));
+  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (domain);
+
+  for (guint i = 0; i < hostdevs->len; i++)
+    g_array_append_val (addresses, g_array_index (hostdevs, VpHostdev, i).address);
+  return addresses;
+}
+
+gboolean
+vp_domain_find_x_vga (const VpDomain *domain, VpPciAddress *address, char **alias)
+{
+  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (domain);
+
+  for (guint i = 0; i < hostdevs->len; i++) {
+    const VpHostdev *hostdev = &g_array_index (hostdevs, VpHostdev, i);
+    const xmlNode *node = vp_xml_child (hostdev->node, "alias");
+    g_autofree char *name = node != NULL ? vp_xml_dup_attr (node, "name") : NULL;
+    if (name == NULL || !vp_x_vga_mark_is (name))
+      continue;
+    *address = hostdev->address;
+    if (alias != NULL)
+      *alias = g_steal_pointer (&name);
+    return TRUE;
+  }
+  return FALSE;
+}
+
+int
+vp_domain_vcpu_pin (const VpDomain *domain, guint vcpu)
+{
+  g_autofree char *place = g_strdup_printf ("cputune/vcpupin[@vcpu='%u']", vcpu);
+  xmlNode *node = vp_xml_find (domain->doc, place);
+  g_autofree char *cpus = node != NULL ? vp_xml_dup_attr (node, "cpuset") : NULL;
+  guint64 cpu = 0;
+
+  return parse_number (cpus, 10, G_MAXINT, &cpu) ? (int) cpu : -1;
+}
+
+static hwloc_bitmap_t
+read_cpu_list (const xmlNode *node)
+{
+  g_autofree char *text = node != NULL ? vp_xml_dup_attr (node, "cpuset") : NULL;
+
+  return vp_list_parse (text);
+}
+
+static void
+clear_cpu_list (gpointer cpus)
+{
+  hwloc_bitmap_free (*(hwloc_bitmap_t *) cpus);
+}
+
+GArray *
+vp_domain_vcpu_sets (const VpDomain *domain)
+{
+  GArray *sets = g_array_new (FALSE, TRUE, sizeof (hwloc_bitmap_t));
+  guint n = vp_domain_vcpus (domain, NULL);
+  const xmlNode *vcpu = vp_xml_child (vp_domain_root (domain), "vcpu");
+
+  g_array_set_clear_func (sets, clear_cpu_list);
+  for (guint i = 0; i < n; i++) {
+    g_autofree char *place = g_strdup_printf ("cputune/vcpupin[@vcpu='%u']", i);
+    const xmlNode *pin = vp_xml_find (domain->doc, place);
+    hwloc_bitmap_t cpus = read_cpu_list (pin != NULL ? pin : vcpu);
+    g_array_append_val (sets, cpus);
+  }
+  return sets;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One domain definition: libvirt's XML as a tree, and the questions that rules
+ * ask of it. Edits go through the rewrite only.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/pci-address.h"
+#include "base/xml.h"
+
+G_BEGIN_DECLS
+
+#define VP_TAG_NS "urn:vfio-profile:1"
+#define VP_STATE_NS "urn:vfio-profile:state:1"
+
+typedef struct {
+  xmlDoc *doc; /* owned; its root is <domain> */
+} VpDomain;
+
+typedef struct {
+  VpPciAddress address; /* on the host */
+  xmlNode *node;        /* the <hostdev>, or <interface type='hostdev'>, borrowed from the domain */
+  gboolean managed;
+} VpHostdev;
+
+VpDomain *vp_domain_parse (const char *text, gsize length, const char *what, GError **error);
+VpDomain *vp_domain_copy (const VpDomain *domain);
+void vp_domain_free (VpDomain *domain);
+char *vp_domain_dup_text (const VpDomain *domain);
+/* The same definition, whatever its layout and comments. */
+gboolean vp_domain_equal (const VpDomain *a, const VpDomain *b);
+
+const xmlNode *vp_domain_root (const VpDomain *domain);
+char *vp_domain_dup_name (const VpDomain *domain);  /* never NULL */
+char *vp_domain_dup_uuid (const VpDomain *domain);  /* NULL: it has none */
+xmlNode *vp_domain_tag (const VpDomain *domain);    /* <vfio:profile>, or NULL */
+/* Of a guest that runs: libvirt's number of it, new with each start; 0: none. */
+int vp_domain_run (const VpDomain *live);
+/* It carries tag and originals, so it was started prepared; a tag alone may have come while it ran. */
+gboolean vp_domain_was_prepared (const VpDomain *live);
+xmlNode *vp_domain_state (const VpDomain *domain);  /* the saved originals, or NULL */
+xmlNode *vp_domain_ensure_state (VpDomain *domain); /* made where there is none */
+/* The rule that put the tag there; NULL: no tag, or it is the domain's own. */
+char *vp_domain_dup_tag_rule (const VpDomain *domain);
+/*
+ * Takes <vfio:profile> out (NULL), or gives it these profile names; overrides in it stay. The
+ * first makes it the domain's own.
+ */
+void vp_domain_set_tag (VpDomain *domain, const char *names);
+void vp_domain_set_rule_tag (VpDomain *domain, const char *names, const char *rule);
+
+/* The maximum number of vCPUs; 0 and an error when <vcpu> says nothing sensible. */
+guint vp_domain_vcpus (const VpDomain *domain, GError **error);
+guint vp_domain_threads (const VpDomain *domain); /* of a guest core, 1 when it has no topology */
+GArray *vp_domain_iothreads (const VpDomain *domain); /* of guint: the ids, ascending */
+/* KiB that the guest has at start; 0 and an error when <memory> says nothing sensible. */
+guint64 vp_domain_memory_kib (const VpDomain *domain, GError **error);
+/* KiB of each guest NUMA cell, in order; empty when it has none. */
+GArray *vp_domain_cells_kib (const VpDomain *domain, GError **error);
+gboolean vp_domain_is_bios (const VpDomain *domain);
+char *vp_domain_dup_emulator (const VpDomain *domain); /* NULL: none named */
+char *vp_domain_dup_arch (const VpDomain *domain);
+GArray *vp_domain_hostdevs (const VpDomain *domain);   /* of VpHostdev, PCI only, in document order */
+GArray *vp_domain_device_addresses (const VpDomain *domain); /* of VpPciAddress: those of its hostdevs */
+/* The device that the vga rule marked by its alias (x-vga-mark.h); `alias`: NULL, or the caller's. */
+gboolean vp_domain_find_x_vga (const VpDomain *domain, VpPciAddress *address, char **alias);
+/* The one CPU that the vCPU is pinned to; -1: not pinned, or to several. */
+int vp_domain_vcpu_pin (const VpDomain *domain, guint vcpu);
+
+/* Of hwloc_bitmap_t: each vCPU's CPUs, in order; NULL for one that is not pinned at all. */
+GArray *vp_domain_vcpu_sets (const VpDomain *domain);
+
+/* A size as libvirt takes it, in KiB where `unit` is NULL; rounded up. FALSE for what is none. */
+gboolean vp_size_to_kib (const char *text, const char *unit, guint64 *kib);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpDomain, vp_domain_free)
+
+G_END_DECLS

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Compares pins, pages and x-vga; says of each what is and what should be. */
+#include "domain/drift.h"
+
+#include <string.h>
+
+#include "base/list.h"
+
+static void
+add (GPtrArray *lines, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
+static void
+add (GPtrArray *lines, const char *format, ...)
+{
+  va_list values;
+
+  va_start (values, format);
+  g_ptr_array_add (lines, g_strdup_vprintf (format, values));
+  va_end (values);
+}
+
+static gboolean
+is_usable (const VpTopology *topology, int cpu)
+{
+  int position = vp_topology_find_pu (topology, (unsigned) cpu);
+
+  return position >= 0 && topology->pus[position].usable;
+}
+
+/* The kernel runs a thread anywhere when all its CPUs are gone. */
+static void
+list_lost_cpus (const VpDomain *live, const VpHost *host, GPtrArray *lines)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  guint n = vp_domain_vcpus (live, NULL);
+
+  for (guint i = 0; i < n; i++) {
+    int cpu = vp_domain_vcpu_pin (live, i);
+    if (cpu >= 0 && !is_usable (host->topology, cpu))
+      g_string_append_printf (text, "%svCPU %u to CPU %d", text->len > 0 ? ", " : "", i, cpu);
+  }
+  if (text->len > 0)
+    add (lines, "it runs with pins to CPUs that are offline or no longer allowed (%s), so the kernel runs these "
+                "anywhere: start it anew, its definition has other CPUs by then", text->str);
+}
+
+/* What the thread may run on of the CPUs that there are, and of those that it was pinned to. */
+static void
+compare_cpus (const char *what, hwloc_const_bitmap_t is, hwloc_const_bitmap_t pinned, const VpHost *host,
+              GPtrArray *lines)
+{
+  hwloc_bitmap_t wanted = hwloc_bitmap_dup (pinned);
+
+  for (int cpu = hwloc_bitmap_first (pinned); cpu >= 0; cpu = hwloc_bitmap_next (pinned, cpu))
+    if (!is_usable (host->topology, cpu))
+      hwloc_bitmap_clr (wanted, (unsigned) cpu);
+  if (!hwloc_bitmap_iszero (wanted) && !hwloc_bitmap_isequal (is, wanted)) {
+    g_autofree char *there = vp_list_dup (is);
+    g_autofree char *should = vp_list_dup (pinned);
+    add (lines, "%s may run on CPUs %s, and is pinned to %s", what, there, should);
+  }
+  hwloc_bitmap_free (wanted);
+}
+
+static hwloc_bitmap_t
+read_pin (const VpDomain *live, const char *place)
+{
+  const xmlNode *node = vp_xml_find (live->doc, place);
+  g_autofree char *text = node != NULL ? vp_xml_dup_attr (node, "cpuset") : NULL;
+
+  return vp_list_parse (text);
+}
+
+/* Threads of QEMU's come and go; one line is enough for those that are no vCPU or iothread. */
+static void
+list_threads (const VpDomain *live, const VpHost *host, const VpGuestFacts *facts, GPtrArray *lines)
+{
+  g_autoptr (GArray) vcpus = vp_domain_vcpu_sets (live);
+  hwloc_bitmap_t emulator = read_pin (live, "cputune/emulatorpin");
+  gboolean seen = FALSE;
+
+  for (guint i = 0; i < facts->threads->len; i++) {
+    const VpGuestThread *thread = &g_array_index (facts->threads, VpGuestThread, i);
+    if (thread->kind == VP_THREAD_VCPU && thread->id < vcpus->len) {
+      hwloc_const_bitmap_t set = g_array_index (vcpus, hwloc_bitmap_t, thread->id);
+      g_autofree char *what = g_strdup_printf ("vCPU %u", thread->id);
+      if (set != NULL)
+        compare_cpus (what, thread->cpus, set, host, lines);
+    } else if (thread->kind == VP_THREAD_IOTHREAD) {
+      g_autofree char *place = g_strdup_printf ("cputune/iothreadpin[@iothread='%u']", thread->id);
+      g_autofree char *what = g_strdup_printf ("iothread %u", thread->id);
+      hwloc_bitmap_t set = read_pin (live, place);
+      if (set != NULL)
+        compare_cpus (what, thread->cpus, set, host, lines);
+      hwloc_bitmap_free (set);
+    } else if (thread->kind == VP_THREAD_OTHER && emulator != NULL && !seen) {
+      guint before = lines->len;
+      compare_cpus ("an emulator thread", thread->cpus, emulator, host, lines);
+      seen = lines->len > before;
+    }
+  }
+  hwloc_bitmap_free (emulator);
+}
+
+gboolean
+vp_drift_needs_pages (const VpDomain *live)
+{
+  return vp_xml_find (live->doc, "memoryBacking/hugepages") != NULL;
+}
+
+static void
+list_memory (const VpDomain *live, const VpGuestFacts *facts, GPtrArray *lines)
+{
+  const xmlNode *memory = vp_xml_find (live->doc, "numatune/memory");
+  g_autofree char *text =
+    memory != NULL && !vp_xml_attr_is (memory, "mode", "preferred") ? vp_xml_dup_attr (memory, "nodeset") : NULL;
+  hwloc_bitmap_t nodes = vp_list_parse (text);
+  guint64 wanted = vp_domain_memory_kib (live, NULL);
+  guint64 total = 0;
+
+  for (guint i = 0; i < facts->memory->len; i++) {
+    const VpGuestMemory *part = &g_array_index (facts->memory, VpGuestMemory, i);
+    total += part->kib;
+    if (nodes != NULL && !hwloc_bitmap_isset (nodes, part->node))
+      add (lines, "%" G_GUINT64_FORMAT " KiB of its memory are on node %u, and it is bound to %s", part->kib,
+           part->node, text);
+  }
+  if (total < wanted)
+    add (lines, "%" G_GUINT64_FORMAT " KiB of its memory are on hugepages, and all %" G_GUINT64_FORMAT " should be",
+         total, wanted);
+  hwloc_bitmap_free (nodes);
+}
+
+/* As JSON's key or as an option; the alias ends in the same letters. */
+static gboolean
+has_x_vga (const VpGuestFacts *facts, const char *alias)
+{
+  for (guint i = 0; facts->arguments[i] != NULL; i++) {
+    const char *argument = facts->arguments[i];
+    if (strstr (argument, alias) != NULL &&
+        (strstr (argument, "\"x-vga\"") != NULL || strstr (argument, ",x-vga=on") != NULL))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static void
+list_x_vga (const VpDomain *live, const VpGuestFacts *facts, GPtrArray *lines)
+{
+  g_autofree char *alias = NULL;
+  VpPciAddress address;
+
+  if (!vp_domain_find_x_vga (live, &address, &alias) || has_x_vga (facts, alias))
+    return;
+  g_autofree char *name = vp_pci_address_dup_text (&address);
+  add (lines, "QEMU runs without x-vga for %s", name);
+}
+
+GPtrArray *
+vp_drift_list (const VpDomain *live, const VpHost *host, const VpGuestFacts *facts)
+{
+  GPtrArray *lines = g_ptr_array_new_with_free_func (g_free);
+
+  list_lost_cpus (live, host, lines);
+  if (facts == NULL)
+    return lines;
+  list_threads (live, host, facts, lines);
+  if (vp_drift_needs_pages (live))
+    list_memory (live, facts, lines);
+  list_x_vga (live, facts, lines);
+  return lines;
+}

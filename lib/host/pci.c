@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reads sys/bus/pci/devices; decides nothing. */
+#include "host/pci.h"
+
+#include <stdlib.h>
+
+#define HEADER_TYPE 0x0e /* in the configuration space, PCI 3.0 section 6.1; bit 7: has several functions */
+
+static guint64
+read_attribute (const VpRoot *root, const char *folder, const char *name, int base, guint64 fallback)
+{
+  g_autofree char *path = g_build_filename (folder, name, NULL);
+  guint64 value = fallback;
+
+  (void) vp_root_read_number (root, path, base, &value);
+  return value;
+}
+
+static int
+read_group (const VpRoot *root, const char *folder)
+{
+  g_autofree char *path = g_build_filename (folder, "iommu_group", NULL);
+  g_autofree char *name = vp_root_dup_link_name (root, path);
+
+  return name != NULL && g_regex_match_simple ("^[0-9]{1,8}$", name, 0, 0) ? atoi (name) : -1;
+}
+
+/* An ISA bridge has the header of an endpoint, and the kernel takes it for one. */
+static gboolean
+read_is_bridge (const VpRoot *root, const char *folder, guint32 class_code)
+{
+  g_autofree char *path = g_build_filename (folder, "config", NULL);
+  gsize length = 0;
+  g_autofree char *config = vp_root_dup_bytes (root, path, HEADER_TYPE + 1, &length);
+  guint32 class = class_code >> 8;
+
+  if (config != NULL && length > HEADER_TYPE && (guchar) config[HEADER_TYPE] != 0xff)
+    return ((guchar) config[HEADER_TYPE] & 0x7f) != 0;
+  return class == 0x0604 || class == 0x0607 || class == 0x0609; /* to PCI, CardBus, and semi-transparent */
+}
+
+static void
+clear_device (gpointer data)
+{
+  g_free (((VpPciDevice *) data)->driver);
+}
+
+GArray *
+vp_pci_devices_new (void)
+{
+  GArray *devices = g_array_new (FALSE, TRUE, sizeof (VpPciDevice));
+
+  g_array_set_clear_func (devices, clear_device);
+  return devices;
+}
+
+GArray *
+vp_pci_read_devices (const VpRoot *root)
+{
+  GArray *devices = vp_pci_devices_new ();
+  g_auto (GStrv) names = vp_root_list (root, "sys/bus/pci/devices");
+
+  for (guint i = 0; names[i] != NULL; i++) {
+    VpPciDevice device = { .node = -1 };
+    if (!vp_pci_address_parse (names[i], &device.address))
+      continue;
+    g_autofree char *folder = g_strdup_printf ("sys/bus/pci/devices/%s", names[i]);
+    g_autofree char *driver = g_build_filename (folder, "driver", NULL);
+
+    device.class_code = (guint32) read_attribute (root, folder, "class", 16, 0);
+    device.vendor = (guint16) read_attribute (root, folder, "vendor", 16, 0);
+    device.device = (guint16) read_attribute (root, folder, "device", 16, 0);
+    device.boot_vga = read_attribute (root, folder, "boot_vga", 10, 0) == 1;
+    device.node = (int) read_attribute (root, folder, "numa_node", 10, G_MAXUINT64); /* "-1" is no number: unknown */
+    device.iommu_group = read_group (root, folder);
+    device.is_bridge = read_is_bridge (root, folder, device.class_code);
+    device.driver = vp_root_dup_link_name (root, driver);
+    g_array_append_val (devices, device);
+  }
+  return devices;
+}
+
+const VpPciDevice *
+vp_pci_find (const GArray *devices, const VpPciAddress *address)
+{
+  for (guint i = 0; i < devices->len; i++) {
+    const VpPciDevice *device = &g_array_index (devices, VpPciDevice, i);
+    if (vp_pci_address_equal (&device->address, address))
+      return device;
+  }
+  return NULL;
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The border to libvirt: its errors become ours here and nowhere else. */
+#include "libvirt/libvirt-client.h"
+
+#include <libvirt/virterror.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/gate-protocol.h"
+#include "config.h"
+#include "host/wrapper.h"
+
+void
+vp_libvirt_set_error (GError **error, const char *format, ...)
+{
+  virErrorPtr problem = virGetLastError ();
+  va_list values;
+
+  va_start (values, format);
+  g_autofree char *what = g_strdup_vprintf (format, values);
+  va_end (values);
+  g_set_error (error, VP_ERROR, VP_ERROR_LIBVIRT, "%s: %s", what,
+               problem != NULL && problem->message != NULL ? problem->message : "libvirt gave no reason");
+}
+
+static void
+ignore_error (void *data, virErrorPtr problem)
+{
+  (void) data, (void) problem;
+}
+
+void
+vp_libvirt_be_silent (void)
+{
+  virSetErrorFunc (NULL, ignore_error);
+}
+
+virConnectPtr
+vp_libvirt_open (const char *uri, GError **error)
+{
+  g_autoptr (virConnect) connection = virConnectOpen (uri);
+
+  if (connection == NULL) {
+    vp_libvirt_set_error (error, "cannot connect to libvirt at %s", uri != NULL ? uri : "its default URI");
+    return NULL;
+  }
+  g_autofree char *actual = virConnectGetURI (connection);
+  if (actual == NULL || !(g_str_has_prefix (actual, "qemu:///"))) {
+    g_set_error (error, VP_ERROR, VP_ERROR_LIBVIRT,
+                 "%s is not QEMU's libvirt on this host: run this on the host itself, with qemu:///system or "
+                 "qemu:///session",
+                 actual != NULL ? actual : "the connection");
+    return NULL;
+  }
+  return g_steal_pointer (&connection);
+}
+
+gboolean
+vp_libvirt_is_session (virConnectPtr connection)
+{
+  g_autofree char *uri = virConnectGetURI (connection);
+
+  return uri != NULL && g_str_has_prefix (uri, "qemu:///session");
+}
+
+static void
+free_domain (gpointer domain)
+{
+  vp_libvirt_free_domain (domain);
+}
+
+GPtrArray *
+vp_libvirt_domains_new (void)
+{
+  return g_ptr_array_new_with_free_func (free_domain);
+}
+
+GPtrArray *
+vp_libvirt_list (virConnectPtr connection, unsigned flags, GError **error)
+{
+  virDomainPtr *domains = NULL;
+  int n = virConnectListAllDomains (connection, &domains, flags);
+
+  if (n < 0) {
+    vp_libvirt_set_error (error, "cannot list libvirt's domains");
+    return NULL;
+  }
+  GPtrArray *list = vp_libvirt_domains_new ();
+  for (int i = 0; i < n; i++)
+    g_ptr_array_add (list, domains[i]);
+  free (domains);
+  return list;
+}
+
+static VpDomain *
+read_xml (virDomainPtr domain, unsigned flags, const char *what, GError **error)
+{
+  g_autofree char *text = virDomainGetXMLDesc (domain, flags);
+
+  if (text == NULL) {
+    vp_libvirt_set_error (error, "cannot read %s", what);
+    return NULL;
+  }
+  return vp_domain_parse (text, strlen (text), what, error);
+}
+
+VpDomain *
+vp_libvirt_read (virDomainPtr domain, GError **error)
+{
+  g_autofree char *what = g_strdup_printf ("the definition of domain '%s'", virDomainGetName (domain));
+
+  return read_xml (domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE, what, error);
+}
+
+gboolean
+vp_libvirt_is_running (virDomainPtr domain)
+{
+  int state = VIR_DOMAIN_NOSTATE;
+
+  return virDomainGetState (domain, &state, NULL, 0) == 0 && state == VIR_DOMAIN_RUNNING;
+}
+
+VpDomain *
+vp_libvirt_read_live (virDomainPtr domain, GError **error)
+{
+  g_autofree char *what = g_strdup_printf ("the running domain '%s'", virDomainGetName (domain));
+
+  return read_xml (domain, 0, what, error);
+}
+
+gboolean
+vp_libvirt_define (virConnectPtr connection, const VpDomain *domain, GError **error)
+{
+  g_autofree char *text = vp_domain_dup_text (domain);
+  g_autoptr (virDomain) defined = virDomainDefineXMLFlags (connection, text, 0);
+
+  if (defined != NULL)
+    return TRUE;
+  g_autofree char *name = vp_domain_dup_name (domain);
+  vp_libvirt_set_error (error, "cannot define domain '%s'", name);
+  return FALSE;
+}
+
+char *
+vp_libvirt_dup_wrapper_folder (gboolean session)
+{
+  return session ? g_build_filename (g_get_user_data_dir (), "vfio-profile", "emulators", NULL)
+                 : g_strdup (VP_STATE_FOLDER "/emulators");
+}
+
+GStrv
+vp_libvirt_list_rule_folders (gboolean session)
+{
+  g_autofree char *own = g_build_filename (g_get_user_config_dir (), "vfio-profile", "rules.d", NULL);
+  const char *folders[] = { VP_RULES_SHIPPED, VP_RULES_LOCAL, session ? own : NULL, NULL };
+
+  return g_strdupv ((GStrv) folders);
+}
+
+char *
+vp_libvirt_dup_run_folder (gboolean session)
+{
+  return session ? g_strdup_printf (VP_GATE_RUNTIME_DIR "/%u/vfio-profile", (unsigned) getuid ())
+                 : g_strdup (VP_RUN_FOLDER);
+}
+
+VpProfiles *
+vp_libvirt_load_profiles (gboolean session, GError **error)
+{
+  g_auto (GStrv) rules = vp_libvirt_list_rule_folders (session);
+  g_autofree char *own = g_build_filename (g_get_user_config_dir (), "vfio-profile", "profiles.d", NULL);
+  const char *folders[] = { VP_PROFILES_SHIPPED, VP_PROFILES_LOCAL, session ? own : NULL, NULL };
+
+  g_autoptr (VpProfiles) profiles = vp_profiles_load (folders, error);
+  if (profiles == NULL || !vp_profiles_load_rules (profiles, (const char *const *) rules, error))
+    return NULL;
+  return g_steal_pointer (&profiles);
+}
+
+VpHost *
+vp_libvirt_load_host (gboolean session, unsigned long libvirt_version, GError **error)
+{
+  g_autoptr (VpRoot) root = vp_root_open ("/", error);
+  g_autofree char *folder = vp_libvirt_dup_wrapper_folder (session);
+  VpHostSource source = { .root = root, .wrapper_folder = folder, .libvirt_version = libvirt_version };
+
+  if (root == NULL)
+    return NULL;
+  /* Without this folder hwloc would make up a machine of as many lone CPUs as the C library counts. */
+  g_autofree char *online = vp_root_dup_text (root, "sys/devices/system/cpu/online");
+  if (online == NULL) {
+    g_set_error (error, VP_ERROR, VP_ERROR_HOST,
+                 "cannot read which CPUs this host has: /sys/devices/system/cpu/online is not there");
+    return NULL;
+  }
+  return vp_host_load (&source, error);
+}
+
+static gboolean
+has_uuid (virDomainPtr domain, const char *uuid)
+{
+  char text[VIR_UUID_STRING_BUFLEN] = "";
+
+  return uuid != NULL && virDomainGetUUIDString (domain, text) == 0 && strcmp (text, uuid) == 0;
+}
+
+VpFleet *
+vp_libvirt_load_fleet (virConnectPtr connection, const VpHost *host, const VpProfiles *profiles,
+                       const VpDomain *instead, GError **error)
+{
+  g_autofree char *uuid = instead != NULL ? vp_domain_dup_uuid (instead) : NULL;
+  g_autoptr (GPtrArray) domains = vp_libvirt_list (connection, 0, error);
+
+  if (domains == NULL)
+    return NULL;
+  VpFleet *fleet = vp_fleet_new (host, profiles);
+  for (guint i = 0; i < domains->len; i++) {
+    virDomainPtr domain = domains->pdata[i];
+    /* One that cannot be read is gone, or is no neighbour that we could know. */
+    g_autoptr (VpDomain) stored = virDomainIsPersistent (domain) == 1 ? vp_libvirt_read (domain, NULL) : NULL;
+    g_autoptr (VpDomain) live = virDomainIsActive (domain) == 1 ? vp_libvirt_read_live (domain, NULL) : NULL;
+    if (stored != NULL || live != NULL)
+      vp_fleet_add (fleet, has_uuid (domain, uuid) ? instead : stored, live);
+  }
+  vp_fleet_settle (fleet);
+  return fleet;
+}
+
+GStrv
+vp_libvirt_list_running (virConnectPtr connection, GError **error)
+{
+  g_autoptr (GPtrArray) domains = vp_libvirt_list (connection, VIR_CONNECT_LIST_DOMAINS_ACTIVE, error);
+
+  if (domains == NULL)
+    return NULL;
+  GStrv uuids = g_new0 (char *, (gsize) domains->len + 1);
+  for (guint i = 0; i < domains->len; i++) {
+    uuids[i] = g_new0 (char, VIR_UUID_STRING_BUFLEN);
+    (void) virDomainGetUUIDString (domains->pdata[i], uuids[i]); /* "" is nobody's */
+  }
+  return uuids;
+}
+
+gboolean
+vp_libvirt_prepare_files (const VpPlan *plan, const VpHost *host, gboolean *changed, GError **error)
+{
+  *changed = FALSE;
+  return plan->wrapped == NULL || vp_wrapper_refresh (host->wrapper_folder, plan->wrapped, changed, error);
+}
+
+void
+vp_libvirt_warm (virConnectPtr connection, const char *emulator)
+{
+  g_autofree char *capabilities = virConnectGetDomainCapabilities (connection, emulator, NULL, NULL, NULL, 0);
+
+  if (capabilities == NULL) {
+    g_autoptr (GError) error = NULL;
+    vp_libvirt_set_error (&error, "libvirt cannot probe the emulator %s", emulator);
+    g_warning ("%s", error->message);
+  }
+}

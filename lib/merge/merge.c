@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Three-way merge of domain documents: libvirt has no compare-and-set, so an
+ * edit that another definition overwrote is put back by merging.
+ *
+ *     base ──► ours      the edit that was lost
+ *       └────► theirs    what is defined now: our rewriting and what came after
+ *
+ * A subtree that only one side changed is taken from it whole, white space and
+ * all. Where both changed it, attributes are merged one by one, text as a
+ * value, and children as a list: by identity where libvirt's elements have one
+ * (merge-tree.c), else as a sequence (merge-ordered.c). Removed here and
+ * changed there means kept; an element that is a mere container (libvirt writes
+ * none that is empty) counts as one without children then, so that what it held
+ * is decided one by one. The inputs are only read.
+ */
+#include "merge/merge.h"
+
+#include "base/error.h"
+#include "base/xml.h"
+#include "merge/merge-list.h"
+#include "merge/merge-tree.h"
+
+typedef struct {
+  xmlDoc *result;
+  VpMergeClasses *classes;
+  gboolean failed; /* libxml2 had no memory */
+} Merge;
+
+/* The three versions of a node; base is NULL where both sides made it. */
+typedef struct {
+  const VpMergeNode *base;
+  const VpMergeNode *ours;
+  const VpMergeNode *theirs;
+} Versions;
+
+/* -------------------------------------------------------------- copying */
+
+/* The same namespace as seen from `element`, which must be in the result already. */
+static xmlNs *
+merge_find_ns (Merge *self, xmlNode *element, const xmlNs *ns)
+{
+  xmlNs *found;
+
+  if (!ns)
+    return NULL;
+  found = xmlSearchNs (self->result, element, ns->prefix);
+  if (found && xmlStrEqual (found->href, ns->href))
+    return found;
+  found = xmlNewNs (element, ns->href, ns->prefix);
+  /* The element's own declarations have the prefix for something else. */
+  for (guint i = 1; !found && i < 100; i++) {
+    g_autofree char *prefix = g_strdup_printf ("ns%u", i);
+
+    found = xmlNewNs (element, ns->href, (const xmlChar *) prefix);
+  }
+  if (!found)
+    self->failed = TRUE;
+  return found;
+}
+
+static void
+merge_add_attribute (Merge *self, xmlNode *element, const xmlAttr *attribute, xmlAttr **last)
+{
+  const xmlNs *ns = attribute->ns;
+  xmlAttr *copy;
+
+  /* xmlCopyProp would declare a namespace that it misses at the document's root; here is where it belongs. */
+  if (ns && !xmlSearchNs (self->result, element, ns->prefix))
+    xmlNewNs (element, ns->href, ns->prefix);
+  copy = xmlCopyProp (element, (xmlAttr *) attribute);
+  if (!copy) {
+    self->failed = TRUE;
+    return;
+  }
+  copy->prev = *last;
+  if (*last)
+    (*last)->next = copy;
+  else
+    element->properties = copy;
+  *last = copy;
+}
+
+static void
+declare_namespaces (xmlNode *element, const xmlNode *source)
+{
+  /* xmlNewNs leaves a prefix that the element has already. */
+  for (const xmlNs *ns = source->nsDef; ns; ns = ns->next)
+    xmlNewNs (element, ns->href, ns->prefix);
+}
+
+/* An element of that name at the end of `parent`, or as the root, without attributes and children. */
+static xmlNode *
+merge_add_element (Merge *self, xmlNode *parent, const xmlNode *source)
+{
+  xmlNode *element = xmlNewDocNode (self->result, NULL, source->name, NULL);
+  const xmlNs *inherited;
+
+  if (!element) {
+    self->failed = TRUE;
+    return NULL;
+  }
+  if (parent)
+    xmlAddChild (parent, element);
+  else
+    xmlDocSetRootElement (self->result, element);
+  declare_namespaces (element, source);
+  element->ns = merge_find_ns (self, element, source->ns);
+  if (!source->ns) {
+    inherited = xmlSearchNs (self->result, element, NULL);
+    if (inherited && inherited->href && inherited->href[0])
+      xmlNewNs (element, (const xmlChar *) "", NULL);
+  }
+  return element;
+}
+
+static void
+merge_copy_leaf (Merge *self, xmlNode *parent, const xmlNode *source)
+{
+  xmlNode *copy = xmlDocCopyNode ((xmlNode *) source, self->result, 1);
+
+  if (!copy || !xmlAddChild (parent, copy))
+    self->failed = TRUE;
+}
+
+static xmlNode *
+merge_copy (Merge *self, xmlNode *parent, const xmlNode *source)
+{
+  xmlNode *element;
+  xmlAttr *last = NULL;
+
+  if (source->type != XML_ELEMENT_NODE) {
+    merge_copy_leaf (self, parent, source);
+    return NULL;
+  }
+  element = merge_add_element (self, parent, source);
+  if (!element)
+    return NULL;
+  for (const xmlAttr *attribute = source->properties; attribute; attribute = attribute->next)
+    merge_add_attribute (self, element, attribute, &last);
+  for (const xmlNode *child = source->children; child; child = child->next)
+    merge_copy (self, element, child);
+  return element;
+}
+
+/* ----------------------------------------------------------- attributes */
+
+static guint
+attribute_hash (gconstpointer key)
+{
+  const xmlAttr *attribute = key;
+
+  return g_str_hash (attribute->name);
+}
+
+static gboolean
+attribute_same (gconstpointer a, gconstpointer b)
+{
+  const xmlAttr *one = a, *two = b;
+
+  return xmlStrEqual (one->name, two->name)
+         && xmlStrEqual (one->ns ? one->ns->href : NULL, two->ns ? two->ns->href : NULL);
+}
+
+static GHashTable *
+attributes_index (const VpMergeNode *node)
+{
+  GHashTable *index = g_hash_table_new (attribute_hash, attribute_same);
+
+  for (xmlAttr *attribute = node ? node->node->properties : NULL; attribute; attribute = attribute->next)
+    g_hash_table_add (index, attribute);
+  return index;
+}
+
+static gboolean
+attribute_equal (const xmlAttr *a, const xmlAttr *b)
+{
+  if (!a || !b)
+    return FALSE;
+  /* The parser resolves no entities, so that a value is one text node or none. */
+  return xmlStrEqual (a->children ? a->children->content : (const xmlChar *) "",
+                      b->children ? b->children->content : (const xmlChar *) "");
+}
+
+static void
+merge_attributes (Merge *self, xmlNode *element, const Versions *of)
+{
+  g_autoptr (GHashTable) base = attributes_index (of->base);
+  g_autoptr (GHashTable) ours = attributes_index (of->ours);
+  g_autoptr (GHashTable) theirs = attributes_index (of->theirs);
+  xmlAttr *last = NULL;
+
+  for (const xmlAttr *their = of->theirs->node->properties; their; their = their->next) {
+    const xmlAttr *our = g_hash_table_lookup (ours, their);
+    gboolean untouched = attribute_equal (their, g_hash_table_lookup (base, their));
+
+    if (our || !untouched)
+      merge_add_attribute (self, element, our && untouched ? our : their, &last);
+  }
+  for (const xmlAttr *our = of->ours->node->properties; our; our = our->next)
+    if (!g_hash_table_contains (theirs, our) && !attribute_equal (our, g_hash_table_lookup (base, our)))
+      merge_add_attribute (self, element, our, &last);
+}
+
+/* ------------------------------------------------------------- children */
+
+static const VpMergeNode *
+node_child (const VpMergeNode *node, int at)
+{
+  return at >= 0 ? &node->children[at] : NULL;
+}
+
+static void
+merge_load_list (Merge *self, const VpMergeNode *parent, VpMergeList *list)
+{
+  guint n = parent ? parent->n_children : 0;
+
+  list->n = n;
+  list->values = g_new0 (guint, n + 1);
+  for (guint i = 0; i < n; i++)
+    list->values[i] = parent->children[i].value;
+  list->identities = g_new0 (guint, n + 1);
+  list->strong = g_new0 (gboolean, n + 1);
+  for (guint i = 0; i < n; i++)
+    list->identities[i]
+        = vp_merge_node_identity (&parent->children[i], parent, self->classes, &list->strong[i]);
+}
+
+static gboolean
+list_repeats (const VpMergeList *list)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
+
+  for (guint i = 0; i < list->n; i++)
+    if (!g_hash_table_add (seen, GUINT_TO_POINTER (list->identities[i])))
+      return TRUE;
+  return FALSE;
+}
+
+static GArray *
+merge_list (Merge *self, const Versions *of, gboolean ordered, gboolean text)
+{
+  g_auto (VpMergeList) base = { 0 };
+  g_auto (VpMergeList) ours = { 0 };
+  g_auto (VpMergeList) theirs = { 0 };
+
+  merge_load_list (self, of->base, &base);
+  merge_load_list (self, of->ours, &ours);
+  merge_load_list (self, of->theirs, &theirs);
+  /* Where other people's elements are all of different names, the name is the identity. */
+  if (ordered && !text && vp_merge_node_is_foreign (of->theirs))
+    ordered = list_repeats (&base) || list_repeats (&ours) || list_repeats (&theirs);
+  if (ordered || text)
+    return vp_merge_list_ordered (&base, &ours, &theirs);
+  return vp_merge_list_keyed (&base, &ours, &theirs);
+}
+
+/* Text and nothing beside it: a value, which is not merged but replaced. */
+static gboolean
+is_value (const VpMergeNode *node)
+{
+  return !node || node->n_children == 0 || (node->has_text && node->n_children == 1);
+}
+
+static guint
+value_of (const VpMergeNode *node)
+{
+  return node && node->n_children > 0 ? node->children[0].value : 0;
+}
+
+static void
+merge_value (Merge *self, xmlNode *element, const Versions *of)
+{
+  gboolean untouched = of->base ? value_of (of->theirs) == value_of (of->base) : value_of (of->theirs) == 0;
+  const VpMergeNode *from = untouched ? of->ours : of->theirs;
+
+  if (from->n_children > 0)
+    merge_copy (self, element, from->children[0].node);
+}
+
+/* What the devices of the result that come from theirs use: addresses, boot orders, aliases. */
+static GHashTable *
+merge_claimed (Merge *self, const VpMergeNode *theirs, const GArray *entries)
+{
+  GHashTable *claimed = g_hash_table_new (NULL, NULL);
+
+  for (guint i = 0; i < entries->len; i++) {
+    const VpMergeNode *device = node_child (theirs, g_array_index (entries, VpMergeEntry, i).theirs);
+    const char *element;
+
+    for (guint claim = 0; device && claim < vp_merge_device_n_claims (); claim++) {
+      guint number = vp_merge_device_claim (device, claim, self->classes, &element);
+
+      if (number)
+        g_hash_table_add (claimed, GUINT_TO_POINTER (number));
+    }
+  }
+  return claimed;
+}
+
+/* With the line break and indent before it. */
+static void
+remove_node (xmlNode *node)
+{
+  xmlNode *layout = node->prev;
+
+  xmlUnlinkNode (node);
+  xmlFreeNode (node);
+  if (layout && xmlIsBlankNode (layout)) {
+    xmlUnlinkNode (layout);
+    xmlFreeNode (layout);
+  }
+}
+
+static void
+remove_child (xmlNode *parent, const char *name)
+{
+  for (xmlNode *child = parent->children; child; child = child->next)
+    if (child->type == XML_ELEMENT_NODE && !child->ns && g_str_equal (child->name, name)) {
+      remove_node (child);
+      return;
+    }
+}
+
+/*
+ * libvirt gives each new device the first address that is free, so two devices
+ * that were attached apart from each other want the same one, and a definition
+ * with both is refused. Ours gives way: without it, libvirt finds another.
+ */
+static void
+merge_copy_device (Merge *self, xmlNode *parent, const VpMergeNode *device, GHashTable *claimed)
+{
+  xmlNode *copy = merge_copy (self, parent, device->node);
+  const char *element;
+
+  for (guint claim = 0; copy && claim < vp_merge_device_n_claims (); claim++) {
+    guint number = vp_merge_device_claim (device, claim, self->classes, &element);
+
+    if (number && g_hash_table_contains (claimed, GUINT_TO_POINTER (number)))
+      remove_child (copy, element);
+  }
+}
+
+static gboolean
+has_layout (const xmlNode *element)
+{
+  return element->children && xmlIsBlankNode (element->children);
+}
+
+/* A line break, and the indent of what is `depth` elements deep, as libvirt writes it. */
+static void
+add_layout (xmlNode *element, guint depth)
+{
+  g_autofree char *text = g_strnfill (2 * depth + 1, ' ');
+
+  text[0] = '\n';
+  xmlAddChild (element, xmlNewDocText (element->doc, (const xmlChar *) text));
+}
+
+static guint
+node_depth (const xmlNode *node)
+{
+  guint depth = 0;
+
+  for (; node->parent && node->parent->type == XML_ELEMENT_NODE; node = node->parent)
+    depth++;
+  return depth;
+}
+
+static void merge_node (Merge *self, xmlNode *parent, const Versions *of, gboolean ordered, gboolean whole);
+
+/* Nothing but its children: no namespace, attribute or text. */
+static gboolean
+is_container (const VpMergeNode *node)
+{
+  return node->node->type == XML_ELEMENT_NODE && !node->node->ns && !node->node->properties && !node->has_text;
+}
+
+/* One side removed what the other changed. FALSE: the change stays as it is. */
+static gboolean
+merge_container (Merge *self, xmlNode *parent, const Versions *of)
+{
+  const VpMergeNode *kept = of->ours ? of->ours : of->theirs;
+  VpMergeNode emptied = *kept;
+  const Versions all = { of->base, of->ours ? of->ours : &emptied, of->theirs ? of->theirs : &emptied };
+  xmlNode *merged;
+
+  if (!of->base || !is_container (of->base) || !is_container (kept) || kept->n_children == 0)
+    return FALSE;
+  emptied.value = 0;
+  emptied.n_children = 0;
+  emptied.children = NULL;
+  merge_node (self, parent, &all, FALSE, FALSE);
+  merged = parent->last;
+  if (!self->failed && !merged->children)
+    remove_node (merged);
+  return TRUE;
+}
+
+static void
+merge_children (Merge *self, xmlNode *element, const Versions *of, gboolean ordered)
+{
+  gboolean text = (of->base && of->base->has_text) || of->ours->has_text || of->theirs->has_text;
+  gboolean devices = !ordered && vp_merge_node_is (of->theirs, "devices");
+  g_autoptr (GHashTable) claimed = NULL;
+  g_autoptr (GArray) entries = NULL;
+  gboolean layout = !text && has_layout (of->theirs->node);
+  guint depth = node_depth (element);
+
+  if (text && is_value (of->base) && is_value (of->ours) && is_value (of->theirs)) {
+    merge_value (self, element, of);
+    return;
+  }
+  entries = merge_list (self, of, ordered, text);
+  if (devices)
+    claimed = merge_claimed (self, of->theirs, entries);
+  for (guint i = 0; i < entries->len; i++) {
+    const VpMergeEntry *entry = &g_array_index (entries, VpMergeEntry, i);
+    const Versions child = { of->base ? node_child (of->base, entry->base) : NULL,
+                             node_child (of->ours, entry->ours), node_child (of->theirs, entry->theirs) };
+
+    if (layout)
+      add_layout (element, depth + 1);
+    if (child.ours && child.theirs)
+      merge_node (self, element, &child, ordered, devices);
+    else if (!ordered && !text && !devices && merge_container (self, element, &child))
+      continue;
+    else if (child.theirs)
+      merge_copy (self, element, child.theirs->node);
+    else if (devices)
+      merge_copy_device (self, element, child.ours, claimed);
+    else
+      merge_copy (self, element, child.ours->node);
+  }
+  if (layout && entries->len > 0)
+    add_layout (element, depth);
+}
+
+static gboolean
+can_mix (const Versions *of, gboolean whole)
+{
+  if (of->theirs->node->type != XML_ELEMENT_NODE || !vp_merge_node_same_name (of->ours, of->theirs))
+    return FALSE;
+  if (of->base)
+    return vp_merge_node_same_name (of->base, of->theirs);
+  return !whole && !vp_merge_node_is_foreign (of->theirs);
+}
+
+/* Both sides have the node. `whole`: what both made anew is not to be mixed; `ordered` as for its parent. */
+static void
+merge_node (Merge *self, xmlNode *parent, const Versions *of, gboolean ordered, gboolean whole)
+{
+  const VpMergeNode *base = of->base, *ours = of->ours, *theirs = of->theirs;
+  xmlNode *element;
+
+  if (base && base->value == theirs->value) {
+    merge_copy (self, parent, ours->node);
+    return;
+  }
+  if ((base && base->value == ours->value) || ours->value == theirs->value || !can_mix (of, whole)) {
+    merge_copy (self, parent, theirs->node);
+    return;
+  }
+  element = merge_add_element (self, parent, theirs->node);
+  if (!element)
+    return;
+  declare_namespaces (element, ours->node);
+  merge_attributes (self, element, of);
+  merge_children (self, element, of, ordered || vp_merge_node_is_ordered (theirs));
+}
+
+/* Comments and instructions before and after the root. */
+static void
+merge_copy_around (Merge *self, const xmlDoc *source)
+{
+  xmlNode *root = xmlDocGetRootElement (self->result);
+  gboolean before = TRUE;
+
+  for (const xmlNode *node = source->children; node && root; node = node->next) {
+    xmlNode *copy;
+
+    if (node->type == XML_ELEMENT_NODE)
+      before = FALSE;
+    if (node->type != XML_COMMENT_NODE && node->type != XML_PI_NODE)
+      continue;
+    copy = xmlDocCopyNode ((xmlNode *) node, self->result, 1);
+    if (!copy)
+      self->failed = TRUE;
+    else if (before)
+      xmlAddPrevSibling (root, copy);
+    else
+      xmlAddSibling (root, copy);
+  }
+}
+
+static gboolean
+check_roots (const xmlNode *base, const xmlNode *ours, const xmlNode *theirs, GError **error)
+{
+  if (!base || !ours || !theirs) {
+    g_set_error (error, VP_ERROR, VP_ERROR_XML,
+                 "cannot merge three versions of a domain: the %s one has no root element; read it again",
+                 !base ? "first" : (!ours ? "overwritten" : "present"));
+    return FALSE;
+  }
+  if (!xmlStrEqual (base->name, ours->name) || !xmlStrEqual (base->name, theirs->name)) {
+    g_set_error (error, VP_ERROR, VP_ERROR_XML,
+                 "cannot merge three versions of a domain: their root elements are <%s>, <%s> and <%s>, "
+                 "not one and the same; pass versions of one document",
+                 base->name, ours->name, theirs->name);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static guint64
+read_count (const xmlDoc *doc)
+{
+  xmlNode *node = vp_xml_find (doc, "iothreads");
+  g_autofree char *text = node != NULL ? vp_xml_dup_content (node) : NULL;
+  guint64 count = 0;
+
+  return text != NULL && g_ascii_string_to_unsigned (text, 10, 0, G_MAXUINT32, &count, NULL) ? count : 0;
+}
+
+static guint64
+list_threads (const xmlDoc *doc)
+{
+  xmlNode *list = vp_xml_find (doc, "iothreadids");
+  guint64 listed = 0;
+
+  for (xmlNode *node = list != NULL ? vp_xml_first (list) : NULL; node != NULL; node = vp_xml_next (node))
+    listed++;
+  return listed;
+}
+
+/*
+ * <iothreads> is a value that follows from others: with a list of all threads from its
+ * length (one that says more would make libvirt invent threads), without from how many
+ * came and went on both sides.
+ */
+static void
+recount_iothreads (xmlDoc *result, const xmlDoc *base, const xmlDoc *ours, const xmlDoc *theirs)
+{
+  xmlNode *count = vp_xml_find (result, "iothreads");
+  guint64 listed = list_threads (result);
+  guint64 sum = read_count (ours) + read_count (theirs);
+  gboolean both = read_count (ours) != read_count (base) && read_count (theirs) != read_count (base) &&
+                  read_count (ours) != read_count (theirs);
+
+  if (count == NULL || (listed > 0 ? list_threads (theirs) != read_count (theirs) : !both))
+    return;
+  sum -= MIN (sum, read_count (base));
+  g_autofree char *text = g_strdup_printf ("%" G_GUINT64_FORMAT, listed > 0 ? listed : sum);
+  xmlNodeSetContent (count, (const xmlChar *) text);
+}
+
+xmlDoc *
+vp_merge_three_way (const xmlDoc *base, const xmlDoc *ours, const xmlDoc *theirs, GError **error)
+{
+  const xmlNode *base_root = xmlDocGetRootElement (base);
+  const xmlNode *our_root = xmlDocGetRootElement (ours);
+  const xmlNode *their_root = xmlDocGetRootElement (theirs);
+  g_autoptr (VpMergeNode) base_tree = NULL, our_tree = NULL, their_tree = NULL;
+  g_autoptr (GHashTable) classes = NULL;
+  Merge merge = { 0 };
+
+  if (!check_roots (base_root, our_root, their_root, error))
+    return NULL;
+  classes = vp_merge_classes_new ();
+  base_tree = vp_merge_tree_new (base_root, classes);
+  our_tree = vp_merge_tree_new (our_root, classes);
+  their_tree = vp_merge_tree_new (their_root, classes);
+  merge.classes = classes;
+  merge.result = xmlNewDoc ((const xmlChar *) "1.0");
+  if (merge.result) {
+    const Versions roots = { base_tree, our_tree, their_tree };
+
+    merge_node (&merge, NULL, &roots, FALSE, FALSE);
+    merge_copy_around (&merge, theirs);
+  }
+  if (merge.result && !merge.failed)
+    recount_iothreads (merge.result, base, ours, theirs);
+  if (!merge.result || merge.failed) {
+    g_clear_pointer (&merge.result, xmlFreeDoc);
+    g_set_error_literal (error, VP_ERROR, VP_ERROR_IO,
+                         "cannot merge three versions of a domain: out of memory");
+  }
+  return merge.result;
+}

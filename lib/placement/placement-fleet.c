@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A plan is the CPUs of all guests. It is made in one pass over the guests,
+ * large ones first, each against what the guests that run hold and what the
+ * other stopped ones have or are planned on. The passes differ in what they
+ * start with:
+ *
+ *   sticky   with the pins that the guests have
+ *   fresh    without those of stopped guests
+ *   dense    the same, two vCPUs a core also for guests without threads
+ *
+ * Each is passed over again until nothing moves; the first that leaves the
+ * fewest guests in each other's way wins. So planning again with the result as
+ * current pins gives the result.
+ */
+#include "placement/placement-fleet.h"
+
+#include <string.h>
+
+/* A guest moves only to where it is in nobody's way, so that the first rounds settle it. */
+#define MAX_ROUNDS 16
+
+typedef struct {
+  const VpTopology *topology;
+  const VpPlacementGuest *guests;
+  guint n_guests;
+  guint *order;
+  hwloc_bitmap_t running; /* CPUs of guests that run */
+} Fleet;
+
+typedef struct {
+  GPtrArray *seats; /* of VpPlacementSeat */
+  guint score;      /* stopped guests that are in another's way, or have not what they should */
+} Plan;
+
+typedef enum { PASS_STICKY, PASS_FRESH, PASS_DENSE, PASS_N } Pass;
+
+static int
+compare_guests (gconstpointer left, gconstpointer right, gpointer data)
+{
+  const Fleet *fleet = data;
+  const VpPlacementGuest *a = &fleet->guests[*(const guint *) left];
+  const VpPlacementGuest *b = &fleet->guests[*(const guint *) right];
+
+  if (a->running != b->running)
+    return a->running ? -1 : 1;
+  if (a->request.n_vcpus != b->request.n_vcpus)
+    return a->request.n_vcpus > b->request.n_vcpus ? -1 : 1;
+  return g_strcmp0 (a->name, b->name);
+}
+
+static void
+add_cpus (hwloc_bitmap_t set, const int *cpus, guint n)
+{
+  for (guint i = 0; i < n && cpus != NULL; i++) {
+    if (cpus[i] >= 0)
+      hwloc_bitmap_set (set, (unsigned) cpus[i]);
+  }
+}
+
+static void
+seat_free (gpointer data)
+{
+  VpPlacementSeat *seat = data;
+
+  vp_placement_free (seat->answer);
+  g_clear_error (&seat->error);
+  hwloc_bitmap_free (seat->taken);
+  hwloc_bitmap_free (seat->planned);
+  g_free (seat);
+}
+
+static Plan *
+plan_new (guint n_guests)
+{
+  Plan *plan = g_new0 (Plan, 1);
+
+  plan->seats = g_ptr_array_new_full (n_guests, seat_free);
+  for (guint i = 0; i < n_guests; i++)
+    g_ptr_array_add (plan->seats, g_new0 (VpPlacementSeat, 1));
+  return plan;
+}
+
+static void
+plan_free (Plan *plan)
+{
+  g_ptr_array_unref (plan->seats);
+  g_free (plan);
+}
+
+static const int *
+find_cpus (const Plan *plan, guint guest)
+{
+  const VpPlacementSeat *seat = plan->seats->pdata[guest];
+
+  return seat->answer != NULL ? seat->answer->vcpus : NULL;
+}
+
+/* The pins that a guest has as far as this pass is concerned: those of `before`, or its own. */
+static const int *
+find_current (const Fleet *fleet, const Plan *before, Pass pass, guint guest)
+{
+  if (before != NULL)
+    return find_cpus (before, guest);
+  if (pass != PASS_STICKY && !fleet->guests[guest].running)
+    return NULL;
+  return fleet->guests[guest].request.current;
+}
+
+/* What guests hold, one count for each CPU: the sum without one guest is then cheap to know. */
+typedef struct {
+  guint *holders; /* by position in the topology's pus */
+  hwloc_bitmap_t set;
+} Held;
+
+static void
+held_change (Held *held, const VpTopology *topology, const int *cpus, guint n, gboolean add)
+{
+  for (guint i = 0; i < n && cpus != NULL; i++) {
+    int position = cpus[i] < 0 ? -1 : vp_topology_find_pu (topology, (unsigned) cpus[i]);
+
+    if (position < 0)
+      continue;
+    if (add && held->holders[position]++ == 0)
+      hwloc_bitmap_set (held->set, (unsigned) cpus[i]);
+    else if (!add && --held->holders[position] == 0)
+      hwloc_bitmap_clr (held->set, (unsigned) cpus[i]);
+  }
+}
+
+/* The CPUs that guests hold which run, without those that only this guest holds. */
+static hwloc_bitmap_t
+new_taken (const Fleet *fleet, guint guest)
+{
+  const VpPlacementGuest *self = &fleet->guests[guest];
+  hwloc_bitmap_t taken = hwloc_bitmap_dup (fleet->running);
+
+  for (guint i = 0; self->running && self->request.current != NULL && i < self->request.n_vcpus; i++) {
+    if (self->request.current[i] >= 0)
+      hwloc_bitmap_clr (taken, (unsigned) self->request.current[i]);
+  }
+  /* A CPU that two running guests hold stays with the other one. */
+  for (guint i = 0; i < fleet->n_guests && self->running; i++) {
+    if (i != guest && fleet->guests[i].running)
+      add_cpus (taken, fleet->guests[i].request.current, fleet->guests[i].request.n_vcpus);
+  }
+  if (self->request.taken != NULL)
+    hwloc_bitmap_or (taken, taken, self->request.taken);
+  return taken;
+}
+
+/* Gives the guest its place: `planned` is what the others have or are planned on. */
+static void
+fill_seat (const Fleet *fleet, guint guest, const int *current, Pass pass, hwloc_const_bitmap_t planned,
+           VpPlacementSeat *seat)
+{
+  VpPlacementRequest request = fleet->guests[guest].request;
+
+  seat->taken = new_taken (fleet, guest);
+  seat->planned = hwloc_bitmap_dup (planned);
+  if (request.planned != NULL)
+    hwloc_bitmap_or (seat->planned, seat->planned, request.planned);
+  request.taken = seat->taken;
+  request.planned = seat->planned;
+  request.current = current;
+  /* Guests that run are the same in all passes, or planning again would not give the same. */
+  request.dense = request.dense || (pass == PASS_DENSE && !fleet->guests[guest].running);
+  seat->answer = vp_placement_new (fleet->topology, &request, &seat->error);
+}
+
+static gboolean
+is_in_the_way (const VpPlacement *answer, hwloc_const_bitmap_t planned)
+{
+  if (answer == NULL || answer->vcpus == NULL || answer->level >= VP_LEVEL_RESERVE)
+    return TRUE;
+  for (guint i = 0; i < answer->n_vcpus; i++) {
+    if (hwloc_bitmap_isset (planned, (unsigned) answer->vcpus[i]))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static Plan *
+make_plan (const Fleet *fleet, const Plan *before, Pass pass)
+{
+  Plan *plan = plan_new (fleet->n_guests);
+  Held held = { .holders = g_new0 (guint, fleet->topology->n_pus), .set = hwloc_bitmap_alloc () };
+  hwloc_bitmap_t running = hwloc_bitmap_alloc ();
+
+  for (guint i = 0; i < fleet->n_guests; i++) {
+    if (!fleet->guests[i].running)
+      held_change (&held, fleet->topology, find_current (fleet, before, pass, i), fleet->guests[i].request.n_vcpus,
+                   TRUE);
+  }
+  for (guint i = 0; i < fleet->n_guests; i++) {
+    guint guest = fleet->order[i];
+    guint n = fleet->guests[guest].request.n_vcpus;
+    const int *current = find_current (fleet, before, pass, guest);
+
+    /* Guests that run come first, and do not make way for those that do not. */
+    if (!fleet->guests[guest].running)
+      held_change (&held, fleet->topology, current, n, FALSE);
+    hwloc_const_bitmap_t planned = fleet->guests[guest].running ? running : held.set;
+    VpPlacementSeat *seat = plan->seats->pdata[guest];
+    fill_seat (fleet, guest, current, pass, planned, seat);
+    plan->score += !fleet->guests[guest].running && is_in_the_way (seat->answer, seat->planned) ? 1 : 0;
+    /* A running guest that ought to move is not where its answer is, but will be. */
+    held_change (&held, fleet->topology, find_cpus (plan, guest), n, TRUE);
+    if (fleet->guests[guest].running)
+      add_cpus (running, find_cpus (plan, guest), n);
+  }
+  hwloc_bitmap_free (held.set);
+  hwloc_bitmap_free (running);
+  g_free (held.holders);
+  return plan;
+}
+
+static gboolean
+is_same_plan (const Fleet *fleet, const Plan *a, const Plan *b)
+{
+  for (guint i = 0; i < fleet->n_guests; i++) {
+    const int *of_a = find_cpus (a, i);
+    const int *of_b = find_cpus (b, i);
+
+    if ((of_a == NULL) != (of_b == NULL))
+      return FALSE;
+    if (of_a != NULL && memcmp (of_a, of_b, fleet->guests[i].request.n_vcpus * sizeof *of_a) != 0)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* What is said of each guest (emulator, warnings) knows all others only in the last round. */
+static Plan *
+settle (const Fleet *fleet, Plan *plan)
+{
+  for (guint round = 0; round < MAX_ROUNDS; round++) {
+    Plan *next = make_plan (fleet, plan, PASS_STICKY);
+    gboolean same = is_same_plan (fleet, plan, next);
+
+    plan_free (plan);
+    plan = next;
+    if (same)
+      break;
+  }
+  return plan;
+}
+
+static Plan *
+find_best_plan (const Fleet *fleet)
+{
+  Plan *best = settle (fleet, make_plan (fleet, NULL, PASS_STICKY));
+
+  for (Pass next = PASS_FRESH; next < PASS_N && best->score > 0; next++) {
+    Plan *plan = settle (fleet, make_plan (fleet, NULL, next));
+
+    if (plan->score < best->score) {
+      plan_free (best);
+      best = plan;
+    } else {
+      plan_free (plan);
+    }
+  }
+  return best;
+}
+
+GPtrArray *
+vp_placement_new_fleet (const VpTopology *topology, const VpPlacementGuest *guests, guint n_guests)
+{
+  g_autofree guint *order = g_new0 (guint, n_guests);
+  Fleet fleet = {
+    .topology = topology, .guests = guests, .n_guests = n_guests, .order = order, .running = hwloc_bitmap_alloc ()
+  };
+
+  for (guint i = 0; i < n_guests; i++) {
+    order[i] = i;
+    if (guests[i].running)
+      add_cpus (fleet.running, guests[i].request.current, guests[i].request.n_vcpus);
+  }
+  g_qsort_with_data (order, (int) n_guests, sizeof *order, compare_guests, &fleet);
+  Plan *plan = find_best_plan (&fleet);
+  GPtrArray *seats = g_ptr_array_ref (plan->seats);
+  plan_free (plan);
+  hwloc_bitmap_free (fleet.running);
+  return seats;
+}

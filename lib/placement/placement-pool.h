@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The best cores among those of one pool: a set of cores that are alike in all
+ * that goes before nodes and L3s. Private to the placement files.
+ */
+#pragma once
+
+#include "placement/placement-view.h"
+
+G_BEGIN_DECLS
+
+typedef enum {
+  VP_SHAPE_SPREAD, /* one vCPU a core */
+  VP_SHAPE_PAIRED, /* a guest core's threads on one host core */
+  VP_SHAPE_FILLED, /* as many vCPUs as a core has CPUs */
+} VpShape;
+
+typedef struct {
+  const VpView *view;
+  gboolean large_only;
+  gboolean isolated_only;
+  gboolean avoid_planned;
+  guint reserve; /* cores that the host keeps, by VpCoreView.keep */
+  guint kind;    /* one kind, or VP_ANY_KIND */
+  gboolean dense; /* no VP_SHAPE_SPREAD */
+  VpShape shape;
+} VpCorePool;
+
+#define VP_ANY_KIND G_MAXUINT
+
+typedef struct {
+  GArray *cores; /* of guint, positions; ascending */
+  gboolean memoryless;
+  guint n_nodes;
+  gboolean memory_short;
+  guint device_rank;
+} VpPick;
+
+/* Units of vCPUs that a core takes in this shape, whoever holds it: guest cores where PAIRED, else vCPUs. */
+guint vp_core_pool_count_units (const VpView *view, VpShape shape, guint core);
+guint vp_core_pool_count_demand (const VpView *view, VpShape shape, guint n_vcpus);
+
+/* All vCPUs that the pool could take. */
+guint vp_core_pool_count_room (const VpCorePool *pool);
+
+/* FALSE where the pool is too small. The cores are in the pick's array, which the caller gives. */
+gboolean vp_core_pool_pick (const VpCorePool *pool, guint n_vcpus, VpPick *pick);
+
+G_END_DECLS

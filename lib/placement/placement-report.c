@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Every vCPU's reason, the line that sums up, and a warning with numbers for
+ * each rule that gave way. Says what was decided, decides nothing.
+ */
+#include "placement/placement-report.h"
+
+#include "base/list.h"
+#include "placement/placement-host.h"
+
+static G_GNUC_PRINTF (2, 3) void
+warn (VpPlacement *answer, const char *format, ...)
+{
+  va_list arguments;
+
+  va_start (arguments, format);
+  g_ptr_array_add (answer->warnings, g_strdup_vprintf (format, arguments));
+  va_end (arguments);
+}
+
+static const char *
+plural (guint n)
+{
+  return n == 1 ? "" : "s";
+}
+
+/* "1", "1 and 2", "1, 2 and 3" */
+static char *
+dup_enumeration (const GArray *numbers)
+{
+  GString *text = g_string_new (NULL);
+
+  for (guint i = 0; i < numbers->len; i++)
+    g_string_append_printf (text, "%s%u", i == 0 ? "" : i + 1 == numbers->len ? " and " : ", ",
+                            g_array_index (numbers, guint, i));
+  return g_string_free (text, FALSE);
+}
+
+static const char *
+device_name (const VpView *view)
+{
+  return view->request->device_name != NULL ? view->request->device_name : "the device";
+}
+
+static gboolean
+is_beside_device (const VpView *view, guint node)
+{
+  return view->n_nodes > 1 && view->device_rank[node] < view->request->n_device_nodes &&
+         view->device_rank[node] == view->best_device;
+}
+
+static void
+append_place (const VpView *view, const VpPu *pu, GString *text)
+{
+  const VpTopology *topology = view->topology;
+  const VpCore *core = &topology->cores[pu->core];
+  const VpNode *node = &topology->nodes[core->node];
+
+  g_string_append_printf (text, "CPU %u: core %u", pu->os_index, core->os_index);
+  if (topology->n_packages > 1)
+    g_string_append_printf (text, " of package %u", core->package);
+  g_string_append_printf (text, ", L3 %u", core->l3);
+  if (node->os_index == VP_NODE_NONE)
+    g_string_append (text, ", no node");
+  else
+    g_string_append_printf (text, ", node %u", node->os_index);
+  if (is_beside_device (view, core->node))
+    g_string_append_printf (text, " beside %s", device_name (view));
+  if (topology->n_kinds > 1)
+    g_string_append_printf (text, ", core kind %u of 0-%u", core->kind, topology->n_kinds - 1);
+  if (pu->isolated)
+    g_string_append (text, ", isolated");
+}
+
+/* `before` vCPUs of this guest are on the core already, `first` of them the first. */
+static void
+append_thread (const VpView *view, const VpPu *pu, guint before, guint first, guint on_core, GString *text)
+{
+  static const char *const ordinals[] = { "first", "second", "third", "fourth" };
+
+  if (before > 0 && before < G_N_ELEMENTS (ordinals))
+    g_string_append_printf (text, ", %s thread of vCPU %u's core", ordinals[before], first);
+  else if (before > 0)
+    g_string_append_printf (text, ", thread %u of vCPU %u's core", before + 1, first);
+  else if (view->cores[pu->core].width > 1)
+    g_string_append (text, on_core > 1 ? ", first thread" : ", the core to itself");
+  if (view->request->taken != NULL && hwloc_bitmap_isset (view->request->taken, pu->os_index))
+    g_string_append (text, ", shared with another guest");
+}
+
+static void
+fill_reasons (const VpView *view, const guint *on_core, VpPlacement *answer)
+{
+  const VpTopology *topology = view->topology;
+  g_autofree guint *before = g_new0 (guint, topology->n_cores);
+  g_autofree guint *first = g_new0 (guint, topology->n_cores);
+
+  answer->reasons = g_new0 (char *, answer->n_vcpus + 1);
+  for (guint i = 0; i < answer->n_vcpus; i++) {
+    const VpPu *pu = &topology->pus[vp_topology_find_pu (topology, (unsigned) answer->vcpus[i])];
+    GString *text = g_string_new (NULL);
+
+    if (before[pu->core] == 0)
+      first[pu->core] = i;
+    append_place (view, pu, text);
+    append_thread (view, pu, before[pu->core]++, first[pu->core], on_core[pu->core], text);
+    answer->reasons[i] = g_string_free (text, FALSE);
+  }
+}
+
+static void
+fill_summary (const VpView *view, const VpPlacementKey *key, const guint *on_core, VpPlacement *answer)
+{
+  const VpTopology *topology = view->topology;
+  g_autoptr (GArray) l3s = g_array_new (FALSE, FALSE, sizeof (guint));
+  g_autoptr (GArray) nodes = g_array_new (FALSE, FALSE, sizeof (guint));
+  hwloc_bitmap_t host = vp_host_side_dup_cpus (view, answer);
+  g_autofree char *host_list = vp_list_dup (host);
+  guint last_node = G_MAXUINT;
+  gboolean beside = FALSE;
+
+  for (guint i = 0; i < topology->n_cores; i++) {
+    const VpCore *core = &topology->cores[i];
+
+    if (on_core[i] == 0)
+      continue;
+    if (l3s->len == 0 || g_array_index (l3s, guint, l3s->len - 1) != core->l3)
+      g_array_append_val (l3s, core->l3);
+    if (core->node != last_node && topology->nodes[core->node].os_index != VP_NODE_NONE)
+      g_array_append_val (nodes, topology->nodes[core->node].os_index);
+    last_node = core->node;
+    beside |= is_beside_device (view, core->node);
+  }
+  g_autofree char *l3_text = dup_enumeration (l3s);
+  g_autofree char *node_text = dup_enumeration (nodes);
+  g_autofree char *kept = hwloc_bitmap_iszero (host) ? g_strdup ("no CPU") : g_strdup_printf ("CPUs %s", host_list);
+  answer->summary =
+      g_strdup_printf ("%u vCPU%s on %u %score%s of L3 %s%s%s%s%s; host keeps %s", answer->n_vcpus,
+                       plural (answer->n_vcpus), key->part[VP_PART_CORES], key->part[VP_PART_RUNG] < 3 ? "whole " : "",
+                       plural (key->part[VP_PART_CORES]), l3_text,
+                       nodes->len == 0 ? ", no node" : nodes->len == 1 ? ", node " : ", nodes ", node_text,
+                       beside ? " beside " : "", beside ? device_name (view) : "", kept);
+  hwloc_bitmap_free (host);
+}
+
+/* Free CPUs beside the reserve, or with it. */
+static hwloc_bitmap_t
+dup_free (const VpView *view, gboolean with_reserve)
+{
+  const VpTopology *topology = view->topology;
+  hwloc_bitmap_t cpus = hwloc_bitmap_alloc ();
+
+  for (guint i = 0; i < topology->n_pus; i++) {
+    const VpCoreView *core = &view->cores[topology->pus[i].core];
+
+    if (topology->pus[i].usable && core->taken == 0 && (with_reserve || core->keep >= view->reserve))
+      hwloc_bitmap_set (cpus, topology->pus[i].os_index);
+  }
+  return cpus;
+}
+
+static guint
+count_free (const VpView *view, gboolean with_reserve)
+{
+  hwloc_bitmap_t cpus = dup_free (view, with_reserve);
+  guint n = (guint) hwloc_bitmap_weight (cpus);
+
+  hwloc_bitmap_free (cpus);
+  return n;
+}
+
+static guint
+count_taken (const VpView *view)
+{
+  return view->n_cpus - count_free (view, TRUE);
+}
+
+/* "3 CPUs that are" */
+static char *
+dup_free_count (const VpView *view, gboolean with_reserve)
+{
+  guint n = count_free (view, with_reserve);
+
+  return g_strdup_printf ("%u CPU%s that %s", n, plural (n), n == 1 ? "is" : "are");
+}
+
+static char *
+dup_shape (const VpView *view)
+{
+  return view->threads > 1 ? g_strdup_printf (" in cores of %u threads", view->threads) : g_strdup ("");
+}
+
+static void
+warn_rung (const VpView *view, const VpPlacementKey *key, VpPlacement *answer)
+{
+  guint n = answer->n_vcpus;
+  g_autofree char *shape = dup_shape (view);
+  g_autofree char *beside = dup_free_count (view, FALSE);
+  g_autofree char *all = dup_free_count (view, TRUE);
+
+  if (key->part[VP_PART_RUNG] == 1)
+    warn (answer, "%u of the %u CPUs are planned for guests that are not running: they cannot run beside this one "
+                  "as planned", key->n_planned, n);
+  if (key->part[VP_PART_RUNG] == 2)
+    warn (answer, "%u vCPUs%s do not fit on the %s free beside the host's %u reserved core%s: %u of these %s used too",
+          n, shape, beside, view->reserve, plural (view->reserve), key->part[VP_PART_RESERVE],
+          key->part[VP_PART_RESERVE] == 1 ? "is" : "are");
+  if (key->part[VP_PART_RUNG] == 3)
+    warn (answer, "%u vCPUs%s do not fit on the %s free, the host's reserve with them; other guests "
+                  "hold the cores of %u: %u CPU%s shared with them%s", n, shape, all,
+          count_taken (view), key->part[VP_PART_OVERLAP], key->part[VP_PART_OVERLAP] == 1 ? " is" : "s are",
+          key->part[VP_PART_RESERVE] > 0 ? ", and the host's reserve is used too" : "");
+  if (answer->emulator == NULL)
+    warn (answer, "the emulator%s not pinned: no core is left for the host",
+          answer->n_iothreads > 0 ? " and the iothreads are" : " is");
+}
+
+static void
+warn_cores (const VpView *view, const VpPlacementKey *key, VpPlacement *answer)
+{
+  guint n = answer->n_vcpus;
+  guint n_kinds = view->topology->n_kinds;
+  const char *wanted = view->request->kind == VP_KIND_EFFICIENCY ? "efficiency" : "performance";
+
+  if (key->part[VP_PART_CACHE] != 0)
+    warn (answer, "%u vCPUs do not fit on the free cores of the largest L3: others are used too", n);
+  if (key->part[VP_PART_ISOLATED] != 0 && view->n_isolated > 0)
+    warn (answer, "%u vCPUs do not fit on the isolated CPUs (%u cores) that are free: others are used too", n,
+          view->n_isolated);
+  if (view->request->kind != VP_KIND_ANY && key->part[VP_PART_KIND] == n_kinds && n_kinds > 1)
+    warn (answer, "%u vCPUs fit on no one kind of core: cores of several kinds are used", n);
+  else if (view->request->kind != VP_KIND_ANY && key->part[VP_PART_KIND] > 0)
+    warn (answer, "%u vCPUs do not fit on the free %s cores: the next kind is used", n, wanted);
+  if (view->threads > 1 && key->part[VP_PART_SPLIT] != 0)
+    warn (answer, "the guest's cores have %u threads, which no longer fit on one host core each: some guest cores "
+                  "are on several host cores", view->threads);
+}
+
+static void
+warn_nodes (const VpView *view, const VpPlacementKey *key, VpPlacement *answer)
+{
+  if (key->part[VP_PART_MEMORYLESS] != 0)
+    warn (answer, "%u vCPUs do not fit on the nodes that have memory: cores without memory of their own are used too",
+          answer->n_vcpus);
+  if (key->part[VP_PART_NODES] > 1)
+    warn (answer, "%u vCPUs do not fit on one NUMA node: %u nodes are used", answer->n_vcpus,
+          key->part[VP_PART_NODES]);
+  if (key->part[VP_PART_MEMORY] != 0 && answer->nodes != NULL)
+    warn (answer, "%" G_GUINT64_FORMAT " KiB of memory are more than the nodes of the vCPUs have: it comes from %d "
+                  "nodes", view->request->memory_kib, hwloc_bitmap_weight (answer->nodes));
+  else if (key->part[VP_PART_MEMORY] != 0)
+    warn (answer, "%" G_GUINT64_FORMAT " KiB of memory are more than all nodes have: it is not bound to nodes",
+          view->request->memory_kib);
+  if (view->n_nodes > 1 && key->part[VP_PART_DEVICE] > view->best_device) {
+    guint node = 0;
+
+    while (view->device_rank[node] != view->best_device)
+      node++;
+    warn (answer, "%u vCPUs do not fit on node %u beside %s: another node is used", answer->n_vcpus,
+          view->topology->nodes[node].os_index, device_name (view));
+  }
+}
+
+static int
+compare_descending (const void *left, const void *right)
+{
+  guint a = *(const guint *) left;
+  guint b = *(const guint *) right;
+
+  return a > b ? -1 : a < b;
+}
+
+/* L3s that would hold as many cores on an idle host. */
+static guint
+count_ideal_l3s (const VpView *view, guint n_cores)
+{
+  const VpTopology *topology = view->topology;
+  g_autofree guint *sizes = g_new0 (guint, topology->n_l3s);
+  guint n = 0;
+
+  for (guint i = 0; i < topology->n_cores; i++)
+    sizes[topology->cores[i].l3] += view->cores[i].width > 0 ? 1 : 0;
+  qsort (sizes, topology->n_l3s, sizeof *sizes, compare_descending);
+  for (guint sum = 0; sum < n_cores && n < topology->n_l3s; n++)
+    sum += sizes[n];
+  return n;
+}
+
+static void
+warn_l3s (const VpView *view, const VpPlacementKey *key, VpPlacement *answer)
+{
+  guint ideal = count_ideal_l3s (view, key->part[VP_PART_CORES]);
+
+  if (key->part[VP_PART_RUNG] < 3 && view->request->taken != NULL && count_taken (view) > 0 &&
+      key->part[VP_PART_L3S] > ideal)
+    warn (answer, "the guest's %u cores are spread over %u L3s where %u would hold them: other guests hold the cores "
+                  "of %u CPUs", key->part[VP_PART_CORES], key->part[VP_PART_L3S], ideal, count_taken (view));
+}
+
+char *
+vp_report_dup_shortage (const VpView *view)
+{
+  guint n = view->request->n_vcpus;
+
+  if (n > view->n_cpus)
+    return g_strdup_printf ("%u vCPUs are more than the %u CPUs of this host that can be used", n, view->n_cpus);
+  return g_strdup_printf ("%u vCPUs in cores of %u threads do not fit on the host's %u CPUs: a guest core would be on "
+                          "cores of two kinds", n, view->threads, view->n_cpus);
+}
+
+void
+vp_report_fill (const VpView *view, const VpPlacementKey *key, VpPlacement *answer)
+{
+  if (answer->vcpus == NULL) {
+    g_autofree char *shortage = vp_report_dup_shortage (view);
+
+    answer->summary = g_strdup_printf ("%u vCPUs are not pinned: the host has %u CPUs that can be used",
+                                       answer->n_vcpus, view->n_cpus);
+    warn (answer, "%s: they stay unpinned", shortage);
+    return;
+  }
+  g_autofree guint *on_core = vp_host_side_count_on_cores (view, answer);
+  fill_reasons (view, on_core, answer);
+  fill_summary (view, key, on_core, answer);
+  warn_rung (view, key, answer);
+  warn_cores (view, key, answer);
+  warn_nodes (view, key, answer);
+  warn_l3s (view, key, answer);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The words of an answer. Private to the placement files.
+ */
+#pragma once
+
+#include "placement/placement-view.h"
+
+G_BEGIN_DECLS
+
+/* Fills reasons, summary and warnings of an answer that is complete otherwise; vcpus NULL: unpinned. */
+void vp_report_fill (const VpView *view, const VpPlacementKey *key, VpPlacement *answer);
+
+/* Why the guest cannot be pinned: what it needs, what is there. */
+char *vp_report_dup_shortage (const VpView *view);
+
+G_END_DECLS

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Pools in the order of the rules, the first that holds the guest wins:
+ *
+ *   rung      clean; on CPUs planned for others; on the host's reserve; shared
+ *     cache     large (where asked), any
+ *       isolated  only these, any
+ *         kind      one after the other, then several together
+ *           shape     threads >= 2: a guest core on a host core, else filled
+ *                     threads == 1: spread or filled, whichever is on fewer
+ *                     nodes, then nearer to the devices
+ *
+ * Every pool costs its cores once, so that all is linear in cores times the
+ * handful of pools (reserve: times the logarithm of it).
+ */
+#include "placement/placement-search.h"
+
+#include "placement/placement-pool.h"
+
+static int
+compare_numbers (guint64 a, guint64 b)
+{
+  return a < b ? -1 : a > b;
+}
+
+/* The usable CPUs of a core that nobody else holds come first. */
+static guint
+list_cpus (const VpView *view, guint position, int *cpus)
+{
+  const VpTopology *topology = view->topology;
+  const VpCore *core = &topology->cores[position];
+  hwloc_const_bitmap_t taken = view->request->taken;
+  guint n = 0;
+
+  for (int held = 0; held <= 1; held++) {
+    for (guint i = core->first_pu; i < core->first_pu + core->n_pus; i++) {
+      const VpPu *pu = &topology->pus[i];
+      int is_held = taken != NULL && hwloc_bitmap_isset (taken, pu->os_index) ? 1 : 0;
+
+      if (pu->usable && is_held == held)
+        cpus[n++] = (int) pu->os_index;
+    }
+  }
+  return n;
+}
+
+/* Guest cores whole on host cores as long as there are both. Returns the first vCPU that has no CPU yet. */
+static guint
+deal_whole (const VpView *view, const GArray *cores, guint n_vcpus, guint *used, int *cpus, int *vcpus)
+{
+  guint next = 0;
+
+  for (guint i = 0; i < cores->len; i++) {
+    guint width = list_cpus (view, g_array_index (cores, guint, i), cpus);
+
+    while (next + view->threads <= n_vcpus && used[i] + view->threads <= width) {
+      for (guint j = 0; j < view->threads; j++)
+        vcpus[next++] = cpus[used[i]++];
+    }
+  }
+  return next;
+}
+
+/* vCPUs of one run, in the order of cores. */
+static void
+deal (const VpView *view, const GArray *cores, VpShape shape, guint n_vcpus, int *vcpus)
+{
+  g_autofree guint *used = g_new0 (guint, cores->len);
+  g_autofree int *cpus = g_new0 (int, view->topology->n_pus);
+  guint next = shape == VP_SHAPE_SPREAD ? 0 : deal_whole (view, cores, n_vcpus, used, cpus, vcpus);
+  guint room = shape == VP_SHAPE_PAIRED ? view->threads : 1;
+
+  for (guint i = 0; i < cores->len && next < n_vcpus; i++) {
+    guint width = list_cpus (view, g_array_index (cores, guint, i), cpus);
+
+    if (shape == VP_SHAPE_SPREAD)
+      width = MIN (width, 1);
+    if (width < used[i] + room)
+      continue;
+    while (used[i] < width && next < n_vcpus)
+      vcpus[next++] = cpus[used[i]++];
+  }
+}
+
+static int
+compare_picks (const VpPick *a, const VpPick *b)
+{
+  int order = compare_numbers (a->memoryless != FALSE, b->memoryless != FALSE);
+
+  if (order == 0)
+    order = compare_numbers (a->n_nodes, b->n_nodes);
+  if (order == 0)
+    order = compare_numbers (a->memory_short != FALSE, b->memory_short != FALSE);
+  return order != 0 ? order : compare_numbers (a->device_rank, b->device_rank);
+}
+
+static gboolean
+try_threads (VpCorePool *pool, guint n_vcpus, GArray *cores, int *vcpus)
+{
+  VpPick pick = { .cores = cores };
+
+  for (guint i = 0; i < 2; i++) {
+    pool->shape = i == 0 ? VP_SHAPE_PAIRED : VP_SHAPE_FILLED;
+    if (vp_core_pool_pick (pool, n_vcpus, &pick)) {
+      deal (pool->view, cores, pool->shape, n_vcpus, vcpus);
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+static gboolean
+try_no_threads (VpCorePool *pool, guint n_vcpus, GArray *cores, int *vcpus)
+{
+  g_autoptr (GArray) others = g_array_new (FALSE, FALSE, sizeof (guint));
+  VpPick spread = { .cores = cores };
+  VpPick filled = { .cores = others };
+
+  pool->shape = VP_SHAPE_FILLED;
+  if (!vp_core_pool_pick (pool, n_vcpus, &filled))
+    return FALSE;
+  pool->shape = VP_SHAPE_SPREAD;
+  gboolean best_spread = !pool->dense && vp_core_pool_pick (pool, n_vcpus, &spread) &&
+                         compare_picks (&spread, &filled) <= 0;
+  deal (pool->view, best_spread ? cores : others, best_spread ? VP_SHAPE_SPREAD : VP_SHAPE_FILLED, n_vcpus, vcpus);
+  return TRUE;
+}
+
+static gboolean
+try_shapes (VpCorePool *pool, guint n_vcpus, int *vcpus)
+{
+  g_autoptr (GArray) cores = g_array_new (FALSE, FALSE, sizeof (guint));
+
+  return pool->view->threads > 1 ? try_threads (pool, n_vcpus, cores, vcpus)
+                                 : try_no_threads (pool, n_vcpus, cores, vcpus);
+}
+
+/* The kind that stands at this place of the request's order. */
+static guint
+kind_at (const VpView *view, guint rank)
+{
+  return view->request->kind == VP_KIND_EFFICIENCY ? rank : view->topology->n_kinds - 1 - rank;
+}
+
+/* What a kind can give to a guest that has several: whole guest cores, so that none is of two kinds. */
+static guint
+count_share (VpCorePool *pool, guint need)
+{
+  guint threads = pool->view->threads;
+
+  pool->shape = VP_SHAPE_FILLED;
+  guint room = vp_core_pool_count_room (pool);
+  if (room >= need)
+    return need;
+  return room / threads * threads;
+}
+
+static gboolean
+try_several_kinds (VpCorePool *pool, int *vcpus)
+{
+  const VpView *view = pool->view;
+  guint need = view->request->n_vcpus;
+
+  for (guint rank = 0; rank < view->topology->n_kinds && need > 0; rank++) {
+    pool->kind = kind_at (view, rank);
+    guint part = count_share (pool, need);
+    if (part > 0 && !try_shapes (pool, part, vcpus + (view->request->n_vcpus - need)))
+      return FALSE;
+    need -= part;
+  }
+  return need == 0;
+}
+
+static gboolean
+try_kinds (VpCorePool *pool, int *vcpus)
+{
+  const VpView *view = pool->view;
+
+  for (guint rank = 0; rank < view->topology->n_kinds; rank++) {
+    pool->kind = kind_at (view, rank);
+    if (try_shapes (pool, view->request->n_vcpus, vcpus))
+      return TRUE;
+  }
+  return view->topology->n_kinds > 1 && try_several_kinds (pool, vcpus);
+}
+
+static gboolean
+try_rung (const VpView *view, guint reserve, gboolean avoid_planned, int *vcpus)
+{
+  VpCorePool pool = { .view = view, .reserve = reserve, .avoid_planned = avoid_planned };
+
+  /* Who is in the way of guests that are planned does not spread. */
+  pool.dense = view->request->dense || (!avoid_planned && view->has_planned);
+
+  for (int large = view->has_large ? 1 : 0; large >= 0; large--) {
+    for (int isolated = view->n_isolated > 0 ? 1 : 0; isolated >= 0; isolated--) {
+      pool.large_only = large == 1;
+      pool.isolated_only = isolated == 1;
+      if (try_kinds (&pool, vcpus))
+        return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+/* As much of the reserve as can be stays with the host. What fits with less of the host's fits with more of it. */
+static gboolean
+try_reserve (const VpView *view, int *vcpus)
+{
+  guint low = 0;
+  guint high = view->reserve;
+
+  if (high == 0 || !try_rung (view, 0, FALSE, vcpus))
+    return FALSE;
+  /* It fits with `low` kept, not with `high`. */
+  while (high - low > 1) {
+    guint middle = low + (high - low) / 2;
+
+    if (try_rung (view, middle, FALSE, vcpus))
+      low = middle;
+    else
+      high = middle;
+  }
+  return try_rung (view, low, FALSE, vcpus);
+}
+
+/* The fewest CPUs of others, then those that only stopped guests want, then the rules that are left. */
+static int
+compare_shared (gconstpointer left, gconstpointer right, gpointer data)
+{
+  const VpView *view = data;
+  guint a = *(const guint *) left;
+  guint b = *(const guint *) right;
+  const VpCore *core_a = &view->topology->cores[a];
+  const VpCore *core_b = &view->topology->cores[b];
+  int order = compare_numbers (view->cores[a].taken, view->cores[b].taken);
+
+  if (order == 0)
+    order = compare_numbers (view->cores[a].keep < view->reserve, view->cores[b].keep < view->reserve);
+  if (order == 0)
+    order = compare_numbers (view->cores[a].planned, view->cores[b].planned);
+  if (order == 0)
+    order = compare_numbers (vp_view_rank_kind (view, core_a->kind), vp_view_rank_kind (view, core_b->kind));
+  if (order == 0)
+    order = compare_numbers (!view->topology->nodes[core_a->node].usable, !view->topology->nodes[core_b->node].usable);
+  if (order == 0)
+    order = compare_numbers (view->device_rank[core_a->node], view->device_rank[core_b->node]);
+  return order != 0 ? order : compare_numbers (b, a);
+}
+
+static int
+compare_positions (const void *left, const void *right)
+{
+  return compare_numbers (*(const guint *) left, *(const guint *) right);
+}
+
+static gboolean
+share_kind (const VpView *view, guint kind, VpShape shape, guint n_vcpus, int *vcpus)
+{
+  g_autoptr (GArray) cores = g_array_new (FALSE, FALSE, sizeof (guint));
+  guint demand = vp_core_pool_count_demand (view, shape, n_vcpus);
+  guint n = 0;
+
+  for (guint i = 0; i < view->topology->n_cores; i++) {
+    if ((kind == VP_ANY_KIND || view->topology->cores[i].kind == kind) && vp_core_pool_count_units (view, shape, i) > 0)
+      g_array_append_val (cores, i);
+  }
+  g_array_sort_with_data (cores, compare_shared, (gpointer) view);
+  for (; n < cores->len && demand > 0; n++)
+    demand -= MIN (demand, vp_core_pool_count_units (view, shape, g_array_index (cores, guint, n)));
+  g_array_set_size (cores, n);
+  g_array_sort (cores, compare_positions);
+  if (demand == 0)
+    deal (view, cores, shape, n_vcpus, vcpus);
+  return demand == 0;
+}
+
+static gboolean
+try_shared (const VpView *view, int *vcpus)
+{
+  guint need = view->request->n_vcpus;
+
+  if (view->threads > 1 && share_kind (view, VP_ANY_KIND, VP_SHAPE_PAIRED, need, vcpus))
+    return TRUE;
+  if (view->threads == 1)
+    return share_kind (view, VP_ANY_KIND, VP_SHAPE_FILLED, need, vcpus);
+  for (guint rank = 0; rank < view->topology->n_kinds && need > 0; rank++) {
+    guint kind = kind_at (view, rank);
+    guint part = 0;
+
+    for (guint i = 0; i < view->topology->n_cores; i++)
+      part += view->topology->cores[i].kind == kind ? view->cores[i].width : 0;
+    part = part >= need ? need : part / view->threads * view->threads;
+    if (part > 0)
+      share_kind (view, kind, VP_SHAPE_FILLED, part, vcpus + (view->request->n_vcpus - need));
+    need -= part;
+  }
+  return need == 0;
+}
+
+gboolean
+vp_search (const VpView *view, int *vcpus)
+{
+  if (view->request->n_vcpus > view->n_cpus)
+    return FALSE;
+  return try_rung (view, view->reserve, TRUE, vcpus) ||
+         (view->has_planned && try_rung (view, view->reserve, FALSE, vcpus)) ||
+         try_reserve (view, vcpus) || try_shared (view, vcpus);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The search down the ladder. Private to the placement files.
+ */
+#pragma once
+
+#include "placement/placement-view.h"
+
+G_BEGIN_DECLS
+
+/*
+ * A fresh assignment: n_vcpus OS indexes, the best that the rules find, in
+ * `vcpus`. FALSE where there is none.
+ */
+gboolean vp_search (const VpView *view, int *vcpus);
+
+G_END_DECLS

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What is asked of every core before and after a search: what it has, who
+ * holds it, in which order the host keeps cores, and the key of an assignment.
+ */
+#include "placement/placement-view.h"
+
+static guint64
+find_smallest_l3 (const VpTopology *topology)
+{
+  guint64 smallest = 0;
+
+  for (guint i = 0; i < topology->n_l3s; i++) {
+    guint64 size = topology->l3s[i].size;
+
+    if (size != 0 && (smallest == 0 || size < smallest))
+      smallest = size;
+  }
+  return smallest;
+}
+
+static void
+fill_core (VpView *self, guint position, guint64 smallest_l3)
+{
+  const VpTopology *topology = self->topology;
+  const VpCore *core = &topology->cores[position];
+  VpCoreView *view = &self->cores[position];
+  guint isolated = 0;
+
+  for (guint i = core->first_pu; i < core->first_pu + core->n_pus; i++) {
+    const VpPu *pu = &topology->pus[i];
+
+    view->width += pu->usable ? 1 : 0;
+    isolated += pu->usable && pu->isolated ? 1 : 0;
+    if (self->request->taken != NULL && hwloc_bitmap_isset (self->request->taken, pu->os_index))
+      view->taken++;
+    else if (self->request->planned != NULL && hwloc_bitmap_isset (self->request->planned, pu->os_index))
+      view->planned++;
+  }
+  view->keep = G_MAXUINT;
+  view->isolated = view->width > 0 && isolated == view->width;
+  guint64 size = topology->l3s[core->l3].size;
+  view->large = smallest_l3 != 0 && size >= smallest_l3 && size - smallest_l3 >= VP_LARGE_CACHE;
+  self->n_cores += view->width > 0 ? 1 : 0;
+  self->n_cpus += view->width;
+  self->n_isolated += view->isolated ? 1 : 0;
+}
+
+static void
+fill_cores (VpView *self)
+{
+  guint64 smallest = find_smallest_l3 (self->topology);
+  gboolean large = FALSE;
+  gboolean small = FALSE;
+
+  for (guint i = 0; i < self->topology->n_cores; i++) {
+    fill_core (self, i, smallest);
+    large |= self->cores[i].width > 0 && self->cores[i].large;
+    small |= self->cores[i].width > 0 && !self->cores[i].large;
+  }
+  self->has_large = self->request->cache == VP_CACHE_LARGEST && large && small;
+}
+
+typedef struct {
+  guint position;
+  gboolean large;
+  gboolean isolated;
+  gboolean elsewhere; /* not on the node of the lowest CPU */
+  unsigned cpu;       /* its lowest usable */
+} Candidate;
+
+static int
+compare_candidates (const void *left, const void *right)
+{
+  const Candidate *a = left;
+  const Candidate *b = right;
+
+  if (a->isolated != b->isolated)
+    return a->isolated ? 1 : -1;
+  if (a->large != b->large)
+    return a->large ? 1 : -1;
+  if (a->elsewhere != b->elsewhere)
+    return a->elsewhere ? 1 : -1;
+  return a->cpu < b->cpu ? -1 : a->cpu > b->cpu;
+}
+
+static unsigned
+lowest_cpu (const VpTopology *topology, const VpCore *core)
+{
+  guint i = core->first_pu;
+
+  while (!topology->pus[i].usable)
+    i++;
+  return topology->pus[i].os_index;
+}
+
+/*
+ * The core of CPU 0 first (or of the lowest CPU there is), others of its node
+ * after it; not from behind the large cache when that is for guests, and
+ * isolated CPUs last, which exist for guests.
+ */
+static void
+order_reserve (VpView *self)
+{
+  const VpTopology *topology = self->topology;
+  g_autofree Candidate *candidates = g_new0 (Candidate, self->n_cores);
+  guint n = 0;
+  guint home = 0;
+
+  for (guint i = 0; i < topology->n_cores; i++) {
+    if (self->cores[i].width == 0)
+      continue;
+    candidates[n++] = (Candidate) { .position = i,
+                                    .large = self->has_large && self->cores[i].large,
+                                    .isolated = self->cores[i].isolated,
+                                    .cpu = lowest_cpu (topology, &topology->cores[i]) };
+  }
+  for (guint i = 0; i < n; i++) {
+    if (compare_candidates (&candidates[i], &candidates[home]) < 0)
+      home = i;
+  }
+  for (guint i = 0; i < n; i++)
+    candidates[i].elsewhere = topology->cores[candidates[i].position].node !=
+                              topology->cores[candidates[home].position].node;
+  if (n > 0)
+    candidates[home].elsewhere = FALSE;
+  qsort (candidates, n, sizeof *candidates, compare_candidates);
+  for (guint i = 0; i < n; i++) {
+    self->by_keep[i] = candidates[i].position;
+    self->cores[candidates[i].position].keep = i;
+  }
+}
+
+static void
+fill_devices (VpView *self)
+{
+  const VpPlacementRequest *request = self->request;
+
+  self->best_device = request->n_device_nodes;
+  for (guint i = 0; i < self->topology->n_nodes; i++) {
+    const VpNode *node = &self->topology->nodes[i];
+
+    self->device_rank[i] = request->n_device_nodes;
+    if (!node->usable || node->n_cores == 0)
+      continue;
+    self->n_nodes++;
+    for (guint j = request->n_device_nodes; j-- > 0;) {
+      if (request->device_nodes[j] >= 0 && (unsigned) request->device_nodes[j] == node->os_index)
+        self->device_rank[i] = j;
+    }
+    self->best_device = MIN (self->best_device, self->device_rank[i]);
+  }
+}
+
+VpView *
+vp_view_new (const VpTopology *topology, const VpPlacementRequest *request, guint threads)
+{
+  VpView *self = g_new0 (VpView, 1);
+
+  self->topology = topology;
+  self->request = request;
+  self->threads = CLAMP (threads, 1, MAX (request->n_vcpus, 1));
+  self->cores = g_new0 (VpCoreView, topology->n_cores);
+  self->device_rank = g_new0 (guint, topology->n_nodes);
+  self->has_planned = request->planned != NULL && !hwloc_bitmap_iszero (request->planned);
+  fill_cores (self);
+  self->by_keep = g_new0 (guint, self->n_cores);
+  order_reserve (self);
+  fill_devices (self);
+  self->reserve = MIN (request->reserve_cores, self->n_cores);
+  if (self->n_isolated > 0 && self->n_isolated < self->n_cores)
+    self->reserve = MIN (self->reserve, self->n_cores - self->n_isolated);
+  return self;
+}
+
+void
+vp_view_free (VpView *view)
+{
+  if (view == NULL)
+    return;
+  g_free (view->cores);
+  g_free (view->by_keep);
+  g_free (view->device_rank);
+  g_free (view);
+}
+
+guint
+vp_view_rank_kind (const VpView *view, guint kind)
+{
+  return view->request->kind == VP_KIND_EFFICIENCY ? kind : view->topology->n_kinds - 1 - kind;
+}
+
+/* What the parts of a key are made of. */
+typedef struct {
+  guint *on_core; /* vCPUs on each core */
+  guint overlap_taken;
+  guint overlap_planned;
+} Count;
+
+static gboolean
+count_cpus (const VpView *self, const int *vcpus, Count *count)
+{
+  const VpTopology *topology = self->topology;
+  const VpPlacementRequest *request = self->request;
+  hwloc_bitmap_t seen = hwloc_bitmap_alloc ();
+  gboolean valid = TRUE;
+
+  for (guint i = 0; i < request->n_vcpus && valid; i++) {
+    int position = vcpus[i] < 0 ? -1 : vp_topology_find_pu (topology, (unsigned) vcpus[i]);
+
+    valid = position >= 0 && topology->pus[position].usable && !hwloc_bitmap_isset (seen, (unsigned) vcpus[i]);
+    if (!valid)
+      break;
+    hwloc_bitmap_set (seen, (unsigned) vcpus[i]);
+    count->on_core[topology->pus[position].core]++;
+    if (request->taken != NULL && hwloc_bitmap_isset (request->taken, (unsigned) vcpus[i]))
+      count->overlap_taken++;
+    else if (request->planned != NULL && hwloc_bitmap_isset (request->planned, (unsigned) vcpus[i]))
+      count->overlap_planned++;
+  }
+  hwloc_bitmap_free (seen);
+  return valid;
+}
+
+static gboolean
+has_split_core (const VpView *self, const int *vcpus)
+{
+  const VpTopology *topology = self->topology;
+
+  for (guint i = 0; i < self->request->n_vcpus; i++) {
+    guint first = i - i % self->threads;
+    int a = vp_topology_find_pu (topology, (unsigned) vcpus[first]);
+    int b = vp_topology_find_pu (topology, (unsigned) vcpus[i]);
+
+    if (topology->pus[a].core != topology->pus[b].core)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Without threads siblings still belong to adjacent vCPUs: a core is not come back to. */
+static gboolean
+has_scattered_core (const VpView *self, const int *vcpus)
+{
+  g_autofree gboolean *seen = g_new0 (gboolean, self->topology->n_cores);
+  guint last = self->topology->n_cores;
+
+  for (guint i = 0; i < self->request->n_vcpus; i++) {
+    guint core = self->topology->pus[vp_topology_find_pu (self->topology, (unsigned) vcpus[i])].core;
+
+    if (core != last && seen[core])
+      return TRUE;
+    seen[core] = TRUE;
+    last = core;
+  }
+  return FALSE;
+}
+
+static void
+rate_core (const VpView *self, guint position, guint on_core, VpPlacementKey *key)
+{
+  const VpCore *core = &self->topology->cores[position];
+  const VpCoreView *view = &self->cores[position];
+  guint kind = vp_view_rank_kind (self, core->kind);
+
+  if (key->part[VP_PART_CORES]++ == 0)
+    key->part[VP_PART_KIND] = kind;
+  else if (key->part[VP_PART_KIND] != kind)
+    key->part[VP_PART_KIND] = self->topology->n_kinds;
+  if (view->keep < self->reserve)
+    key->part[VP_PART_RESERVE]++;
+  if (self->has_large && !view->large)
+    key->part[VP_PART_CACHE] = 1;
+  if (self->n_isolated > 0 && !view->isolated)
+    key->part[VP_PART_ISOLATED] = 1;
+  if (!self->topology->nodes[core->node].usable)
+    key->part[VP_PART_MEMORYLESS] = 1;
+  if (self->threads == 1 && on_core > 1)
+    key->part[VP_PART_PAIRS] = 1;
+}
+
+/* Cores of an L3 and of a node stand together, so that a change of either counts each once. */
+static void
+rate_places (const VpView *self, const guint *on_core, VpPlacementKey *key)
+{
+  const VpTopology *topology = self->topology;
+  guint last_l3 = G_MAXUINT;
+  guint last_node = G_MAXUINT;
+  guint64 memory = 0;
+  gboolean known = TRUE;
+
+  key->part[VP_PART_DEVICE] = self->request->n_device_nodes;
+  for (guint i = 0; i < topology->n_cores; i++) {
+    const VpCore *core = &topology->cores[i];
+
+    if (on_core[i] == 0)
+      continue;
+    rate_core (self, i, on_core[i], key);
+    if (core->l3 != last_l3)
+      key->part[VP_PART_L3S]++;
+    last_l3 = core->l3;
+    if (core->node == last_node)
+      continue;
+    last_node = core->node;
+    key->part[VP_PART_NODES]++;
+    key->part[VP_PART_DEVICE] = MIN (key->part[VP_PART_DEVICE], self->device_rank[core->node]);
+    memory += topology->nodes[core->node].memory_kib;
+    known &= topology->nodes[core->node].memory_kib != 0;
+  }
+  key->part[VP_PART_MEMORY] = self->n_nodes > 1 && known && memory < self->request->memory_kib;
+}
+
+gboolean
+vp_view_rate (const VpView *view, const int *vcpus, VpPlacementKey *key)
+{
+  g_autofree guint *on_core = g_new0 (guint, view->topology->n_cores);
+  Count count = { .on_core = on_core };
+  guint beside = 0;
+
+  *key = (VpPlacementKey) { .n_planned = 0 };
+  if (!count_cpus (view, vcpus, &count))
+    return FALSE;
+  rate_places (view, on_core, key);
+  key->part[VP_PART_SPLIT] = view->threads > 1 ? has_split_core (view, vcpus) : has_scattered_core (view, vcpus);
+  for (guint i = 0; i < view->topology->n_cores; i++)
+    beside += on_core[i] > 0 && view->cores[i].taken > 0 ? 1 : 0;
+
+  key->part[VP_PART_OVERLAP] = count.overlap_taken;
+  if (count.overlap_taken > 0 || beside > 0) {
+    key->part[VP_PART_RUNG] = 3;
+  } else if (key->part[VP_PART_RESERVE] > 0) {
+    key->part[VP_PART_RUNG] = 2;
+  } else if (count.overlap_planned > 0) {
+    key->part[VP_PART_RUNG] = 1;
+    /* Who is in the way of others does not spread. */
+    key->part[VP_PART_PAIRS] = 0;
+    key->n_planned = count.overlap_planned;
+  }
+  return TRUE;
+}
+
+int
+vp_placement_key_compare (const VpPlacementKey *a, const VpPlacementKey *b)
+{
+  for (guint i = 0; i < VP_PART_N; i++) {
+    if (a->part[i] != b->part[i])
+      return a->part[i] < b->part[i] ? -1 : 1;
+  }
+  return 0;
+}

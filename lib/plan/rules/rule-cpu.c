@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Pins: vCPUs, emulator thread, iothreads, and the NUMA nodes that memory comes
+ * from. Which CPUs those are is placement's matter; this turns the domain into a
+ * request and the answer into XML. All of it is host-only.
+ */
+#include <string.h>
+
+#include "base/list.h"
+#include "placement/placement-request.h"
+#include "plan/rules/rule.h"
+
+#define LIBVIRT_THREAD_CONTEXT 8010000ul /* from there on it allocates by threads on the memory's node */
+
+static VpPlacement *
+place (const VpRuleContext *context, GError **error)
+{
+  const VpNeighbours *neighbours = context->neighbours;
+  g_autoptr (VpRequest) request =
+    vp_request_new (context->original, context->present, context->host, context->settings, error);
+
+  if (request == NULL)
+    return NULL;
+  /* A guest that was saved without a topology goes on without. */
+  request->request.match = request->request.match && !context->host_only;
+  request->request.expose = vp_rule_numa_can_expose (context);
+  request->request.page_kib = vp_rule_memory_grain_kib (context);
+  if (neighbours != NULL) {
+    request->request.taken = neighbours->taken;
+    request->request.planned = neighbours->planned;
+    if (neighbours->n_vcpus == request->request.n_vcpus)
+      request->request.current = neighbours->vcpus;
+  }
+  return vp_placement_new (context->host->topology, &request->request, error);
+}
+
+/* Placement says how many CPUs are not this guest's alone; here is whose they are. */
+static void
+warn_overlaps (VpRuleContext *context, const VpPlacement *placement)
+{
+  gboolean refuse = vp_settings_choice (context->settings, VP_KEY_CPU_CONFLICT) == VP_CONFLICT_REFUSE;
+  hwloc_bitmap_t cpus = hwloc_bitmap_alloc ();
+
+  for (guint i = 0; context->neighbours != NULL && i < context->neighbours->others->len; i++) {
+    const VpNeighbour *other = context->neighbours->others->pdata[i];
+    hwloc_bitmap_zero (cpus);
+    for (guint j = 0; j < placement->n_vcpus; j++)
+      if (hwloc_bitmap_isset (other->cpus, (unsigned) placement->vcpus[j]))
+        hwloc_bitmap_set (cpus, (unsigned) placement->vcpus[j]);
+    if (hwloc_bitmap_iszero (cpus))
+      continue;
+    g_autofree char *list = vp_list_dup (cpus);
+    vp_rule_warn (context, other->running ? "CPUs %s are those of domain '%s', which runs: %s"
+                                          : "CPUs %s are planned for domain '%s' as well: %s",
+                  list, other->name,
+                  refuse ? "they cannot run at the same time (cpu.conflict is refuse)"
+                         : "the two share them while both run");
+  }
+  hwloc_bitmap_free (cpus);
+}
+
+static void
+want_vcpu_pins (VpRuleContext *context, const VpPlacement *placement)
+{
+  for (guint i = 0; i < placement->n_vcpus; i++) {
+    g_autofree char *vcpu = g_strdup_printf ("%u", i);
+    g_autofree char *cpu = g_strdup_printf ("%d", placement->vcpus[i]);
+    vp_rule_want (context, &vp_rule_cpu, VP_HOST_ONLY, g_strdup_printf ("cputune/vcpupin[@vcpu='%u']", i),
+                  vp_xml_new ("vcpupin", "vcpu", vcpu, "cpuset", cpu, NULL), "vCPU %u → %s", i,
+                  placement->reasons[i]);
+  }
+}
+
+static void
+want_other_pins (VpRuleContext *context, const VpPlacement *placement, const GArray *iothreads)
+{
+  if (placement->emulator != NULL) {
+    g_autofree char *cpus = vp_list_dup (placement->emulator);
+    vp_rule_want (context, &vp_rule_cpu, VP_HOST_ONLY, g_strdup ("cputune/emulatorpin"),
+                  vp_xml_new ("emulatorpin", "cpuset", cpus, NULL),
+                  "emulator threads → CPUs %s: the host's, nearest to the guest", cpus);
+  }
+  for (guint i = 0; placement->iothreads != NULL && i < placement->n_iothreads; i++) {
+    guint id = g_array_index (iothreads, guint, i);
+    g_autofree char *text = g_strdup_printf ("%u", id);
+    g_autofree char *cpus = vp_list_dup (placement->iothreads[i]);
+    vp_rule_want (context, &vp_rule_cpu, VP_HOST_ONLY, g_strdup_printf ("cputune/iothreadpin[@iothread='%u']", id),
+                  vp_xml_new ("iothreadpin", "iothread", text, "cpuset", cpus, NULL),
+                  "iothread %u → CPUs %s: the host's, nearest to the guest", id, cpus);
+  }
+}
+
+/* Whether one of these CPUs is on one of these nodes. */
+static gboolean
+has_cpu_on (const VpTopology *topology, hwloc_const_bitmap_t cpus, hwloc_const_bitmap_t nodes)
+{
+  for (guint i = 0; i < topology->n_pus; i++) {
+    const VpNode *node = &topology->nodes[topology->cores[topology->pus[i].core].node];
+    if (hwloc_bitmap_isset (cpus, topology->pus[i].os_index) && node->os_index != VP_NODE_NONE &&
+        hwloc_bitmap_isset (nodes, node->os_index))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static gboolean
+is_preallocated (const VpRuleContext *context)
+{
+  const xmlNode *allocation = vp_xml_find (context->original->doc, "memoryBacking/allocation");
+
+  return strcmp (vp_settings_get (context->settings, VP_KEY_MEMORY_PAGE_SIZE), "off") != 0 ||
+         vp_xml_find (context->original->doc, "memoryBacking/hugepages") != NULL ||
+         (allocation != NULL && vp_xml_attr_is (allocation, "mode", "immediate"));
+}
+
+/*
+ * libvirt has the memory allocated by threads on the memory's node, which are QEMU's like
+ * the emulator's: pinned to another node they cannot go there, and QEMU ends with "Setting
+ * CPU affinity failed" (libvirt 9.0, QEMU 7.2).
+ */
+static gboolean
+needs_reach (const VpRuleContext *context, const VpPlacement *placement)
+{
+  return context->host->libvirt_version >= LIBVIRT_THREAD_CONTEXT && placement->emulator != NULL &&
+         placement->nodes != NULL && is_preallocated (context);
+}
+
+/* Cells are bound one by one, which only those threads can do: the emulator gets a CPU on each cell's node. */
+static void
+reach_cells (VpRuleContext *context, VpPlacement *placement)
+{
+  g_autoptr (GArray) cells = vp_rule_numa_list_cells (context);
+
+  for (guint i = 0; i < cells->len && needs_reach (context, placement); i++) {
+    const VpGuestCell *cell = &g_array_index (cells, VpGuestCell, i);
+    int last = hwloc_bitmap_last (cell->vcpus);
+    if (last < 0 || (guint) last >= placement->n_vcpus ||
+        has_cpu_on (context->host->topology, placement->emulator, cell->nodes))
+      continue;
+    hwloc_bitmap_set (placement->emulator, (unsigned) placement->vcpus[last]);
+    vp_rule_warn (context, "the host keeps no CPU on the node of cell %u: the emulator may run on CPU %d, vCPU %d's, too, "
+                           "or QEMU could not allocate that cell's memory", i, placement->vcpus[last], last);
+  }
+}
+
+/* Without cells the cgroup can bind the memory, and then there are no such threads. */
+static const char *
+get_memory_mode (const VpRuleContext *context, const VpPlacement *placement)
+{
+  g_autoptr (GArray) cells = vp_rule_numa_list_cells (context);
+
+  if (cells->len == 0 && needs_reach (context, placement) &&
+      !has_cpu_on (context->host->topology, placement->emulator, placement->nodes))
+    return "restrictive";
+  return vp_settings_choice (context->settings, VP_KEY_CPU_NUMA) == VP_NUMA_PREFERRED ? "preferred" : "strict";
+}
+
+static void
+want_nodes (VpRuleContext *context, const VpPlacement *placement)
+{
+  if (placement->nodes == NULL)
+    return;
+  if (vp_xml_find (context->original->doc, "numatune/memnode") != NULL) {
+    vp_rule_warn (context, "the domain binds its guest NUMA cells itself (numatune/memnode): that stays as it is");
+    return;
+  }
+  g_autofree char *nodes = vp_list_dup (placement->nodes);
+  const char *mode = get_memory_mode (context, placement);
+  vp_rule_want (context, &vp_rule_cpu, VP_HOST_ONLY, g_strdup ("numatune/memory"),
+                vp_xml_new ("memory", "mode", mode, "nodeset", nodes, NULL),
+                strcmp (mode, "restrictive") == 0
+                  ? "memory from node %s, where the guest's CPUs are; bound by the cgroup, as the emulator's CPUs are "
+                    "on another node"
+                  : "memory from node %s, where the guest's CPUs are",
+                nodes);
+}
+
+static gboolean
+plan_cpu (VpRuleContext *context, GError **error)
+{
+  g_autoptr (GArray) iothreads = vp_domain_iothreads (context->original);
+
+  if (!vp_settings_pin (context->settings))
+    return TRUE;
+  VpPlacement *placement = place (context, error);
+  context->plan->placement = placement;
+  if (placement == NULL)
+    return FALSE;
+  for (guint i = 0; i < placement->warnings->len; i++)
+    vp_rule_warn (context, "%s", (const char *) placement->warnings->pdata[i]);
+  if (placement->level == VP_LEVEL_UNPINNED)
+    return TRUE;
+  warn_overlaps (context, placement);
+  reach_cells (context, placement);
+  /* With placement='auto' libvirt asks numad and ignores emulatorpin. */
+  g_autofree char *automatic = vp_xml_dup_place_value (context->original->doc, "vcpu/@placement");
+  if (g_strcmp0 (automatic, "auto") == 0)
+    vp_rule_want_attribute (context, &vp_rule_cpu, VP_HOST_ONLY, "vcpu/@placement", "static",
+                            "libvirt must not ask numad for CPUs that are pinned here");
+  want_vcpu_pins (context, placement);
+  want_other_pins (context, placement, iothreads);
+  want_nodes (context, placement);
+  return TRUE;
+}
+
+static const char *const places[] = {
+  "cputune/vcpupin\\[@vcpu='[0-9]{1,5}'\\]",
+  "cputune/emulatorpin",
+  "cputune/iothreadpin\\[@iothread='[0-9]{1,10}'\\]",
+  "numatune/memory",
+  "vcpu/@placement",
+  NULL,
+};
+
+const VpRule vp_rule_cpu = { "cpu", places, plan_cpu, NULL };

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the guest is told about its hypervisor: KVM's signature, the Hyper-V
+ * enlightenments, their clock. NVIDIA's driver before 465 refused to start where
+ * it saw any of them (Code 43); later ones and AMD's mind less. Guest-visible.
+ */
+
+#include "plan/rules/rule.h"
+
+/* 1: a GPU of these vendors is assigned, 0: none is, -1: a device is not on this host, so nobody knows */
+static int
+has_hiding_gpu (const VpRuleContext *context)
+{
+  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (context->original);
+  int answer = 0;
+
+  for (guint i = 0; i < hostdevs->len; i++) {
+    const VpPciDevice *device = vp_host_find_device (context->host, &g_array_index (hostdevs, VpHostdev, i).address);
+    if (device == NULL)
+      answer = -1;
+    else if (device->class_code >> 16 == VP_PCI_CLASS_DISPLAY &&
+             (device->vendor == VP_PCI_VENDOR_NVIDIA || device->vendor == VP_PCI_VENDOR_AMD))
+      return 1;
+  }
+  return answer;
+}
+
+static void
+want_hidden (VpRuleContext *context)
+{
+  int asked = vp_settings_choice (context->settings, VP_KEY_HYPERVISOR_KVM_HIDDEN);
+  int gpu = asked == VP_HIDDEN_AUTO ? has_hiding_gpu (context) : 1;
+
+  if (asked == VP_HIDDEN_KEEP || gpu == 0)
+    return;
+  if (gpu < 0) {
+    xmlNode *present = vp_xml_find (context->present->doc, "features/kvm/hidden");
+    if (present == NULL || !vp_xml_attr_is (present, "state", "on")) {
+      vp_rule_warn (context, "an assigned device is not on this host, so whether it is a GPU that wants KVM hidden is "
+                             "not known: KVM stays visible; set hypervisor.kvm-hidden to on to hide it");
+      return;
+    }
+  }
+  vp_rule_want (context, &vp_rule_hypervisor, VP_GUEST_VISIBLE, g_strdup ("features/kvm/hidden"),
+                vp_xml_new ("hidden", "state", "on", NULL), "GPU drivers look for KVM's signature in CPUID");
+}
+
+static void
+want_no_hyperv (VpRuleContext *context)
+{
+  if (vp_xml_find (context->original->doc, "features/hyperv") != NULL)
+    vp_rule_want (context, &vp_rule_hypervisor, VP_GUEST_VISIBLE, g_strdup ("features/hyperv"), NULL,
+                  "NVIDIA's driver before 465 refuses a guest with Hyper-V features");
+  if (vp_xml_find (context->original->doc, "clock/timer[@name='hypervclock']") != NULL)
+    vp_rule_want (context, &vp_rule_hypervisor, VP_GUEST_VISIBLE, g_strdup ("clock/timer[@name='hypervclock']"), NULL,
+                  "the Hyper-V clock goes with the Hyper-V features");
+}
+
+static void
+want_vendor_id (VpRuleContext *context)
+{
+  xmlNode *hyperv = vp_xml_find (context->original->doc, "features/hyperv");
+  xmlNode *own = hyperv != NULL ? vp_xml_child (hyperv, "vendor_id") : NULL;
+
+  if (hyperv == NULL || (own != NULL && vp_xml_attr_is (own, "state", "on")))
+    return; /* nothing to spoof, or the user does it himself */
+  if (vp_xml_attr_is (hyperv, "mode", "passthrough")) {
+    vp_rule_warn (context, "features/hyperv has mode='passthrough', which takes no vendor_id: it is not spoofed");
+    return;
+  }
+  vp_rule_want (context, &vp_rule_hypervisor, VP_GUEST_VISIBLE, g_strdup ("features/hyperv/vendor_id"),
+                vp_xml_new ("vendor_id", "state", "on", "value",
+                            vp_settings_get (context->settings, VP_KEY_HYPERVISOR_VENDOR_ID), NULL),
+                "GPU drivers look for Hyper-V's own vendor id; the features that make Windows fast stay");
+}
+
+static gboolean
+plan_hypervisor (VpRuleContext *context, GError **error)
+{
+  int hyperv = vp_settings_choice (context->settings, VP_KEY_HYPERVISOR_HYPERV);
+
+  (void) error;
+  want_hidden (context);
+  if (hyperv == VP_HYPERV_REMOVE)
+    want_no_hyperv (context);
+  else if (hyperv == VP_HYPERV_SPOOF)
+    want_vendor_id (context);
+  return TRUE;
+}
+
+static const char *const places[] = {
+  "features/kvm/hidden",
+  "features/hyperv",
+  "features/hyperv/vendor_id",
+  "clock/timer\\[@name='hypervclock'\\]",
+  NULL,
+};
+
+const VpRule vp_rule_hypervisor = { "hypervisor", places, plan_hypervisor, NULL };

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The topology that the guest is shown: that of the host CPUs its vCPUs are on, so
+ * that its scheduler knows which of them are threads of one core and which share an
+ * L3. Guest-visible. A topology that the user wrote stays his.
+ */
+
+#include "plan/rules/rule.h"
+
+#define LIBVIRT_CLUSTERS 10001000ul /* from there on it adds the attribute itself */
+
+static xmlNode *
+new_topology (const VpRuleContext *context, const VpPlacement *placement)
+{
+  g_autofree char *arch = vp_domain_dup_arch (context->original);
+  gboolean has_dies = g_strcmp0 (arch, "x86_64") == 0 || g_strcmp0 (arch, "i686") == 0;
+  g_autofree char *sockets = g_strdup_printf ("%u", placement->sockets);
+  g_autofree char *dies = g_strdup_printf ("%u", has_dies ? placement->dies : 1);
+  g_autofree char *cores = g_strdup_printf ("%u", placement->cores * (has_dies ? 1 : placement->dies));
+  g_autofree char *threads = g_strdup_printf ("%u", placement->threads);
+  xmlNode *topology = vp_xml_new ("topology", "sockets", sockets, "dies", dies, NULL);
+
+  if (context->host->libvirt_version >= LIBVIRT_CLUSTERS)
+    xmlNewProp (topology, BAD_CAST "clusters", BAD_CAST "1");
+  xmlNewProp (topology, BAD_CAST "cores", BAD_CAST cores);
+  xmlNewProp (topology, BAD_CAST "threads", BAD_CAST threads);
+  return topology;
+}
+
+/* Without topoext QEMU hides threads from guests on AMD's parts; host models take the feature. */
+static void
+want_threads (VpRuleContext *context, const xmlNode *cpu)
+{
+  gboolean is_host = vp_xml_attr_is (cpu, "mode", "host-passthrough") || vp_xml_attr_is (cpu, "mode", "host-model");
+
+  if (context->host->topology->amd && is_host && context->plan->placement->threads > 1)
+    vp_rule_want (context, &vp_rule_topology, VP_GUEST_VISIBLE, g_strdup ("cpu/feature[@name='topoext']"),
+                  vp_xml_new ("feature", "policy", "require", "name", "topoext", NULL),
+                  "AMD's CPUs show threads only with it");
+}
+
+static void
+want_cache (VpRuleContext *context, const xmlNode *cpu)
+{
+  if (vp_xml_attr_is (cpu, "mode", "host-passthrough") && vp_xml_child (cpu, "cache") == NULL)
+    vp_rule_want (context, &vp_rule_topology, VP_GUEST_VISIBLE, g_strdup ("cpu/cache"),
+                  vp_xml_new ("cache", "mode", "passthrough", NULL), "the guest sees which of its CPUs share a cache");
+}
+
+static gboolean
+plan_topology (VpRuleContext *context, GError **error)
+{
+  const VpPlacement *placement = context->plan->placement;
+  const xmlNode *cpu = vp_xml_find (context->original->doc, "cpu");
+
+  (void) error;
+  if (placement == NULL || placement->level == VP_LEVEL_UNPINNED || placement->threads == 0)
+    return TRUE; /* nothing to match, or not asked for */
+  vp_rule_want (context, &vp_rule_topology, VP_GUEST_VISIBLE, g_strdup ("cpu/topology"),
+                new_topology (context, placement), "the guest's cores and threads are those of its host CPUs");
+  if (cpu != NULL) {
+    want_threads (context, cpu);
+    want_cache (context, cpu);
+  }
+  return TRUE;
+}
+
+static const char *const places[] = {
+  "cpu/topology",
+  "cpu/feature\\[@name='topoext'\\]",
+  "cpu/cache",
+  NULL,
+};
+
+const VpRule vp_rule_topology = { "topology", places, plan_topology, NULL };

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A rule owns some places of the definition and says what it wants there. It
+ * reads; applying and undoing are the same for all (plan/slot.h). A new rule is a
+ * new file and a line in the table of rule.c.
+ */
+#pragma once
+
+#include "host/host.h"
+#include "placement/placement.h"
+#include "plan/plan.h"
+#include "plan/slot.h"
+#include "profile/tag.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+  const VpDomain *original; /* what the user wrote: all of ours undone */
+  const VpDomain *present;  /* as it stands now: what is valid in it may stay */
+  const VpHost *host;
+  const VpNeighbours *neighbours; /* NULL: none */
+  const VpSettings *settings;
+  gboolean host_only;       /* what the guest sees is not undone, and stays */
+  VpPlan *plan;             /* out: pins, memory, warnings */
+  GPtrArray *wants;         /* out: of VpWant */
+} VpRuleContext;
+
+typedef struct {
+  const char *name;
+  const char *const *places; /* regular expressions of the places it owns; NULL-ended */
+  gboolean (*plan) (VpRuleContext *context, GError **error);
+  /* Whether what stands at a place is still ours, as libvirt changes it of itself; NULL: it changes nothing there. */
+  gboolean (*is_ours) (const xmlNode *set, const xmlNode *present);
+} VpRule;
+
+extern const VpRule vp_rule_cpu;
+extern const VpRule vp_rule_topology;
+extern const VpRule vp_rule_numa;
+extern const VpRule vp_rule_memory;
+extern const VpRule vp_rule_hypervisor;
+extern const VpRule vp_rule_vga;
+extern const VpRule vp_rule_trim;
+
+/* In the order in which they plan; NULL-ended. */
+const VpRule *const *vp_rules_get (void);
+gboolean vp_rules_own (const char *rule, const char *place);
+gboolean vp_rules_know_change (const char *rule, const xmlNode *set, const xmlNode *present);
+
+typedef enum { VP_HOST_ONLY, VP_GUEST_VISIBLE } VpVisibility;
+
+/* Element place: `element` is taken over; NULL takes out what is there. */
+VpWant *vp_rule_want (VpRuleContext *context, const VpRule *rule, VpVisibility visibility, char *place,
+                      xmlNode *element, const char *reason, ...) G_GNUC_PRINTF (6, 7);
+void vp_rule_want_attribute (VpRuleContext *context, const VpRule *rule, VpVisibility visibility, const char *place,
+                             const char *value, const char *reason);
+void vp_rule_warn (VpRuleContext *context, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
+/* A guest NUMA cell that is ours, and the host's nodes (OS indexes) that its memory comes from. */
+typedef struct {
+  guint64 memory_kib;
+  hwloc_bitmap_t vcpus;
+  hwloc_bitmap_t nodes;
+} VpGuestCell;
+
+/* Whether a guest on several nodes gets cells: the profile asks for it, and nothing in the domain is against it. */
+gboolean vp_rule_numa_can_expose (const VpRuleContext *context);
+/* Of VpGuestCell: those that will be made, or that a saved guest was given; empty: none. */
+GArray *vp_rule_numa_list_cells (const VpRuleContext *context);
+/* Memory of all cells that come from exactly these nodes. */
+guint64 vp_rule_numa_sum_kib (const GArray *cells, hwloc_const_bitmap_t nodes);
+/* What cells must be a multiple of, as the hugepages that will be behind them are. */
+guint64 vp_rule_memory_grain_kib (const VpRuleContext *context);
+
+G_END_DECLS

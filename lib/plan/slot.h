@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Slots: the places of a definition that rules took over, with what stood there
+ * before. They are kept in the domain itself, in
+ *
+ *   <metadata>
+ *     <state:state xmlns:state="urn:vfio-profile:state:1">
+ *       <state:slot rule="cpu" place="cputune/vcpupin[@vcpu='0']" made="1">
+ *         <state:was position="2">…</state:was>   what the user had; missing: nothing
+ *         <state:set>…</state:set>                what we put there; missing: we took it out
+ *       </state:slot>
+ *
+ * so that they travel with dumpxml, migration and backups. A place whose present
+ * content is not what we set was edited by the user: his value is the original then.
+ */
+#pragma once
+
+#include "domain/domain.h"
+
+G_BEGIN_DECLS
+
+/* One element or attribute that a rule wants changed. */
+typedef struct {
+  const char *rule;       /* static */
+  char *place;            /* where it is once applied (see base/xml.h) */
+  char *find;             /* where it is before, when that differs; else NULL */
+  xmlNode *element;       /* owned; NULL: nothing shall be there (or the place is an attribute) */
+  char *value;            /* of an attribute place */
+  gboolean guest_visible;
+  char *reason;           /* for a person */
+} VpWant;
+
+typedef struct {
+  char *rule;
+  char *place;
+  gboolean guest_visible;
+  guint made;       /* parents that were made for it */
+  int position;     /* of `was` among its siblings; -1: it was not there */
+  xmlNode *was;     /* owned; of an element place */
+  xmlNode *set;
+  char *was_value;  /* of an attribute place */
+  char *set_value;
+  char *reason;     /* not stored; from the want */
+} VpSlot;
+
+void vp_want_free (VpWant *want);
+void vp_slot_free (VpSlot *slot);
+
+/* Of VpSlot; empty without a <state>. Says exactly what is damaged. */
+GPtrArray *vp_slots_read (const VpDomain *domain, GError **error);
+/* Replaces <state>; without slots it goes. */
+void vp_slots_write (VpDomain *domain, const GPtrArray *slots);
+const VpSlot *vp_slots_find (const GPtrArray *slots, const char *place);
+
+/* The same rule, place, original and value; where the original stood does not count. */
+gboolean vp_slot_equal (const VpSlot *a, const VpSlot *b);
+/* Whether the place holds what we set. */
+gboolean vp_slot_is_intact (const VpSlot *slot, const VpDomain *domain);
+/* The same, or what libvirt of itself made of it. */
+gboolean vp_slot_is_ours (const VpSlot *slot, const VpDomain *domain);
+/* What stands at the place now, in one line; NULL: nothing. */
+char *vp_slot_dup_present (const VpSlot *slot, const VpDomain *domain);
+char *vp_slot_dup_set (const VpSlot *slot);
+char *vp_slot_dup_was (const VpSlot *slot);
+
+/* Carries out a want and says what to remember; NULL where it was so already. */
+VpSlot *vp_want_apply (const VpWant *want, VpDomain *domain);
+/* Puts the original back, unless the user has changed the place since. */
+void vp_slot_undo (const VpSlot *slot, VpDomain *domain);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpSlot, vp_slot_free)
+
+G_END_DECLS

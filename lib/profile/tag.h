@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The tag in a domain's metadata:
+ *
+ *   <vfio:profile xmlns:vfio="urn:vfio-profile:1" name="pinned vga">
+ *     <vfio:cpu reserve-cores="2"/>
+ *   </vfio:profile>
+ *
+ * `name` lists profiles, later ones over earlier ones; a child is a section, its
+ * attributes are keys, and they hold for this domain alone. A tag that a rule put
+ * there (tag-match.h) has rule="NAME" beside the name, and comes and goes with it.
+ */
+#pragma once
+
+#include "domain/domain.h"
+#include "profile/profile.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+  char *names;          /* as written, single spaces */
+  VpSettings *settings; /* all profiles and the overrides, resolved */
+} VpTag;
+
+/* `tag` is the <vfio:profile> element. Unknown words are errors that list what is allowed. */
+VpTag *vp_tag_resolve (const xmlNode *tag, const VpProfiles *profiles, GError **error);
+void vp_tag_free (VpTag *tag);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpTag, vp_tag_free)
+
+G_END_DECLS

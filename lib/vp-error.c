@@ -1,5 +1,0 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The error domain's quark; everything else about errors is in the header. */
-#include "vp-error.h"
-
-G_DEFINE_QUARK (vp-error-quark, vp_error)
