@@ -2,7 +2,7 @@
 /*
  * libvirt has no compare-and-set. Between our read of a definition (B) and our
  * define (R) somebody may write M, which R then overwrites; and after R somebody
- * may write N. The versions has seen them all, in order:
+ * may write N. The watch has seen them all, in order:
  *
  *     B ── M ── R ── N          lost: M's edit of B
  *
@@ -44,13 +44,13 @@ round_clear (Round *round)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Round, round_clear)
 
-/* Everything that the versions saw before this call is older than what is read after it. */
+/* Everything that the watch saw before this call is older than what is read after it. */
 static gboolean
 read_base (Round *round, GError **error)
 {
   if (!vp_versions_sync (round->context->versions, &round->serial)) {
     g_set_error (error, VP_ERROR, VP_ERROR_IO,
-                 "the versions of libvirt's folder did not answer within a second, so an edit could be lost: nothing "
+                 "the watch of libvirt's folder did not answer within a second, so an edit could be lost: nothing "
                  "was written");
     return FALSE;
   }
@@ -285,7 +285,7 @@ write_until_whole (Round *round, GError **error)
       return FALSE;
     log_plan (round->plan, round->domain, round->written);
     if (!vp_versions_sync (round->context->versions, &now))
-      g_warning ("domain '%s': the versions of libvirt's folder is late: an edit of this moment could be lost",
+      g_warning ("domain '%s': the watch of libvirt's folder is late: an edit of this moment could be lost",
                  round->name);
     g_autoptr (VpDomain) lost = find_lost (round, &deleted);
     if (deleted)

@@ -287,7 +287,7 @@ vp_versions_new (const char *folder, VpVersionsFunc changed, gpointer data, GErr
   versions->inotify_fd = inotify_init1 (IN_NONBLOCK | IN_CLOEXEC);
   versions->wake_fd = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (versions->inotify_fd < 0 || versions->wake_fd < 0) {
-    g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot versions %s: %s", folder, g_strerror (errno));
+    g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot watch %s: %s", folder, g_strerror (errno));
     vp_versions_free (versions);
     return NULL;
   }
@@ -338,7 +338,7 @@ vp_versions_ensure (VpVersions *versions, GError **error)
   gboolean watching = versions->watch_descriptor >= 0;
   g_mutex_unlock (&versions->mutex);
   if (!watching)
-    g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot versions libvirt's folder %s: %s", versions->folder,
+    g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot watch libvirt's folder %s: %s", versions->folder,
                  g_strerror (problem));
   return watching;
 }

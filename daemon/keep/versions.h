@@ -25,7 +25,7 @@ typedef void (*VpVersionsFunc) (const char *domain, gpointer data);
 VpVersions *vp_versions_new (const char *folder, VpVersionsFunc changed, gpointer data, GError **error);
 void vp_versions_free (VpVersions *versions);
 
-/* Begins to versions the folder, unless it does already. FALSE: it is not there (yet). */
+/* Begins to watch the folder, unless it does already. FALSE: it is not there (yet). */
 gboolean vp_versions_ensure (VpVersions *versions, GError **error);
 
 /*
