@@ -297,11 +297,18 @@ set_folders (VpDaemon *daemon)
   }
 }
 
+static void
+on_gate_request (const char *domain, VpAfter after, gpointer data)
+{
+  vp_keeper_request (data, domain, after);
+}
+
 static gboolean
 start_gate (VpDaemon *daemon, GError **error)
 {
   g_autofree char *path = g_build_filename (daemon->run_folder, "gate.sock", NULL);
-  VpGateContext context = { daemon->ledger, daemon->admission, daemon->keeper, daemon->config_folder };
+  const VpGateKeeper keeper = { on_gate_request, daemon->keeper };
+  const VpGateContext context = { daemon->ledger, daemon->admission, keeper, daemon->config_folder };
   int fd = sd_listen_fds (1) > 0 ? SD_LISTEN_FDS_START : -1;
 
   daemon->gate = vp_gate_new (&context, path, fd, error);

@@ -18,6 +18,12 @@ dup_refusal (const char *domain, const char *reason)
   return g_strdup_printf ("vfio-profile: domain '%s': %s", shown, reason);
 }
 
+static void
+ask_keeper (const VpGateContext *context, const VpHookCall *request, VpAfter after)
+{
+  context->keeper.request (request->domain, after, context->keeper.data);
+}
+
 /* A transient domain has no file; asking libvirt is out of the question here. */
 static gboolean
 is_persistent (const VpGateContext *context, const char *domain)
@@ -59,7 +65,7 @@ refuse_stale (const VpGateContext *context, const VpHookCall *request, const VpP
   } else {
     reason = g_strdup_printf ("%s: %s", why,
                               retry ? "it is being prepared and started now" : "it is being prepared now, start it again");
-    vp_keeper_request (context->keeper, request->domain, retry ? VP_AFTER_PREPARE_AND_START : VP_AFTER_PREPARE);
+    ask_keeper (context, request, retry ? VP_AFTER_PREPARE_AND_START : VP_AFTER_PREPARE);
   }
   *text = dup_refusal (request->domain, reason);
   return FALSE;
@@ -71,7 +77,7 @@ answer_stale (const VpGateContext *context, const VpHookCall *request, const VpP
 {
   switch ((VpStale) vp_settings_choice (plan->settings, VP_KEY_START_ON_STALE)) {
     case VP_STALE_START:
-      vp_keeper_request (context->keeper, request->domain, VP_AFTER_TUNE_LIVE);
+      ask_keeper (context, request, VP_AFTER_TUNE_LIVE);
       return TRUE;
     case VP_STALE_RETRY:
       /* Our own second try may find it edited once more: then somebody else has to decide. */
@@ -93,7 +99,7 @@ start_as_it_is (const VpGateContext *context, const VpHookCall *request, VpPlan 
   g_message ("domain '%s': %s: it starts as it is, and is tuned from its next start on, as its tag is that of rule "
              "'%s'", request->domain, why, plan->rule);
   g_clear_pointer (&plan->placement, vp_placement_free);
-  vp_keeper_request (context->keeper, request->domain, VP_AFTER_PREPARE);
+  ask_keeper (context, request, VP_AFTER_PREPARE);
 }
 
 /*
@@ -242,7 +248,7 @@ claim_cpus (const VpGateContext *context, const VpHookCall *request, const VpDom
     g_message ("domain '%s': %s: %s", request->domain, why,
                avoidable ? "it gets others once it runs" : "they are shared, there are no others left");
     if (avoidable)
-      vp_keeper_request (context->keeper, request->domain, VP_AFTER_TUNE_LIVE);
+      ask_keeper (context, request, VP_AFTER_TUNE_LIVE);
     return TRUE;
   }
   if (avoidable)
@@ -295,7 +301,7 @@ answer_prepare (const VpGateContext *context, const VpHookCall *request, const V
 
   if (vp_domain_tag (domain) == NULL || uuid == NULL) {
     /* The tag went a moment ago. It is no longer ours to refuse. */
-    vp_keeper_request (context->keeper, request->domain, VP_AFTER_PREPARE);
+    ask_keeper (context, request, VP_AFTER_PREPARE);
     return TRUE;
   }
   /* A guest that was saved keeps what it saw then, also where its profile changed since. */
@@ -310,7 +316,7 @@ answer_prepare (const VpGateContext *context, const VpHookCall *request, const V
     return answer_without_plan (request, domain, error, text);
   if (plan->settings == NULL) {
     /* A rule's tag that the rule no longer gives. */
-    vp_keeper_request (context->keeper, request->domain, VP_AFTER_PREPARE);
+    ask_keeper (context, request, VP_AFTER_PREPARE);
     return TRUE;
   }
   gboolean unseen = is_placed_unseen (context, domain, uuid, plan);

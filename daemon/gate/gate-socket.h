@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Answers the hook, in threads of its own. While it does, libvirt holds the
- * domain's lock: nothing here calls libvirt or waits for a thread that does.
+ * domain's lock: nothing here calls libvirt (this folder does not even link it) or
+ * waits for a thread that does.
  */
 #pragma once
 
 #include "daemon/gate/admission.h"
+#include "daemon/gate/after.h"
 #include "daemon/gate/ledger.h"
-#include "daemon/keep/keeper.h"
 
 G_BEGIN_DECLS
 
@@ -16,7 +17,7 @@ typedef struct VpGate VpGate;
 typedef struct {
   VpLedger *ledger;
   VpAdmission *admission;
-  VpKeeper *keeper;          /* only for vp_keeper_request */
+  VpGateKeeper keeper;
   const char *config_folder; /* where libvirt keeps the definitions of persistent domains */
 } VpGateContext;
 

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "daemon/gate/after.h"
 #include "daemon/gate/ledger.h"
 #include "daemon/keep/versions.h"
 #include "libvirt/libvirt-client.h"
@@ -25,8 +26,7 @@ void vp_keeper_set_connection (VpKeeper *keeper, virConnectPtr connection);
 void vp_keeper_touch (VpKeeper *keeper, const char *domain);
 void vp_keeper_touch_all (VpKeeper *keeper);
 
-/* For the gate, from its thread: never waits. */
-typedef enum { VP_AFTER_PREPARE, VP_AFTER_PREPARE_AND_START, VP_AFTER_TUNE_LIVE } VpAfter;
+/* For the gate, from any thread: never waits. The keeper carries it out in the default main context. */
 void vp_keeper_request (VpKeeper *keeper, const char *domain, VpAfter after);
 
 /* libvirt says that it runs. */

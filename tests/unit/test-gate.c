@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The gate's socket, spoken to as the hook does; linked with the gate alone, so without libvirt. */
+#include <gio/gio.h>
+#include <gio/gunixsocketaddress.h>
+#include <glib/gstdio.h>
+#include <link.h>
+#include <string.h>
+
+#include "base/gate-protocol.h"
+#include "daemon/gate/gate-socket.h"
+
+#define UUID "6b3d6b0e-1d33-4c77-8dc9-0d4d5d7c4a01"
+#define DOMAIN_XML                                                                                                    \
+  "<domain type='kvm'><name>win10</name><uuid>" UUID "</uuid><memory>1048576</memory><vcpu>2</vcpu>"                  \
+  "<metadata><vfio:profile xmlns:vfio='urn:vfio-profile:1' name='gaming'/></metadata></domain>"
+
+typedef struct {
+  char *folder;
+  char *path;
+  VpLedger *ledger;
+  VpAdmission *admission;
+  VpGate *gate;
+} Fixture;
+
+static GMutex log_mutex;
+static GString *log_text; /* what was logged since set_up */
+
+static GLogWriterOutput
+keep_log (GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer data)
+{
+  g_autofree char *line = g_log_writer_format_fields (level, fields, n_fields, FALSE);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&log_mutex);
+
+  (void) data;
+  g_string_append_printf (log_text, "%s\n", line);
+  return G_LOG_WRITER_HANDLED;
+}
+
+static gboolean
+is_logged (const char *text)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&log_mutex);
+
+  return strstr (log_text->str, text) != NULL;
+}
+
+static void
+count_request (const char *domain, VpAfter after, gpointer data)
+{
+  (void) domain, (void) after;
+  g_atomic_int_inc ((gint *) data);
+}
+
+static gint requests;
+
+static void
+set_up (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  (void) data;
+  g_string_truncate (log_text, 0);
+  fixture->folder = g_dir_make_tmp ("vp-gate-XXXXXX", &error);
+  g_assert_no_error (error);
+  fixture->path = g_build_filename (fixture->folder, "gate.sock", NULL);
+  fixture->ledger = vp_ledger_new ();
+  fixture->admission = vp_admission_new (fixture->folder, TRUE, &error);
+  g_assert_no_error (error);
+  const VpGateContext context = {
+    fixture->ledger, fixture->admission, { count_request, &requests }, fixture->folder
+  };
+  fixture->gate = vp_gate_new (&context, fixture->path, -1, &error);
+  g_assert_no_error (error);
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *holds = g_build_filename (fixture->folder, "holds", NULL);
+
+  (void) data;
+  vp_gate_free (fixture->gate);
+  g_assert_false (g_file_test (fixture->path, G_FILE_TEST_EXISTS));
+  vp_admission_free (fixture->admission);
+  vp_ledger_free (fixture->ledger);
+  (void) g_rmdir (holds);
+  g_assert_cmpint (g_rmdir (fixture->folder), ==, 0);
+  g_free (fixture->path);
+  g_free (fixture->folder);
+}
+
+static GSocketConnection *
+connect_to (const Fixture *fixture)
+{
+  g_autoptr (GSocketClient) client = g_socket_client_new ();
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (fixture->path);
+  g_autoptr (GError) error = NULL;
+  GSocketConnection *connection =
+    g_socket_client_connect (client, G_SOCKET_CONNECTABLE (address), NULL, &error);
+
+  g_assert_no_error (error);
+  return connection;
+}
+
+/* All that the gate says to these bytes. */
+static char *
+dup_answer (const Fixture *fixture, const char *bytes, gsize length)
+{
+  g_autoptr (GSocketConnection) connection = connect_to (fixture);
+  g_autoptr (GError) error = NULL;
+  char answer[4096] = "";
+  gsize got = 0;
+
+  g_output_stream_write_all (g_io_stream_get_output_stream (G_IO_STREAM (connection)), bytes, length, NULL, NULL,
+                             &error);
+  g_assert_no_error (error);
+  g_socket_shutdown (g_socket_connection_get_socket (connection), FALSE, TRUE, &error);
+  g_assert_no_error (error);
+  g_input_stream_read_all (g_io_stream_get_input_stream (G_IO_STREAM (connection)), answer, sizeof answer - 1, &got,
+                           NULL, &error);
+  g_assert_no_error (error);
+  return g_strndup (answer, got);
+}
+
+static char *
+dup_call (const Fixture *fixture, const char *operation, const char *xml)
+{
+  g_autoptr (GByteArray) bytes = g_byte_array_new ();
+  g_autofree char *length = g_strdup_printf ("%zu", strlen (xml));
+  const char *strings[] = { VP_GATE_GREETING, operation, "begin", "-", "win10", length };
+
+  for (guint i = 0; i < G_N_ELEMENTS (strings); i++)
+    g_byte_array_append (bytes, (const guint8 *) strings[i], (guint) strlen (strings[i]) + 1);
+  g_byte_array_append (bytes, (const guint8 *) xml, (guint) strlen (xml));
+  return dup_answer (fixture, (const char *) bytes->data, bytes->len);
+}
+
+static int
+note_libvirt (struct dl_phdr_info *object, size_t size, void *data)
+{
+  (void) size;
+  if (strstr (object->dlpi_name, "libvirt") != NULL)
+    *(gboolean *) data = TRUE;
+  return 0;
+}
+
+static void
+test_no_libvirt (void)
+{
+  gboolean found = FALSE;
+
+  dl_iterate_phdr (note_libvirt, &found);
+  g_assert_false (found);
+}
+
+static void
+test_no_host (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  g_autofree char *prepare = dup_call (fixture, "prepare", DOMAIN_XML);
+  g_autofree char *restore = dup_call (fixture, "restore", DOMAIN_XML);
+  g_autofree char *started = dup_call (fixture, "started", DOMAIN_XML);
+  g_autofree char *release = dup_call (fixture, "release", DOMAIN_XML);
+
+  g_assert_true (g_str_has_prefix (prepare, "REFUSE "));
+  g_assert_nonnull (strstr (prepare, "domain 'win10': vfio-profiled knows no host to prepare it for"));
+  g_assert_cmpstr (restore, ==, "OK 0\n");
+  g_assert_cmpstr (started, ==, "OK 0\n");
+  g_assert_cmpstr (release, ==, "OK 0\n");
+  g_assert_cmpint (g_atomic_int_get (&requests), ==, 0);
+}
+
+/* Somebody looks whether the gate is there; he gets no answer, and it is no error. */
+static void
+test_look (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  g_autofree char *answer = dup_answer (fixture, "", 0);
+
+  g_assert_cmpstr (answer, ==, "");
+}
+
+static void
+test_not_a_hook (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  g_autofree char *answer = dup_answer (fixture, "GET / HTTP/1.0", 14);
+
+  g_assert_cmpstr (answer, ==, "");
+  g_assert_true (is_logged ("the request is not one of this version's hook"));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL); /* warnings are what is tested */
+  log_text = g_string_new (NULL);
+  g_log_set_writer_func (keep_log, NULL, NULL);
+  g_test_add_func ("/gate/no-libvirt", test_no_libvirt);
+  g_test_add ("/gate/no-host", Fixture, NULL, set_up, test_no_host, tear_down);
+  g_test_add ("/gate/look", Fixture, NULL, set_up, test_look, tear_down);
+  g_test_add ("/gate/not-a-hook", Fixture, NULL, set_up, test_not_a_hook, tear_down);
+  return g_test_run ();
+}
