@@ -333,7 +333,7 @@ vp_versions_ensure (VpVersions *versions, GError **error)
   g_mutex_lock (&versions->mutex);
   if (versions->watch_descriptor < 0)
     versions->watch_descriptor = inotify_add_watch (versions->inotify_fd, versions->folder,
-                                                 IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
+                                                    IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
   int problem = errno;
   gboolean watching = versions->watch_descriptor >= 0;
   g_mutex_unlock (&versions->mutex);

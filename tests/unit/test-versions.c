@@ -1,0 +1,639 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The witness of libvirt's folder, over a folder of its own. Nothing here waits for a while: a
+ * sync says that all before it was read. Where the witness must come late, its thread is
+ * halted in a signal's handler, until the test lets it go on.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/xml.h"
+#include "daemon/keep/versions.h"
+
+#define MOST_VERSIONS 1024    /* of one domain; the oldest go */
+#define QUEUE_LIMIT "/proc/sys/fs/inotify/max_queued_events"
+#define LONGEST_QUEUE 1000000 /* of a machine on which it is overflowed here */
+
+static int halted[2];
+static int released[2];
+
+typedef struct {
+  char *base;
+  char *folder;
+  VpVersions *versions;
+  GPtrArray *noticed; /* of char *: the domains of the notices, "*" for all of them */
+} Fixture;
+
+static void
+on_changed (const char *domain, gpointer data)
+{
+  g_ptr_array_add (((Fixture *) data)->noticed, g_strdup (domain != NULL ? domain : "*"));
+}
+
+static char *
+dup_path (const Fixture *fixture, const char *name)
+{
+  return g_build_filename (fixture->folder, name, NULL);
+}
+
+static void
+make_folder (const char *path)
+{
+  g_assert_cmpint (g_mkdir (path, 0700), ==, 0);
+}
+
+static void
+set_up (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  (void) data;
+  fixture->base = g_dir_make_tmp ("vp-versions-XXXXXX", &error);
+  g_assert_no_error (error);
+  fixture->folder = g_build_filename (fixture->base, "qemu", NULL);
+  fixture->noticed = g_ptr_array_new_with_free_func (g_free);
+  make_folder (fixture->folder);
+  fixture->versions = vp_versions_new (fixture->folder, on_changed, fixture, &error);
+  g_assert_no_error (error);
+  vp_versions_ensure (fixture->versions, &error);
+  g_assert_no_error (error);
+}
+
+static void
+remove_tree (const char *path)
+{
+  g_autoptr (GDir) dir = g_file_test (path, G_FILE_TEST_IS_SYMLINK) ? NULL : g_dir_open (path, 0, NULL);
+
+  for (const char *name = dir != NULL ? g_dir_read_name (dir) : NULL; name != NULL; name = g_dir_read_name (dir)) {
+    g_autofree char *below = g_build_filename (path, name, NULL);
+    remove_tree (below);
+  }
+  g_assert_cmpint (g_remove (path), ==, 0);
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  vp_versions_free (fixture->versions);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_ptr_array_unref (fixture->noticed);
+  remove_tree (fixture->base);
+  g_free (fixture->folder);
+  g_free (fixture->base);
+}
+
+/* All that was done to the folder is read, and its notices have come. */
+static guint64
+settle (const Fixture *fixture)
+{
+  guint64 serial = 0;
+
+  while (!vp_versions_sync (fixture->versions, &serial)) /* a busy machine */
+    ;
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  return serial;
+}
+
+static void
+write_file (const Fixture *fixture, const char *name, const char *text)
+{
+  g_autofree char *path = dup_path (fixture, name);
+  int fd = open (path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+  g_assert_cmpint (fd, >=, 0);
+  g_assert_cmpint (write (fd, text, strlen (text)), ==, (gssize) strlen (text));
+  g_assert_cmpint (close (fd), ==, 0);
+}
+
+static void
+move_file (const Fixture *fixture, const char *from, const char *to)
+{
+  g_autofree char *old = dup_path (fixture, from);
+  g_autofree char *new = dup_path (fixture, to);
+
+  g_assert_cmpint (g_rename (old, new), ==, 0);
+}
+
+static void
+remove_file (const Fixture *fixture, const char *name)
+{
+  g_autofree char *path = dup_path (fixture, name);
+
+  g_assert_cmpint (g_unlink (path), ==, 0);
+}
+
+/* As libvirt stores a definition. */
+static void
+store (const Fixture *fixture, const char *domain, const char *text)
+{
+  g_autofree char *made = g_strconcat (domain, ".xml.new", NULL);
+  g_autofree char *name = g_strconcat (domain, ".xml", NULL);
+
+  write_file (fixture, made, text);
+  move_file (fixture, made, name);
+}
+
+static char *
+dup_version (const VpVersion *version)
+{
+  gsize size = 0;
+  const char *text = version->text != NULL ? g_bytes_get_data (version->text, &size) : NULL;
+
+  if (version->deleted) {
+    g_assert_null (version->text);
+    return g_strdup ("(deleted)");
+  }
+  return version->text != NULL ? g_strndup (text != NULL ? text : "", size) : g_strdup ("(unread)");
+}
+
+/* The texts of the versions after that serial, one behind the other. */
+static void
+assert_versions (const Fixture *fixture, const char *domain, guint64 after, const char *expected)
+{
+  g_autoptr (GPtrArray) list = vp_versions_list (fixture->versions, domain, after);
+  g_autoptr (GString) text = g_string_new (NULL);
+  guint64 last = after;
+
+  for (guint i = 0; i < list->len; i++) {
+    const VpVersion *version = list->pdata[i];
+    g_autofree char *one = dup_version (version);
+    g_assert_cmpuint (version->serial, >, last);
+    last = version->serial;
+    g_string_append_printf (text, "%s%s", i > 0 ? " " : "", one);
+  }
+  g_assert_cmpstr (text->str, ==, expected);
+}
+
+/* The notices so far, which are then forgotten. */
+static void
+assert_noticed (const Fixture *fixture, const char *expected)
+{
+  g_ptr_array_add (fixture->noticed, NULL);
+  g_autofree char *text = g_strjoinv (" ", (char **) fixture->noticed->pdata);
+
+  g_assert_cmpstr (text, ==, expected);
+  g_ptr_array_set_size (fixture->noticed, 0);
+}
+
+/* Only what is safe in a handler. */
+static void
+on_halt (int number)
+{
+  int problem = errno;
+  char byte = 0;
+
+  (void) number;
+  (void) !write (halted[1], &byte, 1);
+  while (read (released[0], &byte, 1) < 0 && errno == EINTR)
+    ;
+  errno = problem;
+}
+
+static int
+find_thread (const char *name)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/task", 0, NULL);
+  int found = 0;
+
+  for (const char *task = g_dir_read_name (dir); task != NULL && found == 0; task = g_dir_read_name (dir)) {
+    g_autofree char *path = g_build_filename ("/proc/self/task", task, "comm", NULL);
+    g_autofree char *comm = NULL;
+    if (g_file_get_contents (path, &comm, NULL, NULL) && strcmp (g_strchomp (comm), name) == 0)
+      found = atoi (task);
+  }
+  g_assert_cmpint (found, >, 0);
+  return found;
+}
+
+/* After a settle: the thread holds no lock then that this one wants. */
+static void
+halt (void)
+{
+  char byte = 0;
+
+  g_assert_cmpint (syscall (SYS_tgkill, getpid (), find_thread ("versions"), SIGUSR1), ==, 0);
+  g_assert_cmpint (read (halted[0], &byte, 1), ==, 1);
+}
+
+static void
+go_on (void)
+{
+  char byte = 0;
+
+  g_assert_cmpint (write (released[1], &byte, 1), ==, 1);
+}
+
+static void
+test_stored (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  store (fixture, "a", "one");
+  guint64 first = settle (fixture);
+  assert_noticed (fixture, "a");
+  assert_versions (fixture, "a", 0, "one");
+  store (fixture, "a", "two");
+  guint64 second = settle (fixture);
+  g_assert_cmpuint (second, >, first);
+  assert_noticed (fixture, "a");
+  assert_versions (fixture, "a", 0, "one two");
+  assert_versions (fixture, "a", first, "two");
+  assert_versions (fixture, "a", second, "");
+  assert_versions (fixture, "b", 0, "");
+}
+
+static void
+test_deleted (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  store (fixture, "a", "one");
+  guint64 stored = settle (fixture);
+  remove_file (fixture, "a.xml");
+  settle (fixture);
+  assert_versions (fixture, "a", stored, "(deleted)");
+  store (fixture, "a", "two");
+  settle (fixture);
+  assert_versions (fixture, "a", 0, "one (deleted) two");
+  assert_noticed (fixture, "a a a");
+}
+
+static void
+test_moved_away (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  store (fixture, "a", "one");
+  settle (fixture);
+  move_file (fixture, "a.xml", "../a.xml");
+  settle (fixture);
+  assert_versions (fixture, "a", 0, "one (deleted)");
+  move_file (fixture, "../a.xml", "a.xml");
+  settle (fixture);
+  assert_versions (fixture, "a", 0, "one (deleted) one");
+}
+
+static void
+test_renamed (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  store (fixture, "a", "one");
+  settle (fixture);
+  move_file (fixture, "a.xml", "b.xml");
+  settle (fixture);
+  assert_versions (fixture, "a", 0, "one (deleted)");
+  assert_versions (fixture, "b", 0, "one");
+  assert_noticed (fixture, "a a b");
+}
+
+/* Each round may find the thread where it pleases; no version is lost, and the last is what is there. */
+static void
+test_many (Fixture *fixture, gconstpointer data)
+{
+  enum { ROUNDS = 300 };
+  guint64 start = settle (fixture);
+
+  (void) data;
+  for (guint i = 1; i <= ROUNDS; i++) {
+    g_autofree char *text = g_strdup_printf ("%u", i);
+    store (fixture, i % 2 == 0 ? "a" : "b", text);
+  }
+  g_assert_cmpuint (settle (fixture), ==, start + ROUNDS);
+  g_assert_cmpuint (fixture->noticed->len, ==, ROUNDS);
+  g_autoptr (GPtrArray) list = vp_versions_list (fixture->versions, "a", 0);
+  g_assert_cmpuint (list->len, ==, ROUNDS / 2);
+  g_autofree char *last = dup_version (list->pdata[list->len - 1]);
+  g_assert_cmpstr (last, ==, G_STRINGIFY (300));
+}
+
+static void
+test_oldest_go (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  for (guint i = 0; i < MOST_VERSIONS + 5; i++) {
+    g_autofree char *text = g_strdup_printf ("%u", i);
+    store (fixture, "a", text);
+    settle (fixture);
+  }
+  g_autoptr (GPtrArray) list = vp_versions_list (fixture->versions, "a", 0);
+  g_assert_cmpuint (list->len, ==, MOST_VERSIONS);
+  g_autofree char *first = dup_version (list->pdata[0]);
+  g_autofree char *last = dup_version (list->pdata[MOST_VERSIONS - 1]);
+  g_assert_cmpstr (first, ==, "5");
+  g_assert_cmpstr (last, ==, "1028");
+}
+
+static void
+test_late (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  settle (fixture);
+  halt ();
+  store (fixture, "a", "one");
+  store (fixture, "a", "two");
+  store (fixture, "a", "three");
+  go_on ();
+  settle (fixture);
+  g_autoptr (GPtrArray) list = vp_versions_list (fixture->versions, "a", 0);
+  g_assert_cmpuint (list->len, ==, 3);
+  g_autofree char *last = dup_version (list->pdata[2]);
+  g_assert_cmpstr (last, ==, "three");
+  assert_noticed (fixture, "a a a");
+}
+
+/* What the descriptor is for: the thread saw it made, and the rename only when it was gone. */
+static void
+test_written_over (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  write_file (fixture, "a.xml.new", "one");
+  settle (fixture);
+  halt ();
+  move_file (fixture, "a.xml.new", "a.xml");
+  write_file (fixture, "other", "two");
+  move_file (fixture, "other", "a.xml");
+  go_on ();
+  settle (fixture);
+  assert_versions (fixture, "a", 0, "one two");
+}
+
+static void
+test_gone_before_it_was_read (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  settle (fixture);
+  halt ();
+  store (fixture, "a", "one");
+  remove_file (fixture, "a.xml");
+  go_on ();
+  settle (fixture);
+  assert_versions (fixture, "a", 0, "(unread) (deleted)");
+}
+
+static void
+test_other_names (Fixture *fixture, gconstpointer data)
+{
+  static const char *const names[] = { "a.txt", "xml", "a.xml.tmp", "axml", "a.XML", "a.xml.new" };
+  g_autofree char *folder = dup_path (fixture, "autostart");
+  g_autofree char *odd_folder = dup_path (fixture, "folder.xml");
+  guint64 start = settle (fixture);
+
+  (void) data;
+  make_folder (folder);
+  make_folder (odd_folder);
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    write_file (fixture, "made", "text");
+    move_file (fixture, "made", names[i]);
+    remove_file (fixture, names[i]);
+  }
+  g_assert_cmpuint (settle (fixture), ==, start);
+  assert_noticed (fixture, "");
+  store (fixture, "Ä \n.xml", "one");
+  g_assert_cmpuint (settle (fixture), ==, start + 1);
+  assert_versions (fixture, "Ä \n.xml", 0, "one");
+}
+
+/* Neither waits for a writer nor follows: the version is noted, and that it could not be read. */
+static void
+test_no_files (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *pipe_path = dup_path (fixture, "pipe");
+  g_autofree char *link_path = dup_path (fixture, "link");
+
+  (void) data;
+  write_file (fixture, "secret", "text");
+  g_assert_cmpint (mkfifo (pipe_path, 0600), ==, 0);
+  g_assert_cmpint (symlink ("secret", link_path), ==, 0);
+  move_file (fixture, "pipe", "a.xml");
+  move_file (fixture, "link", "b.xml");
+  settle (fixture);
+  assert_versions (fixture, "a", 0, "(unread)");
+  assert_versions (fixture, "b", 0, "(unread)");
+  assert_noticed (fixture, "a b");
+}
+
+static gsize
+store_sized (const Fixture *fixture, const char *domain, gsize size)
+{
+  g_autofree char *made = g_strconcat (domain, ".xml.new", NULL);
+  g_autofree char *name = g_strconcat (domain, ".xml", NULL);
+  g_autofree char *path = dup_path (fixture, made);
+
+  write_file (fixture, made, "");
+  g_assert_cmpint (truncate (path, (off_t) size), ==, 0);
+  move_file (fixture, made, name);
+  settle (fixture);
+  g_autoptr (GPtrArray) list = vp_versions_list (fixture->versions, domain, 0);
+  g_assert_cmpuint (list->len, ==, 1);
+  const VpVersion *version = list->pdata[0];
+  return version->text != NULL ? g_bytes_get_size (version->text) : 0;
+}
+
+static void
+test_huge (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  g_assert_cmpuint (store_sized (fixture, "most", VP_XML_MAX_BYTES), ==, VP_XML_MAX_BYTES);
+  g_assert_cmpuint (store_sized (fixture, "more", VP_XML_MAX_BYTES + 1024 * 1024), ==, 0);
+  g_assert_cmpuint (store_sized (fixture, "none", G_GUINT64_CONSTANT (1) << 40), ==, 0);
+}
+
+static void
+test_forget (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  store (fixture, "a", "one");
+  guint64 first = settle (fixture);
+  store (fixture, "b", "other");
+  store (fixture, "a", "two");
+  guint64 last = settle (fixture);
+
+  vp_versions_forget (fixture->versions, "a", first - 1);
+  assert_versions (fixture, "a", 0, "one two");
+  vp_versions_forget (fixture->versions, "a", first);
+  assert_versions (fixture, "a", 0, "two");
+  vp_versions_forget (fixture->versions, "a", last);
+  assert_versions (fixture, "a", 0, "");
+  assert_versions (fixture, "b", 0, "other");
+  vp_versions_forget (fixture->versions, "nobody", last);
+  store (fixture, "a", "three");
+  g_assert_cmpuint (settle (fixture), ==, last + 1);
+  assert_versions (fixture, "a", 0, "three");
+}
+
+/* A list is the caller's: it outlives what is forgotten. */
+static void
+test_list_outlives (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  store (fixture, "a", "one");
+  guint64 serial = settle (fixture);
+  g_autoptr (GPtrArray) list = vp_versions_list (fixture->versions, "a", 0);
+  vp_versions_forget (fixture->versions, "a", serial);
+  g_autofree char *text = dup_version (list->pdata[0]);
+  g_assert_cmpstr (text, ==, "one");
+}
+
+static void
+test_folder_made_again (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  (void) data;
+  store (fixture, "a", "one");
+  settle (fixture);
+  remove_tree (fixture->folder);
+  guint64 gone = settle (fixture);
+  assert_versions (fixture, "a", 0, "one (deleted)");
+  g_assert_false (vp_versions_ensure (fixture->versions, &error));
+  g_assert_error (error, VP_ERROR, VP_ERROR_IO);
+  g_assert_nonnull (strstr (error->message, fixture->folder));
+  g_clear_error (&error);
+
+  make_folder (fixture->folder);
+  g_assert_true (vp_versions_ensure (fixture->versions, &error));
+  g_assert_no_error (error);
+  g_assert_true (vp_versions_ensure (fixture->versions, NULL)); /* it does already */
+  store (fixture, "a", "two");
+  settle (fixture);
+  assert_versions (fixture, "a", gone, "two");
+}
+
+static void
+test_not_a_folder (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *path = dup_path (fixture, "file");
+  g_autoptr (GError) error = NULL;
+
+  (void) data;
+  write_file (fixture, "file", "text");
+  g_autoptr (VpVersions) versions = vp_versions_new (path, on_changed, fixture, &error);
+  g_assert_no_error (error);
+  g_assert_false (vp_versions_ensure (versions, &error));
+  g_assert_error (error, VP_ERROR, VP_ERROR_IO);
+}
+
+static void
+test_sync_deadline (Fixture *fixture, gconstpointer data)
+{
+  guint64 serial = 0;
+
+  (void) data;
+  store (fixture, "a", "one");
+  guint64 before = settle (fixture);
+  halt ();
+  store (fixture, "a", "two");
+  g_assert_false (vp_versions_sync (fixture->versions, &serial));
+  g_assert_cmpuint (serial, ==, before); /* what is known, all the same */
+  go_on ();
+  g_assert_cmpuint (settle (fixture), ==, before + 1);
+  assert_versions (fixture, "a", before, "two");
+}
+
+static guint
+queue_limit (void)
+{
+  g_autofree char *text = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_file_get_contents (QUEUE_LIMIT, &text, NULL, &error);
+  g_assert_no_error (error);
+  return (guint) g_ascii_strtoull (text, NULL, 10);
+}
+
+/* More than the kernel keeps while nobody reads: that all must be looked at is said, and it goes on. */
+static void
+test_overflow (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *path = dup_path (fixture, "made");
+  guint limit = queue_limit ();
+
+  (void) data;
+  if (limit > LONGEST_QUEUE) {
+    g_test_skip ("the kernel's queue is too long to fill");
+    return;
+  }
+  settle (fixture);
+  halt ();
+  for (guint i = 0; i <= limit / 2; i++) { /* two events each */
+    write_file (fixture, "made", "");
+    g_assert_cmpint (g_unlink (path), ==, 0);
+  }
+  store (fixture, "a", "one");
+  go_on ();
+  settle (fixture);
+  assert_noticed (fixture, "*");
+  store (fixture, "a", "two");
+  guint64 last = settle (fixture);
+  assert_noticed (fixture, "a");
+  assert_versions (fixture, "a", last - 1, "two");
+}
+
+/* A notice that nobody came to look at. */
+static void
+test_freed_with_versions (Fixture *fixture, gconstpointer data)
+{
+  guint64 serial = 0;
+
+  (void) data;
+  write_file (fixture, "b.xml.new", "half");
+  store (fixture, "a", "one");
+  while (!vp_versions_sync (fixture->versions, &serial))
+    ;
+  assert_versions (fixture, "a", serial - 1, "one");
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_clear_pointer (&fixture->versions, vp_versions_free);
+  store (fixture, "a", "two");
+  g_assert_false (g_main_context_iteration (NULL, FALSE));
+  assert_noticed (fixture, "a");
+}
+
+static const struct {
+  const char *name;
+  void (*func) (Fixture *fixture, gconstpointer data);
+} tests[] = {
+  { "stored", test_stored },
+  { "deleted", test_deleted },
+  { "moved-away", test_moved_away },
+  { "renamed", test_renamed },
+  { "many", test_many },
+  { "oldest-go", test_oldest_go },
+  { "late", test_late },
+  { "written-over", test_written_over },
+  { "gone-before-it-was-read", test_gone_before_it_was_read },
+  { "other-names", test_other_names },
+  { "no-files", test_no_files },
+  { "huge", test_huge },
+  { "forget", test_forget },
+  { "list-outlives", test_list_outlives },
+  { "folder-made-again", test_folder_made_again },
+  { "not-a-folder", test_not_a_folder },
+  { "sync-deadline", test_sync_deadline },
+  { "overflow", test_overflow },
+  { "freed-with-versions", test_freed_with_versions },
+};
+
+int
+main (int argc, char **argv)
+{
+  const struct sigaction action = { .sa_handler = on_halt, .sa_flags = SA_RESTART };
+
+  g_test_init (&argc, &argv, NULL);
+  g_assert_cmpint (pipe (halted), ==, 0);
+  g_assert_cmpint (pipe (released), ==, 0);
+  g_assert_cmpint (sigaction (SIGUSR1, &action, NULL), ==, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (tests); i++) {
+    g_autofree char *path = g_strconcat ("/versions/", tests[i].name, NULL);
+    g_test_add (path, Fixture, NULL, set_up, tests[i].func, tear_down);
+  }
+  return g_test_run ();
+}
