@@ -9,6 +9,7 @@
 
 #define MAX_VCPUS 4096u /* QEMU's largest machine has 1024; a bound for hostile numbers */
 #define MAX_IOTHREADS 1024u
+#define MAX_CPU 99999 /* as in lists; a bitmap is as long as its largest number */
 
 VpDomain *
 vp_domain_parse (const char *text, gsize length, const char *what, GError **error)
@@ -447,7 +448,7 @@ vp_domain_vcpu_pin (const VpDomain *domain, guint vcpu)
   g_autofree char *cpus = node != NULL ? vp_xml_dup_attr (node, "cpuset") : NULL;
   guint64 cpu = 0;
 
-  return parse_number (cpus, 10, G_MAXINT, &cpu) ? (int) cpu : -1;
+  return parse_number (cpus, 10, MAX_CPU, &cpu) ? (int) cpu : -1;
 }
 
 static hwloc_bitmap_t
