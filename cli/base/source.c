@@ -61,40 +61,18 @@ vp_source_load_profiles (const VpSource *source, gboolean session, GError **erro
 }
 
 VpHost *
-vp_source_load_host (const VpSource *source, gboolean session, unsigned long libvirt_version, GError **error)
+vp_source_load_recorded (const char *topology, const VpRoot *root, unsigned long libvirt_version, GError **error)
 {
-  g_autoptr (VpRoot) root = NULL;
-
-  if (source->topology == NULL && source->sysfs == NULL)
-    return vp_libvirt_load_host (session, libvirt_version, error);
-  if (source->sysfs != NULL) {
-    root = vp_root_open_sysfs (source->sysfs, error);
-    if (root == NULL)
-      return NULL;
-  }
-  /* A recorded host is not this user's: its wrappers are where a system's are. */
   g_autofree char *folder = vp_libvirt_dup_wrapper_folder (FALSE);
-  VpHostSource host = { .root = root, .wrapper_folder = folder, .libvirt_version = libvirt_version };
-  if (source->topology != NULL) {
-    host.topology = vp_topology_load_description (source->topology, error);
-    if (host.topology == NULL)
-      return NULL;
-    g_autofree char *isolated = root != NULL ? vp_root_dup_text (root, "sys/devices/system/cpu/isolated") : NULL;
-    if (isolated != NULL && !vp_topology_set_isolated (host.topology, isolated, error)) {
-      vp_topology_free (host.topology);
-      return NULL;
-    }
-  }
+  g_autofree char *isolated = root != NULL ? vp_root_dup_text (root, "sys/devices/system/cpu/isolated") : NULL;
+  g_autoptr (VpTopology) described = topology != NULL ? vp_topology_load_description (topology, error) : NULL;
+
+  if (topology != NULL && (described == NULL || (isolated != NULL &&
+                                                 !vp_topology_set_isolated (described, isolated, error))))
+    return NULL;
+  const VpHostSource host = { .topology = g_steal_pointer (&described), .root = root, .wrapper_folder = folder,
+                              .libvirt_version = libvirt_version };
   return vp_host_load (&host, error);
-}
-
-unsigned long
-vp_source_libvirt_version (void)
-{
-  unsigned long version = 0;
-
-  (void) virGetVersion (&version, NULL, NULL); /* stays 0, not known */
-  return version;
 }
 
 /* One byte more than is allowed is enough to know. */
@@ -159,4 +137,55 @@ vp_source_find_domain (virConnectPtr connection, const char *name, GError **erro
   }
   g_propagate_error (error, problem);
   return NULL;
+}
+
+void
+vp_input_free (VpInput *input)
+{
+  if (input == NULL)
+    return;
+  g_clear_pointer (&input->host, vp_host_unref);
+  g_clear_pointer (&input->profiles, vp_profiles_unref);
+  g_clear_pointer (&input->connection, virConnectClose);
+  g_free (input);
+}
+
+VpInput *
+vp_input_new (const VpSource *source, gboolean asks, GError **error)
+{
+  g_autoptr (VpInput) input = g_new0 (VpInput, 1);
+
+  input->source = source;
+  if (!asks) {
+    input->session = vp_source_is_session (source);
+    (void) virGetVersion (&input->libvirt_version, NULL, NULL); /* stays 0, not known */
+    return g_steal_pointer (&input);
+  }
+  input->connection = vp_libvirt_open (source->uri, error);
+  if (input->connection == NULL)
+    return NULL;
+  input->session = vp_libvirt_is_session (input->connection);
+  (void) virConnectGetLibVersion (input->connection, &input->libvirt_version); /* the same */
+  return g_steal_pointer (&input);
+}
+
+gboolean
+vp_input_load_host (VpInput *input, GError **error)
+{
+  const VpSource *source = input->source;
+  g_autoptr (VpRoot) root = source->sysfs != NULL ? vp_root_open_sysfs (source->sysfs, error) : NULL;
+
+  if (source->sysfs != NULL && root == NULL)
+    return FALSE;
+  input->host = source->topology != NULL || root != NULL
+                  ? vp_source_load_recorded (source->topology, root, input->libvirt_version, error)
+                  : vp_libvirt_load_host (input->session, input->libvirt_version, error);
+  return input->host != NULL;
+}
+
+gboolean
+vp_input_load (VpInput *input, GError **error)
+{
+  input->profiles = vp_source_load_profiles (input->source, input->session, error);
+  return input->profiles != NULL && vp_input_load_host (input, error);
 }

@@ -9,7 +9,7 @@
 
 G_BEGIN_DECLS
 
-/* The options that say it; entries below point into this. */
+/* The options that say it; the entries below point into this, and vp_source_clear frees what they put there. */
 typedef struct {
   char *uri;      /* NULL: libvirt's default */
   char *topology; /* NULL: this machine's */
@@ -45,16 +45,37 @@ gboolean vp_source_is_session (const VpSource *source);
 /* With the rules, where there are any. */
 VpProfiles *vp_source_load_profiles (const VpSource *source, gboolean session, GError **error);
 GStrv vp_source_list_rule_folders (const VpSource *source, gboolean session); /* the last is the one to write to */
-VpHost *vp_source_load_host (const VpSource *source, gboolean session, unsigned long libvirt_version, GError **error);
-/* The version of the libvirt that we are linked with, for definitions that come from files. */
-unsigned long vp_source_libvirt_version (void);
+/*
+ * Another host than this one: its wrappers are where a system's are. `topology`: a description or a file, NULL for
+ * this machine's CPUs; `root` has its pages, devices and isolated CPUs, NULL for none. The caller's.
+ */
+VpHost *vp_source_load_recorded (const char *topology, const VpRoot *root, unsigned long libvirt_version,
+                                 GError **error);
 
-/* "-" is stdin. */
+/* "-" is stdin. The caller's. */
 VpDomain *vp_source_read_file (const char *path, GError **error);
 
 /* By name or UUID. */
 virDomainPtr vp_source_find_domain (virConnectPtr connection, const char *name, GError **error);
 
+/* What a command works with, as the options say it. */
+typedef struct {
+  const VpSource *source;        /* borrowed, for as long as this is there */
+  virConnectPtr connection;      /* NULL: no libvirt is asked */
+  gboolean session;
+  unsigned long libvirt_version; /* of the one asked, else of the one that we are linked with; 0: not known */
+  VpProfiles *profiles;          /* NULL until they are loaded, both of them */
+  VpHost *host;
+} VpInput;
+
+/* `asks`: opens the connection, for whoever takes definitions from libvirt and not from files. */
+VpInput *vp_input_new (const VpSource *source, gboolean asks, GError **error);
+void vp_input_free (VpInput *input);
+/* Once each. The first for whoever has no need of profiles; the second loads the profiles, then the host. */
+gboolean vp_input_load_host (VpInput *input, GError **error);
+gboolean vp_input_load (VpInput *input, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpInput, vp_input_free)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (VpSource, vp_source_clear)
 
 G_END_DECLS

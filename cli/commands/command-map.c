@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "cli/base/command.h"
 #include "cli/base/source.h"
-#include "cli/map/map-views.h"
+#include "cli/map/map-view.h"
 
 typedef struct {
   char *svg; /* a file, or "-"; NULL: no picture */
@@ -68,18 +68,6 @@ read_files (char **files, GPtrArray *guests, GError **error)
   return TRUE;
 }
 
-static VpHost *
-read_all (const VpSource *source, char **files, GPtrArray *guests, GError **error)
-{
-  if (files[0] != NULL)
-    return read_files (files, guests, error) ? vp_source_load_host (source, vp_source_is_session (source), 0, error)
-                                             : NULL;
-  g_autoptr (virConnect) connection = vp_libvirt_open (source->uri, error);
-  if (connection == NULL || !read_libvirt (connection, guests, error))
-    return NULL;
-  return vp_source_load_host (source, vp_libvirt_is_session (connection), 0, error);
-}
-
 /* A rename over a device or a pipe would take it away. */
 static gboolean
 write_picture (const char *path, const char *text, GError **error)
@@ -116,11 +104,14 @@ static gboolean
 read_and_show (const VpSource *source, const Options *options, char **files, GError **error)
 {
   g_autoptr (GPtrArray) guests = g_ptr_array_new_with_free_func (free_guest);
-  g_autoptr (VpHost) host = read_all (source, files, guests, error);
+  gboolean asks = files[0] == NULL;
+  g_autoptr (VpInput) input = vp_input_new (source, asks, error);
 
-  if (host == NULL)
+  if (input == NULL ||
+      !(asks ? read_libvirt (input->connection, guests, error) : read_files (files, guests, error)) ||
+      !vp_input_load_host (input, error))
     return FALSE;
-  g_autoptr (VpMap) map = vp_map_new (host->topology, g_steal_pointer (&guests));
+  g_autoptr (VpMap) map = vp_map_new (input->host->topology, g_steal_pointer (&guests));
   return show (map, options, error);
 }
 

@@ -11,41 +11,13 @@ typedef struct {
   gboolean json;
 } Options;
 
-/* What is planned, and for which libvirt. */
-typedef struct {
-  VpDomain *domain;
-  virConnectPtr connection; /* NULL: the definition comes from a file */
-  gboolean session;
-  unsigned long libvirt_version;
-} Subject;
-
-static void
-subject_clear (Subject *subject)
+static VpDomain *
+read_domain (const VpInput *input, const char *file, const char *name, GError **error)
 {
-  g_clear_pointer (&subject->domain, vp_domain_free);
-  g_clear_pointer (&subject->connection, virConnectClose);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Subject, subject_clear)
-
-static gboolean
-read_subject (const VpSource *source, const Options *options, const char *name, Subject *subject, GError **error)
-{
-  if (options->file != NULL) {
-    subject->session = vp_source_is_session (source);
-    subject->libvirt_version = vp_source_libvirt_version ();
-    subject->domain = vp_source_read_file (options->file, error);
-    return subject->domain != NULL;
-  }
-  subject->connection = vp_libvirt_open (source->uri, error);
-  g_autoptr (virDomain) domain =
-    subject->connection != NULL ? vp_source_find_domain (subject->connection, name, error) : NULL;
-  if (domain == NULL)
-    return FALSE;
-  subject->session = vp_libvirt_is_session (subject->connection);
-  (void) virConnectGetLibVersion (subject->connection, &subject->libvirt_version); /* stays 0, not known */
-  subject->domain = vp_libvirt_read (domain, error);
-  return subject->domain != NULL;
+  if (file != NULL)
+    return vp_source_read_file (file, error);
+  g_autoptr (virDomain) domain = vp_source_find_domain (input->connection, name, error);
+  return domain != NULL ? vp_libvirt_read (domain, error) : NULL;
 }
 
 static gboolean
@@ -65,35 +37,33 @@ show (const VpPlan *plan, const VpDomain *before, const Options *options, const 
 
 /* The other guests count where their libvirt and their host are the ones that are planned for. */
 static VpPlan *
-plan_subject (const VpSource *source, const Subject *subject, const VpHost *host, const VpProfiles *profiles,
-              GError **error)
+plan_domain (const VpInput *input, const VpDomain *domain, GError **error)
 {
-  g_autofree char *uuid = vp_domain_dup_uuid (subject->domain);
+  const VpSource *source = input->source;
+  g_autofree char *uuid = vp_domain_dup_uuid (domain);
 
-  if (subject->connection == NULL || source->topology != NULL || source->sysfs != NULL)
-    return vp_plan_new (subject->domain, host, profiles, NULL, VP_PLAN_DEFAULT, error);
-  g_autoptr (VpFleet) fleet = vp_libvirt_load_fleet (subject->connection, host, profiles, NULL, error);
+  if (input->connection == NULL || source->topology != NULL || source->sysfs != NULL)
+    return vp_plan_new (domain, input->host, input->profiles, NULL, VP_PLAN_DEFAULT, error);
+  g_autoptr (VpFleet) fleet =
+    vp_libvirt_load_fleet (input->connection, input->host, input->profiles, NULL, error);
   if (fleet == NULL)
     return NULL;
-  return vp_plan_new (subject->domain, host, profiles, vp_fleet_find (fleet, uuid), VP_PLAN_DEFAULT, error);
+  return vp_plan_new (domain, input->host, input->profiles, vp_fleet_find (fleet, uuid), VP_PLAN_DEFAULT, error);
 }
 
 static gboolean
 plan_and_show (const VpSource *source, const Options *options, const char *name, GError **error)
 {
-  g_auto (Subject) subject = { 0 };
+  g_autoptr (VpInput) input = vp_input_new (source, options->file == NULL, error);
+  g_autoptr (VpDomain) domain = input != NULL ? read_domain (input, options->file, name, error) : NULL;
 
-  if (!read_subject (source, options, name, &subject, error))
+  if (domain == NULL)
     return FALSE;
-  g_autoptr (VpProfiles) profiles = vp_source_load_profiles (source, subject.session, error);
-  g_autoptr (VpHost) host =
-    profiles != NULL ? vp_source_load_host (source, subject.session, subject.libvirt_version, error) : NULL;
-  g_autoptr (VpPlan) plan = host != NULL ? plan_subject (source, &subject, host, profiles, error) : NULL;
-
+  g_autoptr (VpPlan) plan = vp_input_load (input, error) ? plan_domain (input, domain, error) : NULL;
   if (plan != NULL)
-    return show (plan, subject.domain, options, options->file != NULL ? options->file : name, error);
-  g_autofree char *subject_name = vp_domain_dup_name (subject.domain);
-  g_prefix_error (error, "domain '%s': ", subject_name);
+    return show (plan, domain, options, options->file != NULL ? options->file : name, error);
+  g_autofree char *own_name = vp_domain_dup_name (domain);
+  g_prefix_error (error, "domain '%s': ", own_name);
   return FALSE;
 }
 

@@ -21,12 +21,11 @@ warn_of_missing_wrapper (const VpPlan *plan, const VpSource *source)
 static gboolean
 rewrite (const VpSource *source, const char *path, VpPlanFlags flags, GError **error)
 {
-  gboolean session = vp_source_is_session (source);
   g_autoptr (VpDomain) domain = vp_source_read_file (path, error);
-  g_autoptr (VpProfiles) profiles = domain != NULL ? vp_source_load_profiles (source, session, error) : NULL;
-  g_autoptr (VpHost) host =
-    profiles != NULL ? vp_source_load_host (source, session, vp_source_libvirt_version (), error) : NULL;
-  g_autoptr (VpPlan) plan = host != NULL ? vp_plan_new (domain, host, profiles, NULL, flags, error) : NULL;
+  g_autoptr (VpInput) input = domain != NULL ? vp_input_new (source, FALSE, error) : NULL;
+  g_autoptr (VpPlan) plan = input != NULL && vp_input_load (input, error)
+                              ? vp_plan_new (domain, input->host, input->profiles, NULL, flags, error)
+                              : NULL;
 
   if (plan == NULL)
     return FALSE;

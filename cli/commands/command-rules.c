@@ -122,19 +122,16 @@ add_domain (virDomainPtr handle, const GPtrArray *reports, const VpHost *host, c
 static gboolean
 add_domains (const VpSource *source, const GPtrArray *reports, const VpProfiles *profiles, GError **error)
 {
-  g_autoptr (virConnect) connection = vp_libvirt_open (source->uri, error);
-  unsigned long version = 0;
+  g_autoptr (VpInput) input = vp_input_new (source, TRUE, error);
+  g_autoptr (GPtrArray) handles = input != NULL && vp_input_load_host (input, error)
+                                    ? vp_libvirt_list (input->connection, 0, error)
+                                    : NULL;
 
-  if (connection == NULL)
-    return FALSE;
-  (void) virConnectGetLibVersion (connection, &version); /* stays 0, not known */
-  g_autoptr (VpHost) host = vp_source_load_host (source, vp_libvirt_is_session (connection), version, error);
-  g_autoptr (GPtrArray) handles = host != NULL ? vp_libvirt_list (connection, 0, error) : NULL;
   if (handles == NULL)
     return FALSE;
   vp_rule_reports_begin (reports);
   for (guint i = 0; i < handles->len; i++)
-    add_domain (handles->pdata[i], reports, host, profiles);
+    add_domain (handles->pdata[i], reports, input->host, profiles);
   return TRUE;
 }
 

@@ -10,19 +10,17 @@
 #include "base/error.h"
 #include "cli/base/command.h"
 #include "cli/base/output.h"
-#include "cli/base/redefine.h"
+#include "cli/plan/redefine.h"
 #include "cli/base/source.h"
-#include "cli/base/tag-edit.h"
+#include "cli/plan/tag-edit.h"
 #include "cli/plan/plan-view.h"
 #include "devices/device-ids.h"
 
 typedef struct {
-  virConnectPtr connection; /* all of this is borrowed */
+  const VpInput *input;    /* all of this is borrowed */
   virDomainPtr domain;
-  const VpHost *host;
-  const VpProfiles *profiles;
-  const char *names;        /* NULL: the tag goes */
-  const GArray *overrides;  /* NULL with the names */
+  const char *names;       /* NULL: the tag goes */
+  const GArray *overrides; /* NULL with the names */
 } Edit;
 
 /* A rule would put its tag back within milliseconds. Where the domain's own tag goes, that is what shall come. */
@@ -45,6 +43,7 @@ check_rule (const VpPlan *plan, const VpDomain *base, GError **error)
 static VpPlan *
 plan_edit (const Edit *edit, const VpDomain *base, GError **error)
 {
+  const VpInput *input = edit->input;
   g_autoptr (VpDomain) tagged = vp_domain_copy (base);
 
   vp_domain_set_tag (tagged, edit->names);
@@ -53,11 +52,11 @@ plan_edit (const Edit *edit, const VpDomain *base, GError **error)
   vp_device_ids_forget (tagged); /* who sets a profile means the devices that are there now */
   g_autofree char *uuid = vp_domain_dup_uuid (tagged);
   g_autoptr (VpFleet) fleet =
-    vp_libvirt_load_fleet (edit->connection, edit->host, edit->profiles, tagged, error);
+    vp_libvirt_load_fleet (input->connection, input->host, input->profiles, tagged, error);
   if (fleet == NULL)
     return NULL;
   g_autoptr (VpPlan) plan =
-    vp_plan_new (tagged, edit->host, edit->profiles, vp_fleet_find (fleet, uuid), VP_PLAN_DEFAULT, error);
+    vp_plan_new (tagged, input->host, input->profiles, vp_fleet_find (fleet, uuid), VP_PLAN_DEFAULT, error);
   return plan != NULL && check_rule (plan, base, error) ? g_steal_pointer (&plan) : NULL;
 }
 
@@ -77,16 +76,16 @@ make_wrapper (const Edit *edit, const VpPlan *plan, GError **error)
 {
   gboolean made = FALSE;
 
-  if (plan->wrapped != NULL && !make_folder (edit->host->wrapper_folder, error))
+  if (plan->wrapped != NULL && !make_folder (edit->input->host->wrapper_folder, error))
     return FALSE;
-  if (!vp_libvirt_prepare_files (plan, edit->host, &made, error))
+  if (!vp_libvirt_prepare_files (plan, edit->input->host, &made, error))
     return FALSE;
   if (!made)
     return TRUE;
   g_autofree char *wrapper = vp_domain_dup_emulator (plan->result);
   if (isatty (STDERR_FILENO) != 0)
     g_printerr ("warming libvirt's view of the wrapper…\n");
-  vp_libvirt_warm (edit->connection, wrapper);
+  vp_libvirt_warm (edit->input->connection, wrapper);
   return TRUE;
 }
 
@@ -129,7 +128,7 @@ carry_out (Edit *edit, GError **error)
 {
   gboolean changed = FALSE;
   g_autoptr (VpPlan) plan =
-    vp_redefine (edit->connection, edit->domain, plan_with_files, edit, &changed, error);
+    vp_redefine (edit->input->connection, edit->domain, plan_with_files, edit, &changed, error);
 
   if (plan != NULL)
     print_outcome (edit, plan, changed);
@@ -151,18 +150,13 @@ check_persistent (virDomainPtr domain, GError **error)
 static gboolean
 edit_domain (const VpSource *source, const char *name, const char *names, const GArray *overrides, GError **error)
 {
-  unsigned long version = 0;
-  g_autoptr (virConnect) connection = vp_libvirt_open (source->uri, error);
-  g_autoptr (virDomain) domain = connection != NULL ? vp_source_find_domain (connection, name, error) : NULL;
+  g_autoptr (VpInput) input = vp_input_new (source, TRUE, error);
+  g_autoptr (virDomain) domain = input != NULL ? vp_source_find_domain (input->connection, name, error) : NULL;
 
-  if (domain == NULL || !check_persistent (domain, error))
+  if (domain == NULL || !check_persistent (domain, error) || !vp_input_load (input, error))
     return FALSE;
-  (void) virConnectGetLibVersion (connection, &version); /* stays 0, not known */
-  gboolean session = vp_libvirt_is_session (connection);
-  g_autoptr (VpProfiles) profiles = vp_source_load_profiles (source, session, error);
-  g_autoptr (VpHost) host = profiles != NULL ? vp_source_load_host (source, session, version, error) : NULL;
-  Edit edit = { connection, domain, host, profiles, names, overrides };
-  return host != NULL && carry_out (&edit, error);
+  Edit edit = { input, domain, names, overrides };
+  return carry_out (&edit, error);
 }
 
 static gboolean

@@ -15,7 +15,7 @@
 #include "base/gate-protocol.h"
 #include "cli/base/command.h"
 #include "cli/base/output.h"
-#include "cli/base/redefine.h"
+#include "cli/plan/redefine.h"
 #include "cli/base/source.h"
 #include "cli/plan/plan-view.h"
 #include "config.h"

@@ -132,18 +132,9 @@ load_host (const VpDoctorGuests *guests, const VpSource *source, const VpRoot *r
     return vp_libvirt_load_host (guests->session, guests->version, error);
   if (source->topology == NULL)
     return NULL;
-  VpHostSource host = {
-    .root = root, .wrapper_folder = VP_STATE_FOLDER "/emulators", .libvirt_version = vp_source_libvirt_version ()
-  };
-  host.topology = vp_topology_load_description (source->topology, error);
-  if (host.topology == NULL)
-    return NULL;
-  g_autofree char *isolated = vp_root_dup_text (root, "sys/devices/system/cpu/isolated");
-  if (isolated != NULL && !vp_topology_set_isolated (host.topology, isolated, error)) {
-    vp_topology_free (host.topology);
-    return NULL;
-  }
-  return vp_host_load (&host, error);
+  unsigned long version = 0;
+  (void) virGetVersion (&version, NULL, NULL); /* of the one that we are linked with; stays 0, not known */
+  return vp_source_load_recorded (source->topology, root, version, error);
 }
 
 static void

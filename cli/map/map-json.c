@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A map as JSON. Fields are added in later versions, never renamed. */
-#include "cli/map/map-views.h"
+#include "cli/map/map-view.h"
 
 static void
 add_number (json_object *object, const char *name, guint64 number)

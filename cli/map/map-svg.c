@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "cli/base/svg.h"
+#include "cli/map/svg.h"
 #include "cli/map/map-boxes.h"
-#include "cli/map/map-views.h"
+#include "cli/map/map-view.h"
 
 #define WIDTH 1180 /* of the boxes, at most */
 #define LEAST_WIDTH 760

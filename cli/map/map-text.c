@@ -4,7 +4,7 @@
 
 #include "cli/map/map-boxes.h"
 #include "cli/map/map-canvas.h"
-#include "cli/map/map-views.h"
+#include "cli/map/map-view.h"
 
 #define COLUMNS 80
 #define MOST_MARK 8 /* the legend names those that are cut off */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A plan as text. The reasons are the plan's own; nothing is worked out here. */
 
-#include "cli/base/diff.h"
+#include "cli/plan/diff.h"
 #include "cli/base/output.h"
 #include "cli/base/pins.h"
 #include "cli/plan/plan-view.h"

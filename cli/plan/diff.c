@@ -5,7 +5,7 @@
  * from both ends until the walks meet, then solve the two halves. x counts lines
  * of the old text, y of the new one; a diagonal is x - y.
  */
-#include "cli/base/diff.h"
+#include "cli/plan/diff.h"
 
 #include <string.h>
 

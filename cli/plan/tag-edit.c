@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Writes overrides into the tag's element; what else stands in it stays. */
-#include "cli/base/tag-edit.h"
+#include "cli/plan/tag-edit.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Read, plan, read again, define. Knows nothing of tags and profiles. */
-#include "cli/base/redefine.h"
+#include "cli/plan/redefine.h"
 
 #include "base/error.h"
 

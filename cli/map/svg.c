@@ -3,7 +3,7 @@
  * Writes elements. What the writer returns is not looked at here: its buffer
  * keeps an error, and whoever ends the document hears of it.
  */
-#include "cli/base/svg.h"
+#include "cli/map/svg.h"
 
 void
 vp_svg_set (xmlTextWriter *out, const char *name, const char *value)
