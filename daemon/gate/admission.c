@@ -221,7 +221,7 @@ clear_cpus (VpAdmission *admission, const VpAdmissionRequest *request)
     .settings = request->plan->settings,
     .deadline = g_get_monotonic_time () + ISOLATE_SECONDS * G_TIME_SPAN_SECOND,
   };
-  gboolean done = vp_isolate_prepare (admission->isolate, &asked, warnings, &error);
+  gboolean done = vp_isolate_apply (admission->isolate, &asked, warnings, &error);
   for (guint i = 0; i < warnings->len; i++)
     g_message ("domain '%s': %s", request->name, (const char *) warnings->pdata[i]);
   return done ? NULL : g_strdup (error->message);

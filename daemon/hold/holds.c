@@ -22,7 +22,7 @@ vp_holds_begin_work (VpHolds *holds, const char *name, gint64 deadline, GError *
     holds->working = TRUE;
     holds->working_for = g_strdup (name);
   } else {
-    g_set_error (error, VP_ERROR, VP_ERROR_UNFIT,
+    g_set_error (error, VP_ERROR, VP_ERROR_BUSY,
                  "the host is still being made ready for domain '%s': start it again in a moment", holds->working_for);
   }
   g_mutex_unlock (&holds->mutex);

@@ -16,6 +16,7 @@
 #define PATH "/org/freedesktop/systemd1"
 
 struct VpUnitBus {
+  GMutex mutex; /* of all that follows; nothing of ours is called with it */
   char *address;
   GDBusConnection *connection; /* NULL: none yet */
   gint64 rest_until;
@@ -26,6 +27,7 @@ vp_unit_bus_new (const char *address)
 {
   VpUnitBus *bus = g_new0 (VpUnitBus, 1);
 
+  g_mutex_init (&bus->mutex);
   bus->address = g_strdup (address);
   return bus;
 }
@@ -36,6 +38,7 @@ vp_unit_bus_free (VpUnitBus *bus)
   if (bus == NULL)
     return;
   g_clear_object (&bus->connection); /* closes it */
+  g_mutex_clear (&bus->mutex);
   g_free (bus->address);
   g_free (bus);
 }
@@ -101,7 +104,7 @@ is_late (const GError *problem)
 }
 
 static GVariant *
-call_once (VpUnitBus *bus, const char *path, const char *method, GVariant *parameters, const char *reply,
+call_now (VpUnitBus *bus, const char *path, const char *method, GVariant *parameters, const char *reply,
            GError **error)
 {
   g_autofree char *interface = g_strndup (method, (gsize) (strrchr (method, '.') - method));
@@ -124,11 +127,11 @@ call (VpUnitBus *bus, const char *path, const char *method, GVariant *parameters
     g_set_error (error, VP_ERROR, VP_ERROR_HOST, "systemd did not answer a moment ago, it is not asked again yet");
     return NULL;
   }
-  GVariant *answer = call_once (bus, path, method, kept, reply, &problem);
+  GVariant *answer = call_now (bus, path, method, kept, reply, &problem);
   /* The bus was restarted since the last call, and we notice it now. */
   if (answer == NULL && bus->connection != NULL && g_dbus_connection_is_closed (bus->connection)) {
     g_clear_error (&problem);
-    answer = call_once (bus, path, method, kept, reply, &problem);
+    answer = call_now (bus, path, method, kept, reply, &problem);
   }
   if (answer != NULL)
     return answer;
@@ -157,12 +160,12 @@ new_mask (hwloc_const_bitmap_t cpus)
   return g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, bytes, length, 1);
 }
 
-static hwloc_bitmap_t
+static VpBitmap *
 parse_mask (GVariant *mask)
 {
   gsize length = 0;
   const guint8 *bytes = g_variant_get_fixed_array (mask, &length, 1);
-  hwloc_bitmap_t cpus = hwloc_bitmap_alloc ();
+  VpBitmap *cpus = hwloc_bitmap_alloc ();
 
   for (gsize cpu = 0; cpu < MIN (length * 8, MAX_CPUS); cpu++)
     if ((bytes[cpu / 8] >> (cpu % 8) & 1) != 0)
@@ -171,8 +174,9 @@ parse_mask (GVariant *mask)
 }
 
 gboolean
-vp_unit_bus_read_cpus (VpUnitBus *bus, const char *unit, hwloc_bitmap_t *cpus, GError **error)
+vp_unit_bus_read_cpus (VpUnitBus *bus, const char *unit, VpBitmap **cpus, GError **error)
 {
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&bus->mutex);
   gboolean is_slice = g_str_has_suffix (unit, ".slice");
   g_autoptr (GError) problem = NULL;
   gboolean missing = FALSE;
@@ -208,6 +212,7 @@ vp_unit_bus_read_cpus (VpUnitBus *bus, const char *unit, hwloc_bitmap_t *cpus, G
 gboolean
 vp_unit_bus_write_cpus (VpUnitBus *bus, const char *unit, hwloc_const_bitmap_t cpus, GError **error)
 {
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&bus->mutex);
   GVariant *property = g_variant_new ("(sv)", "AllowedCPUs", new_mask (cpus));
   GVariant *properties = g_variant_new_array (G_VARIANT_TYPE ("(sv)"), &property, 1);
   g_autoptr (GVariant) answer = call (bus, PATH, MANAGER ".SetUnitProperties",
@@ -219,6 +224,7 @@ vp_unit_bus_write_cpus (VpUnitBus *bus, const char *unit, hwloc_const_bitmap_t c
 GStrv
 vp_unit_bus_list_scopes (VpUnitBus *bus, const char *pattern, GError **error)
 {
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&bus->mutex);
   const char *const states[] = { "active", NULL };
   const char *const patterns[] = { pattern, NULL };
   g_autoptr (GVariantIter) units = NULL;

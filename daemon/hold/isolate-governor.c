@@ -4,7 +4,7 @@
  * is changed once. The energy preference is left alone: drivers that have one (intel_pstate,
  * amd-pstate) set it themselves for this governor, and back afterwards.
  */
-#include "daemon/hold/isolate-private.h"
+#include "daemon/hold/isolate-parts.h"
 
 #include <string.h>
 
@@ -39,45 +39,40 @@ has_governor (const VpRoot *root, const char *policy, char **available)
 
 /* One that is right already is noted where another guest made it so: that one may end first. FALSE: busy. */
 static gboolean
-set_policy (VpIsolate *isolate, const VpIsolateRequest *request, const char *policy, GHashTable *changed,
-            GPtrArray *warnings, GError **error)
+set_policy (const VpIsolateTask *task, const char *policy, GHashTable *changed, GError **error)
 {
   g_autofree char *file = g_build_filename (policy, "scaling_governor", NULL);
-  g_autofree char *now = vp_root_dup_text (isolate->root, file);
+  g_autofree char *now = vp_root_dup_text (task->ground->root, file);
   g_autofree char *available = NULL;
-  g_autoptr (GError) problem = NULL;
+  g_autofree char *reason = NULL;
 
   if (g_strcmp0 (now, GOVERNOR) == 0 && !g_hash_table_contains (changed, file))
     return TRUE;
-  if (!has_governor (isolate->root, policy, &available)) {
-    vp_isolate_warn (warnings, "the governor stays '%s' in /%s: the driver has no '" GOVERNOR "' (it has: %s)",
+  if (!has_governor (task->ground->root, policy, &available)) {
+    vp_isolate_warn (task, "the governor stays '%s' in /%s: the driver has no '" GOVERNOR "' (it has: %s)",
                      now != NULL ? now : "", policy, available);
     return TRUE;
   }
-  if (vp_isolate_change (isolate, request, VP_HOLD_FILE, file, GOVERNOR, &problem))
-    return TRUE;
-  if (vp_isolate_is_busy (problem)) {
-    g_propagate_error (error, g_steal_pointer (&problem));
+  if (!vp_isolate_change (task, VP_HOLD_FILE, file, GOVERNOR, &reason, error))
     return FALSE;
-  }
-  vp_isolate_warn (warnings, "the governor stays '%s': %s", now != NULL ? now : "", problem->message);
+  if (reason != NULL)
+    vp_isolate_warn (task, "the governor stays '%s': %s", now != NULL ? now : "", reason);
   return TRUE;
 }
 
 gboolean
-vp_isolate_set_governors (VpIsolate *isolate, const VpIsolateRequest *request, GPtrArray *warnings, GError **error)
+vp_isolate_set_governors (const VpIsolateTask *task, GError **error)
 {
-  g_autoptr (GHashTable) changed = vp_isolate_list_changed (isolate, request->uuid, VP_HOLD_FILE);
+  g_autoptr (GHashTable) changed = vp_isolate_list_changed (task, VP_HOLD_FILE);
   g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 
-  for (int cpu = hwloc_bitmap_first (request->cpus); cpu >= 0; cpu = hwloc_bitmap_next (request->cpus, cpu)) {
-    char *policy = dup_policy (isolate->root, cpu);
-    if (policy != NULL && g_hash_table_add (seen, policy) &&
-        !set_policy (isolate, request, policy, changed, warnings, error))
+  for (int cpu = hwloc_bitmap_first (task->cpus); cpu >= 0; cpu = hwloc_bitmap_next (task->cpus, cpu)) {
+    char *policy = dup_policy (task->ground->root, cpu);
+    if (policy != NULL && g_hash_table_add (seen, policy) && !set_policy (task, policy, changed, error))
       return FALSE;
   }
   if (g_hash_table_size (seen) == 0)
     g_message ("domain '%s': the kernel sets no clock on its CPUs (a virtual machine, or the firmware does it): "
-               "cpu.governor changes nothing", request->name);
+               "cpu.governor changes nothing", task->name);
   return TRUE;
 }

@@ -12,7 +12,7 @@
  * they disturb least: from there KVM posts them to a vCPU that runs, while one that comes
  * to the vCPU's own CPU makes it leave the guest.
  */
-#include "daemon/hold/isolate-private.h"
+#include "daemon/hold/isolate-parts.h"
 
 #include <string.h>
 
@@ -20,9 +20,8 @@
 #define DEFAULT IRQS "/default_smp_affinity"
 
 typedef struct {
-  VpIsolate *isolate;
-  const VpIsolateRequest *request;
-  HwlocBitmap *rest;   /* CPUs that are on and no guest's */
+  const VpIsolateTask *task;
+  VpBitmap *rest;   /* CPUs that are on and no guest's */
   GHashTable *changed; /* files that other guests changed */
   guint n_moved;
   guint n_kept;
@@ -30,12 +29,12 @@ typedef struct {
 } Move;
 
 /* Hexadecimal, in groups of 8 digits with commas between them. */
-static HwlocBitmap *
+static VpBitmap *
 parse_mask (const char *text)
 {
   g_auto (GStrv) groups = g_strsplit (text, ",", -1);
   g_autofree char *digits = g_strjoinv ("", groups);
-  g_autoptr (HwlocBitmap) mask = hwloc_bitmap_alloc ();
+  g_autoptr (VpBitmap) mask = hwloc_bitmap_alloc ();
 
   if (digits[0] == '\0' || digits[strspn (digits, "0123456789abcdefABCDEF")] != '\0' ||
       hwloc_bitmap_taskset_sscanf (mask, digits) != 0)
@@ -44,7 +43,7 @@ parse_mask (const char *text)
 }
 
 static char *
-dup_mask (const HwlocBitmap *mask)
+dup_mask (const VpBitmap *mask)
 {
   int last = hwloc_bitmap_last (mask);
   GString *text = g_string_new (NULL);
@@ -73,27 +72,24 @@ is_assigned (const VpRoot *root, const char *folder)
 static gboolean
 change (Move *move, const char *file, const char *value, GError **error)
 {
-  g_autoptr (GError) problem = NULL;
+  g_autofree char *reason = NULL;
 
-  if (vp_isolate_change (move->isolate, move->request, VP_HOLD_FILE, file, value, &problem)) {
-    move->n_moved++;
-    return TRUE;
-  }
-  if (vp_isolate_is_busy (problem)) {
-    g_propagate_error (error, g_steal_pointer (&problem));
+  if (!vp_isolate_change (move->task, VP_HOLD_FILE, file, value, &reason, error))
     return FALSE;
-  }
-  move->n_kept++;
+  if (reason == NULL)
+    move->n_moved++;
+  else
+    move->n_kept++;
   if (move->reason == NULL)
-    move->reason = g_strdup (problem->message);
+    move->reason = g_steal_pointer (&reason);
   return TRUE;
 }
 
 /* Whether the file has to be changed; `cpus` becomes what shall be in it. */
 static gboolean
-choose (const Move *move, const char *file, hwloc_const_bitmap_t leave, HwlocBitmap *cpus)
+choose (const Move *move, const char *file, hwloc_const_bitmap_t leave, VpBitmap *cpus)
 {
-  gboolean is_ours = hwloc_bitmap_intersects (cpus, move->request->cpus) != 0;
+  gboolean is_ours = hwloc_bitmap_intersects (cpus, move->task->cpus) != 0;
 
   if (!is_ours)
     return g_hash_table_contains (move->changed, file);
@@ -107,12 +103,12 @@ static gboolean
 move_one (Move *move, const char *folder, GError **error)
 {
   g_autofree char *file = g_build_filename (folder, "smp_affinity_list", NULL);
-  g_autoptr (HwlocBitmap) cpus = vp_isolate_read_list (move->isolate, file);
-  g_autoptr (HwlocBitmap) leave = hwloc_bitmap_alloc ();
+  g_autoptr (VpBitmap) cpus = vp_isolate_read_list (move->task->ground->root, file);
+  g_autoptr (VpBitmap) leave = hwloc_bitmap_alloc ();
 
   /* Another guest's device stays on that guest's CPUs, if it is there; all else leaves those as well. */
-  if (is_assigned (move->isolate->root, folder))
-    hwloc_bitmap_copy (leave, move->request->cpus);
+  if (is_assigned (move->task->ground->root, folder))
+    hwloc_bitmap_copy (leave, move->task->cpus);
   else
     hwloc_bitmap_not (leave, move->rest);
   if (cpus == NULL || !choose (move, file, leave, cpus))
@@ -122,11 +118,11 @@ move_one (Move *move, const char *folder, GError **error)
 }
 
 static gboolean
-move_new_ones (Move *move, GPtrArray *warnings, GError **error)
+move_new_ones (Move *move, GError **error)
 {
-  g_autofree char *text = vp_root_dup_text (move->isolate->root, DEFAULT);
-  g_autoptr (HwlocBitmap) cpus = text != NULL ? parse_mask (text) : NULL;
-  g_autoptr (HwlocBitmap) leave = hwloc_bitmap_alloc ();
+  g_autofree char *text = vp_root_dup_text (move->task->ground->root, DEFAULT);
+  g_autoptr (VpBitmap) cpus = text != NULL ? parse_mask (text) : NULL;
+  g_autoptr (VpBitmap) leave = hwloc_bitmap_alloc ();
   guint kept = move->n_kept;
 
   hwloc_bitmap_not (leave, move->rest);
@@ -136,16 +132,16 @@ move_new_ones (Move *move, GPtrArray *warnings, GError **error)
   if (!change (move, DEFAULT, mask, error))
     return FALSE;
   if (move->n_kept > kept)
-    vp_isolate_warn (warnings, "new interrupts may come to its CPUs: %s", move->reason);
+    vp_isolate_warn (move->task, "new interrupts may come to its CPUs: %s", move->reason);
   return TRUE;
 }
 
 static gboolean
-move_all (Move *move, GPtrArray *warnings, GError **error)
+move_all (Move *move, GError **error)
 {
-  g_auto (GStrv) names = vp_root_list (move->isolate->root, IRQS);
+  g_auto (GStrv) names = vp_root_list (move->task->ground->root, IRQS);
 
-  if (!move_new_ones (move, warnings, error))
+  if (!move_new_ones (move, error))
     return FALSE;
   move->n_moved = move->n_kept = 0;
   g_clear_pointer (&move->reason, g_free);
@@ -153,8 +149,8 @@ move_all (Move *move, GPtrArray *warnings, GError **error)
     g_autofree char *folder = g_build_filename (IRQS, names[i], NULL);
     if (!g_ascii_isdigit (names[i][0]))
       continue;
-    if (g_get_monotonic_time () > move->request->deadline) {
-      vp_isolate_warn (warnings, "there was no time to move interrupt %s and those after it off its CPUs", names[i]);
+    if (g_get_monotonic_time () > move->task->deadline) {
+      vp_isolate_warn (move->task, "there was no time to move interrupt %s and those after it off its CPUs", names[i]);
       break;
     }
     if (!move_one (move, folder, error))
@@ -164,16 +160,16 @@ move_all (Move *move, GPtrArray *warnings, GError **error)
 }
 
 static void
-report (const Move *move, GPtrArray *warnings)
+report (const Move *move)
 {
   if (move->n_kept == 0)
     return;
   if (move->n_moved == 0)
-    vp_isolate_warn (warnings, "none of the %u interrupts that may come to its CPUs could be moved: %s", move->n_kept,
+    vp_isolate_warn (move->task, "none of the %u interrupts that may come to its CPUs could be moved: %s", move->n_kept,
                      move->reason);
   else
     g_message ("domain '%s': %u interrupts were moved off its CPUs; %u stay, which the kernel does not let anybody "
-               "move (the first: %s)", move->request->name, move->n_moved, move->n_kept, move->reason);
+               "move (the first: %s)", move->task->name, move->n_moved, move->n_kept, move->reason);
 }
 
 static gboolean
@@ -191,36 +187,36 @@ has_process (const VpRoot *root, const char *name)
 }
 
 static void
-warn_of_balancer (const VpIsolate *isolate, const VpIsolateRequest *request, GPtrArray *warnings)
+warn_of_balancer (const VpIsolateTask *task)
 {
-  g_autofree char *list = vp_list_dup (request->cpus);
+  g_autofree char *list = vp_list_dup (task->cpus);
 
-  if (has_process (isolate->root, "irqbalance"))
-    vp_isolate_warn (warnings, "irqbalance runs and moves interrupts back to its CPUs: put "
+  if (has_process (task->ground->root, "irqbalance"))
+    vp_isolate_warn (task, "irqbalance runs and moves interrupts back to its CPUs: put "
                                "IRQBALANCE_BANNED_CPULIST=%s into /etc/default/irqbalance (or "
                                "/etc/sysconfig/irqbalance) and restart it", list);
 }
 
 gboolean
-vp_isolate_move_interrupts (VpIsolate *isolate, const VpIsolateRequest *request, GPtrArray *warnings, GError **error)
+vp_isolate_move_interrupts (const VpIsolateTask *task, GError **error)
 {
-  g_autofree char *others = vp_holds_dup_cpus (isolate->holds, request->uuid);
-  g_autoptr (HwlocBitmap) taken = vp_list_parse (others);
-  g_autoptr (HwlocBitmap) rest = vp_isolate_read_online (isolate);
-  g_autoptr (GHashTable) changed = vp_isolate_list_changed (isolate, request->uuid, VP_HOLD_FILE);
-  Move move = { .isolate = isolate, .request = request, .rest = rest, .changed = changed };
+  g_autofree char *others = vp_holds_dup_cpus (task->ground->holds, task->uuid);
+  g_autoptr (VpBitmap) taken = vp_list_parse (others);
+  g_autoptr (VpBitmap) rest = vp_isolate_read_online (task->ground->root);
+  g_autoptr (GHashTable) changed = vp_isolate_list_changed (task, VP_HOLD_FILE);
+  Move move = { .task = task, .rest = rest, .changed = changed };
 
   if (taken != NULL)
     hwloc_bitmap_andnot (rest, rest, taken);
-  hwloc_bitmap_andnot (rest, rest, request->cpus);
+  hwloc_bitmap_andnot (rest, rest, task->cpus);
   if (hwloc_bitmap_iszero (rest)) {
-    vp_isolate_warn (warnings, "interrupts stay on its CPUs: guests have all CPUs, none is left to move them to");
+    vp_isolate_warn (task, "interrupts stay on its CPUs: guests have all CPUs, none is left to move them to");
     return TRUE;
   }
-  warn_of_balancer (isolate, request, warnings);
-  gboolean in_time = move_all (&move, warnings, error);
+  warn_of_balancer (task);
+  gboolean in_time = move_all (&move, error);
   if (in_time)
-    report (&move, warnings);
+    report (&move);
   g_free (move.reason);
   return in_time;
 }

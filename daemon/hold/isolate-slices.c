@@ -13,130 +13,106 @@
  *   b: without 4-5    0-1,6-7
  *   a ends            0-3,6-7
  */
-#include "daemon/hold/isolate-private.h"
+#include "daemon/hold/isolate-parts.h"
 
 #include <string.h>
 
 #include "base/error.h"
+#include "daemon/hold/isolate-record.h"
 
-#define IN_FORCE "in force"
-#define ALL "all"
-#define WITHOUT " without "
 #define LONGEST_MACHINE 60 /* libvirt cuts names of about that length off */
 
 typedef struct {
-  HwlocBitmap *cpus; /* that guests have who are there */
-  char *base;        /* what the unit was allowed without them; NULL: no guest has a record of it */
-  gboolean noted;    /* somebody has a record of this very key */
+  VpBitmap *cpus;   /* that guests have who are there */
+  VpUnitValue base; /* what the unit was allowed without them; VP_UNIT_IN_FORCE: no record says */
+  gboolean noted;   /* somebody has a record of this very key */
 } Holders;
 
 static void
 holders_clear (Holders *holders)
 {
   hwloc_bitmap_free (holders->cpus);
-  g_free (holders->base);
+  vp_unit_value_clear (&holders->base);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Holders, holders_clear)
 
-static char *
-dup_unit (const char *key)
+static gboolean
+parse_value (const char *text, const char *unit, VpUnitValue *value, GError **error)
 {
-  const char *end = strstr (key, WITHOUT);
-
-  return end != NULL ? g_strndup (key, (gsize) (end - key)) : g_strdup (key);
+  if (vp_unit_value_parse (text, value))
+    return TRUE;
+  g_set_error (error, VP_ERROR, VP_ERROR_HOST, "'%s' is no list of CPUs for %s", text, unit);
+  return FALSE;
 }
 
-static HwlocBitmap *
-parse_cpus (const char *key)
-{
-  const char *end = strstr (key, WITHOUT);
-
-  return end != NULL ? vp_list_parse (end + strlen (WITHOUT)) : NULL;
-}
-
-static void
-add_holder (Holders *holders, const char *key, const char *unit, const VpHold *hold)
+static gboolean
+add_holder (Holders *holders, const VpUnitKey *key, const VpHold *hold, GError **error)
 {
   for (guint i = 0; i < hold->records->len; i++) {
     const VpHoldRecord *record = hold->records->pdata[i];
-    g_autofree char *of = record->kind == VP_HOLD_SLICE ? dup_unit (record->key) : NULL;
-    g_autoptr (HwlocBitmap) cpus = of != NULL ? parse_cpus (record->key) : NULL;
-    if (g_strcmp0 (of, unit) != 0 || cpus == NULL)
+    g_auto (VpUnitKey) of = { NULL, NULL };
+    if (record->kind != VP_HOLD_SLICE || !vp_unit_key_parse (record->key, &of) || !g_str_equal (of.unit, key->unit))
       continue;
-    if (holders->base == NULL && strcmp (record->before, IN_FORCE) != 0)
-      holders->base = g_strdup (record->before);
-    if (strcmp (record->key, key) == 0)
+    if (holders->base.state == VP_UNIT_IN_FORCE && !parse_value (record->before, key->unit, &holders->base, error))
+      return FALSE;
+    if (hwloc_bitmap_isequal (of.without, key->without))
       holders->noted = TRUE;
     if (hold->state != VP_HOLD_RELEASING)
-      hwloc_bitmap_or (holders->cpus, holders->cpus, cpus);
+      hwloc_bitmap_or (holders->cpus, holders->cpus, of.without);
   }
+  return TRUE;
 }
 
-static void
-find_holders (const VpIsolate *isolate, const char *key, const char *unit, Holders *holders)
+static gboolean
+find_holders (VpHolds *holds, const VpUnitKey *key, Holders *holders, GError **error)
 {
-  g_auto (GStrv) uuids = vp_holds_list (isolate->holds);
+  g_auto (GStrv) uuids = vp_holds_list (holds);
 
   holders->cpus = hwloc_bitmap_alloc ();
   for (guint i = 0; uuids[i] != NULL; i++) {
-    g_autoptr (VpHold) hold = vp_holds_dup (isolate->holds, uuids[i]);
-    if (hold != NULL)
-      add_holder (holders, key, unit, hold);
+    g_autoptr (VpHold) hold = vp_holds_dup (holds, uuids[i]);
+    if (hold != NULL && !add_holder (holders, key, hold, error))
+      return FALSE;
   }
-}
-
-static gboolean
-read_cpus (VpIsolate *isolate, const char *unit, hwloc_bitmap_t *cpus, GError **error)
-{
-  g_mutex_lock (&isolate->mutex);
-  gboolean known = vp_unit_bus_read_cpus (isolate->bus, unit, cpus, error);
-  g_mutex_unlock (&isolate->mutex);
-  return known;
-}
-
-static gboolean
-write_cpus (VpIsolate *isolate, const char *unit, hwloc_const_bitmap_t cpus, GError **error)
-{
-  g_mutex_lock (&isolate->mutex);
-  gboolean written = vp_unit_bus_write_cpus (isolate->bus, unit, cpus, error);
-  g_mutex_unlock (&isolate->mutex);
-  return written;
+  return TRUE;
 }
 
 /* As write_nothing leaves it where it dies between its two steps. */
 static gboolean
-is_half_undone (const VpIsolate *isolate, const Holders *holders, const HwlocBitmap *now)
+is_half_undone (const VpRoot *root, const Holders *holders, const VpBitmap *now)
 {
-  g_autoptr (HwlocBitmap) present = vp_isolate_read_present (isolate);
+  g_autoptr (VpBitmap) present = vp_isolate_read_present (root);
 
-  return hwloc_bitmap_iszero (holders->cpus) && g_strcmp0 (holders->base, ALL) == 0 &&
+  return hwloc_bitmap_iszero (holders->cpus) && holders->base.state == VP_UNIT_ALL &&
          hwloc_bitmap_isequal (now, present);
 }
 
 /* Before a guest has noted it, what is there is the base, whatever other guests made of it. */
 gboolean
-vp_isolate_read_unit (const char *key, char **value, gpointer data, GError **error)
+vp_isolate_read_unit (const char *text, char **value, gpointer data, GError **error)
 {
-  VpIsolate *isolate = data;
-  g_autofree char *unit = dup_unit (key);
-  g_autoptr (HwlocBitmap) cpus = parse_cpus (key);
-  g_autoptr (HwlocBitmap) now = NULL;
-  g_auto (Holders) holders = { NULL, NULL, FALSE };
+  const VpIsolateGround *ground = data;
+  g_auto (VpUnitKey) key = { NULL, NULL };
+  g_autoptr (VpBitmap) now = NULL;
+  g_auto (Holders) holders = { .cpus = NULL };
+  VpUnitValue found = { VP_UNIT_IN_FORCE, NULL };
 
   *value = NULL;
-  if (!read_cpus (isolate, unit, &now, error))
+  if (!vp_unit_key_parse (text, &key))
+    return TRUE; /* none of ours: nothing is there to undo */
+  if (!vp_unit_bus_read_cpus (ground->bus, key.unit, &now, error))
     return FALSE;
   if (now == NULL)
     return TRUE;
-  find_holders (isolate, key, unit, &holders);
-  gboolean in_force = cpus != NULL && !hwloc_bitmap_iszero (now) && !hwloc_bitmap_intersects (now, cpus);
-  if (holders.noted && (in_force || is_half_undone (isolate, &holders, now)))
-    *value = g_strdup (IN_FORCE);
-  else if (holders.base != NULL)
-    *value = g_steal_pointer (&holders.base);
-  else
-    *value = hwloc_bitmap_iszero (now) ? g_strdup (ALL) : vp_list_dup (now);
+  if (!find_holders (ground->holds, &key, &holders, error))
+    return FALSE;
+  gboolean in_force = !hwloc_bitmap_iszero (now) && !hwloc_bitmap_intersects (now, key.without);
+  if (!holders.noted || !(in_force || is_half_undone (ground->root, &holders, now)))
+    found = holders.base.state != VP_UNIT_IN_FORCE ? holders.base
+          : hwloc_bitmap_iszero (now)              ? (VpUnitValue){ VP_UNIT_ALL, NULL }
+                                                   : (VpUnitValue){ VP_UNIT_SOME, now };
+  *value = vp_unit_value_dup_text (&found);
   return TRUE;
 }
 
@@ -145,46 +121,57 @@ vp_isolate_read_unit (const char *key, char **value, gpointer data, GError **err
  * all first, so that nobody stays confined.
  */
 static gboolean
-write_nothing (VpIsolate *isolate, const char *unit, GError **error)
+write_nothing (const VpIsolateGround *ground, const char *unit, GError **error)
 {
-  g_autoptr (HwlocBitmap) present = vp_isolate_read_present (isolate);
-  g_autoptr (HwlocBitmap) nothing = hwloc_bitmap_alloc ();
+  g_autoptr (VpBitmap) present = vp_isolate_read_present (ground->root);
+  g_autoptr (VpBitmap) nothing = hwloc_bitmap_alloc ();
 
-  return write_cpus (isolate, unit, present, error) && write_cpus (isolate, unit, nothing, error);
+  return vp_unit_bus_write_cpus (ground->bus, unit, present, error) &&
+         vp_unit_bus_write_cpus (ground->bus, unit, nothing, error);
 }
 
-/* For the guest's start it is in the journal already; for its end it does not count any more. */
-gboolean
-vp_isolate_write_unit (const char *key, const char *value, gpointer data, GError **error)
+/* What it may use without guests, less what they have. */
+static gboolean
+write_rest (const VpIsolateGround *ground, const char *unit, const VpBitmap *base, const VpBitmap *taken,
+            GError **error)
 {
-  VpIsolate *isolate = data;
-  g_autofree char *unit = dup_unit (key);
-  g_autoptr (HwlocBitmap) allowed = NULL;
-  g_autoptr (HwlocBitmap) online = vp_isolate_read_online (isolate);
-  g_auto (Holders) holders = { NULL, NULL, FALSE };
+  g_autoptr (VpBitmap) online = vp_isolate_read_online (ground->root);
+  g_autoptr (VpBitmap) allowed = base != NULL ? hwloc_bitmap_dup (base) : vp_isolate_read_present (ground->root);
 
-  find_holders (isolate, key, unit, &holders);
-  const char *base = strcmp (value, IN_FORCE) != 0 ? value : holders.base;
-  if (hwloc_bitmap_iszero (holders.cpus) && g_strcmp0 (base, ALL) == 0)
-    return write_nothing (isolate, unit, error);
-  allowed = base == NULL || strcmp (base, ALL) == 0 ? vp_isolate_read_present (isolate) : vp_list_parse (base);
-  if (allowed == NULL) {
-    g_set_error (error, VP_ERROR, VP_ERROR_HOST, "'%s' is no list of CPUs for %s", base, unit);
-    return FALSE;
-  }
-  hwloc_bitmap_andnot (allowed, allowed, holders.cpus);
+  hwloc_bitmap_andnot (allowed, allowed, taken);
   if (!hwloc_bitmap_intersects (allowed, online)) {
     g_set_error (error, VP_ERROR, VP_ERROR_HOST, "no CPU that is on would be left for %s", unit);
     return FALSE;
   }
-  return write_cpus (isolate, unit, allowed, error);
+  return vp_unit_bus_write_cpus (ground->bus, unit, allowed, error);
+}
+
+/* For the guest's start it is in the journal already; for its end it does not count any more. */
+gboolean
+vp_isolate_write_unit (const char *text, const char *value, gpointer data, GError **error)
+{
+  const VpIsolateGround *ground = data;
+  g_auto (VpUnitKey) key = { NULL, NULL };
+  g_auto (VpUnitValue) wanted = { VP_UNIT_IN_FORCE, NULL };
+  g_auto (Holders) holders = { .cpus = NULL };
+
+  if (!vp_unit_key_parse (text, &key)) {
+    g_set_error (error, VP_ERROR, VP_ERROR_HOST, "'%s' names no unit and the CPUs that it leaves", text);
+    return FALSE;
+  }
+  if (!parse_value (value, key.unit, &wanted, error) || !find_holders (ground->holds, &key, &holders, error))
+    return FALSE;
+  const VpUnitValue *base = wanted.state != VP_UNIT_IN_FORCE ? &wanted : &holders.base;
+  if (hwloc_bitmap_iszero (holders.cpus) && base->state == VP_UNIT_ALL)
+    return write_nothing (ground, key.unit, error);
+  return write_rest (ground, key.unit, base->cpus, holders.cpus, error);
 }
 
 /* systemd needs the unified hierarchy for this. NULL: it is there. */
 static const char *
-find_obstacle (const VpIsolate *isolate)
+find_obstacle (const VpRoot *root)
 {
-  g_autofree char *text = vp_root_dup_text (isolate->root, "sys/fs/cgroup/cgroup.controllers");
+  g_autofree char *text = vp_root_dup_text (root, "sys/fs/cgroup/cgroup.controllers");
   g_auto (GStrv) controllers = g_strsplit (text != NULL ? text : "", " ", -1);
 
   if (text == NULL)
@@ -195,19 +182,19 @@ find_obstacle (const VpIsolate *isolate)
 }
 
 static gboolean
-leaves_a_cpu (const VpIsolate *isolate, const VpIsolateRequest *request)
+leaves_a_cpu (const VpIsolateTask *task)
 {
-  g_autoptr (HwlocBitmap) rest = vp_isolate_read_online (isolate);
-  g_autoptr (GHashTable) keys = vp_isolate_list_changed (isolate, request->uuid, VP_HOLD_SLICE);
+  g_autoptr (VpBitmap) rest = vp_isolate_read_online (task->ground->root);
+  g_autoptr (GHashTable) keys = vp_isolate_list_changed (task, VP_HOLD_SLICE);
   GHashTableIter iter;
-  gpointer key = NULL;
+  gpointer text = NULL;
 
-  hwloc_bitmap_andnot (rest, rest, request->cpus);
+  hwloc_bitmap_andnot (rest, rest, task->cpus);
   g_hash_table_iter_init (&iter, keys);
-  while (g_hash_table_iter_next (&iter, &key, NULL)) {
-    g_autoptr (HwlocBitmap) cpus = parse_cpus (key);
-    if (cpus != NULL)
-      hwloc_bitmap_andnot (rest, rest, cpus);
+  while (g_hash_table_iter_next (&iter, &text, NULL)) {
+    g_auto (VpUnitKey) key = { NULL, NULL };
+    if (vp_unit_key_parse (text, &key))
+      hwloc_bitmap_andnot (rest, rest, key.without);
   }
   return !hwloc_bitmap_iszero (rest);
 }
@@ -240,13 +227,13 @@ dup_machine (const char *scope)
 
 /* Whether it may be a guest that has CPUs of its own; where the name does not tell, it may. */
 static gboolean
-has_own_cpus (const VpIsolate *isolate, const char *scope)
+has_own_cpus (VpHolds *holds, const char *scope)
 {
   g_autofree char *machine = dup_machine (scope);
-  g_auto (GStrv) uuids = vp_holds_list (isolate->holds);
+  g_auto (GStrv) uuids = vp_holds_list (holds);
 
   for (guint i = 0; machine != NULL && uuids[i] != NULL; i++) {
-    g_autoptr (VpHold) hold = vp_holds_dup (isolate->holds, uuids[i]);
+    g_autoptr (VpHold) hold = vp_holds_dup (holds, uuids[i]);
     g_autofree char *name = hold != NULL && hold->cpus != NULL ? dup_squeezed (hold->name) : NULL;
     gboolean is_cut = strlen (scope) > LONGEST_MACHINE;
     if (name != NULL && (strcmp (name, machine) == 0 || (is_cut && g_str_has_prefix (name, machine))))
@@ -255,65 +242,59 @@ has_own_cpus (const VpIsolate *isolate, const char *scope)
   return FALSE;
 }
 
+/* NULL: the error says why systemd could not be asked. */
 static GPtrArray *
-list_units (VpIsolate *isolate, GError **error)
+list_units (const VpIsolateGround *ground, GError **error)
 {
   static const char *const slices[] = { "system.slice", "user.slice", "init.scope" };
-  GPtrArray *units = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GPtrArray) units = g_ptr_array_new_with_free_func (g_free);
+  g_auto (GStrv) machines = vp_unit_bus_list_scopes (ground->bus, "machine-*.scope", error);
 
+  if (machines == NULL)
+    return NULL;
   for (guint i = 0; i < G_N_ELEMENTS (slices); i++)
     g_ptr_array_add (units, g_strdup (slices[i]));
-  g_mutex_lock (&isolate->mutex);
-  g_auto (GStrv) machines = vp_unit_bus_list_scopes (isolate->bus, "machine-*.scope", error);
-  g_mutex_unlock (&isolate->mutex);
-  for (guint i = 0; machines != NULL && machines[i] != NULL; i++)
-    if (!has_own_cpus (isolate, machines[i]))
+  for (guint i = 0; machines[i] != NULL; i++)
+    if (!has_own_cpus (ground->holds, machines[i]))
       g_ptr_array_add (units, g_strdup (machines[i]));
-  if (machines == NULL)
-    g_clear_pointer (&units, g_ptr_array_unref);
-  return units;
+  return g_steal_pointer (&units);
 }
 
-/* A bus that does not answer is not asked for the others. FALSE: busy. */
 static gboolean
-confine_all (VpIsolate *isolate, const VpIsolateRequest *request, const GPtrArray *units, GPtrArray *warnings,
-             GError **error)
+confine_all (const VpIsolateTask *task, const GPtrArray *units, GError **error)
 {
-  g_autofree char *list = vp_list_dup (request->cpus);
+  g_autofree char *in_force = vp_unit_value_dup_text (&(VpUnitValue){ VP_UNIT_IN_FORCE, NULL });
 
   for (guint i = 0; i < units->len; i++) {
-    g_autofree char *key = g_strconcat (units->pdata[i], WITHOUT, list, NULL);
-    g_autoptr (GError) problem = NULL;
-    if (vp_isolate_change (isolate, request, VP_HOLD_SLICE, key, IN_FORCE, &problem))
-      continue;
-    if (vp_isolate_is_busy (problem)) {
-      g_propagate_error (error, g_steal_pointer (&problem));
+    g_autofree char *key = vp_unit_key_dup_text (units->pdata[i], task->cpus);
+    g_autofree char *reason = NULL;
+    if (!vp_isolate_change (task, VP_HOLD_SLICE, key, in_force, &reason, error))
       return FALSE;
-    }
-    vp_isolate_warn (warnings, "%s is not kept off its CPUs: %s", (const char *) units->pdata[i], problem->message);
+    if (reason != NULL)
+      vp_isolate_warn (task, "%s is not kept off its CPUs: %s", (const char *) units->pdata[i], reason);
   }
   return TRUE;
 }
 
 gboolean
-vp_isolate_confine_units (VpIsolate *isolate, const VpIsolateRequest *request, GPtrArray *warnings, GError **error)
+vp_isolate_confine_units (const VpIsolateTask *task, GError **error)
 {
-  const char *obstacle = find_obstacle (isolate);
+  const char *obstacle = find_obstacle (task->ground->root);
   g_autoptr (GError) problem = NULL;
 
   if (obstacle != NULL) {
-    vp_isolate_warn (warnings, "nothing is kept off its CPUs (cpu.isolate): %s", obstacle);
+    vp_isolate_warn (task, "nothing is kept off its CPUs (cpu.isolate): %s", obstacle);
     return TRUE;
   }
-  if (!leaves_a_cpu (isolate, request)) {
-    vp_isolate_warn (warnings, "nothing is kept off its CPUs (cpu.isolate): the guests that ask for it have all CPUs, "
+  if (!leaves_a_cpu (task)) {
+    vp_isolate_warn (task, "nothing is kept off its CPUs (cpu.isolate): the guests that ask for it have all CPUs, "
                                "and none would be left for the host: give them fewer vCPUs, or set cpu.reserve-cores");
     return TRUE;
   }
-  g_autoptr (GPtrArray) units = list_units (isolate, &problem);
+  g_autoptr (GPtrArray) units = list_units (task->ground, &problem);
   if (units == NULL) {
-    vp_isolate_warn (warnings, "nothing is kept off its CPUs (cpu.isolate): %s", problem->message);
+    vp_isolate_warn (task, "nothing is kept off its CPUs (cpu.isolate): %s", problem->message);
     return TRUE;
   }
-  return confine_all (isolate, request, units, warnings, error);
+  return confine_all (task, units, error);
 }

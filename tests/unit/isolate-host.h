@@ -100,7 +100,7 @@ isolate_start (IsolateHost *host, const char *uuid, const char *cpus, const char
 {
   g_autoptr (VpSettings) settings = vp_settings_new ();
   g_autofree char *name = g_strndup (uuid, 1);
-  hwloc_bitmap_t set = vp_list_parse (cpus);
+  g_autoptr (VpBitmap) set = vp_list_parse (cpus);
   g_autoptr (GError) error = NULL;
   const VpIsolateRequest request = { uuid, name, set, settings, isolate_in (10) };
 
@@ -108,10 +108,9 @@ isolate_start (IsolateHost *host, const char *uuid, const char *cpus, const char
   settings->values[VP_KEY_CPU_IRQS] = strstr (wishes, "irqs") != NULL ? g_strdup ("move") : NULL;
   settings->values[VP_KEY_CPU_GOVERNOR] = strstr (wishes, "governor") != NULL ? g_strdup ("performance") : NULL;
   g_ptr_array_set_size (host->warnings, 0);
-  vp_isolate_prepare (host->isolate, &request, host->warnings, &error);
+  vp_isolate_apply (host->isolate, &request, host->warnings, &error);
   g_assert_no_error (error);
   vp_holds_started (host->holds, uuid);
-  hwloc_bitmap_free (set);
 }
 
 static inline void

@@ -364,15 +364,13 @@ test_random (void)
     else
       isolate_start (fixture->host, uuids[guest], wanted, "isolate");
     held[guest] = held[guest] != NULL ? NULL : wanted;
-    hwloc_bitmap_t rest = vp_list_parse ("0-7");
+    g_autoptr (VpBitmap) rest = vp_list_parse ("0-7");
     for (guint i = 0; i < 3; i++) {
-      hwloc_bitmap_t set = vp_list_parse (held[i]);
+      g_autoptr (VpBitmap) set = vp_list_parse (held[i]);
       if (set != NULL)
         hwloc_bitmap_andnot (rest, rest, set);
-      hwloc_bitmap_free (set);
     }
     g_autofree char *list = vp_list_dup (rest);
-    hwloc_bitmap_free (rest);
     assert_all (fixture, strcmp (list, "0-7") == 0 ? "" : list);
   }
 }
