@@ -13,13 +13,13 @@
 
 #define HEADER_TYPE 0x0e /* in the configuration space; bit 7: has several functions */
 
-static guint16
-read_id (const char *folder, const char *name)
+static guint32
+read_number (const char *folder, const char *name)
 {
   g_autofree char *path = g_build_filename (folder, name, NULL);
   g_autofree char *text = NULL;
 
-  return g_file_get_contents (path, &text, NULL, NULL) ? (guint16) g_ascii_strtoull (text, NULL, 16) : 0;
+  return g_file_get_contents (path, &text, NULL, NULL) ? (guint32) g_ascii_strtoull (text, NULL, 16) : 0;
 }
 
 /* One that cannot be looked at is none: then it must be granted. */
@@ -55,8 +55,9 @@ read_group (const char *number)
     VpPciDevice device = { .iommu_group = atoi (number), .node = -1 };
     /* What is no PCI device is nobody's. */
     (void) vp_pci_address_parse (name, &device.address);
-    device.vendor = read_id (folder, "vendor");
-    device.device = read_id (folder, "device");
+    device.class_code = read_number (folder, "class");
+    device.vendor = (guint16) read_number (folder, "vendor");
+    device.device = (guint16) read_number (folder, "device");
     device.is_bridge = read_is_bridge (folder);
     device.driver = dup_driver (folder);
     g_array_append_val (devices, device);

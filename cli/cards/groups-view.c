@@ -116,7 +116,7 @@ member_to_json (const VpGroupMember *member, VpDeviceNames *names)
   json_object_object_add (object, "device", ids_to_json (device->device));
   json_object_object_add (object, "name", vp_output_json_string (name));
   json_object_object_add (object, "driver", vp_output_json_string (device->driver));
-  json_object_object_add (object, "endpoint", json_object_new_boolean (vp_group_is_endpoint (device)));
+  json_object_object_add (object, "endpoint", json_object_new_boolean (vp_pci_is_endpoint (device)));
   json_object_object_add (object, "boot_vga", json_object_new_boolean (device->boot_vga));
   json_object_object_add (object, "parent", vp_output_json_string (parent));
   return object;

@@ -4,9 +4,7 @@
 
 #include <string.h>
 
-#include "devices/devices.h"
-
-#define CLASS_BRIDGE 0x06 /* class_code >> 16 */
+#include "base/list.h"
 
 static void
 group_free (gpointer data)
@@ -26,25 +24,6 @@ vp_groups_free (VpGroups *groups)
   g_ptr_array_unref (groups->groups);
   g_array_unref (groups->devices);
   g_free (groups);
-}
-
-static gboolean
-is_port (const VpPciDevice *device)
-{
-  return device->is_bridge || g_strcmp0 (device->driver, "pcieport") == 0;
-}
-
-/* A host or ISA bridge has no bus behind it that the kernel knows: the chipset itself. */
-static gboolean
-is_board_part (const VpPciDevice *device)
-{
-  return !is_port (device) && device->class_code >> 16 == CLASS_BRIDGE;
-}
-
-gboolean
-vp_group_is_endpoint (const VpPciDevice *device)
-{
-  return !is_port (device) && !is_board_part (device);
 }
 
 const char *
@@ -138,13 +117,11 @@ insert_member (VpGroup *group, const VpPciDevice *device, const VpPciDevice *par
 static char *
 dup_addresses (const GPtrArray *devices)
 {
-  g_autoptr (GString) text = g_string_new (NULL);
+  g_autoptr (GPtrArray) words = g_ptr_array_new_with_free_func (g_free);
 
-  for (guint i = 0; i < devices->len; i++) {
-    g_autofree char *address = vp_pci_address_dup_text (&((const VpPciDevice *) devices->pdata[i])->address);
-    g_string_append_printf (text, "%s%s", i == 0 ? "" : i + 1 == devices->len ? " and " : ", ", address);
-  }
-  return g_strdup (text->str);
+  for (guint i = 0; i < devices->len; i++)
+    g_ptr_array_add (words, vp_pci_address_dup_text (&((const VpPciDevice *) devices->pdata[i])->address));
+  return vp_list_dup_words (words);
 }
 
 /* What a group consists of, for the verdict. */
@@ -152,8 +129,9 @@ typedef struct {
   GPtrArray *endpoints; /* of const VpPciDevice * */
   GPtrArray *ports;     /* that have an endpoint of the group below them */
   GPtrArray *held;      /* endpoints with a host driver */
-  const VpPciDevice *board;
+  const VpPciDevice *board; /* the last part of the board */
   const VpPciDevice *boot;
+  gboolean is_spoilt; /* the host drives a part of the board in it */
 } Parts;
 
 static void
@@ -169,17 +147,19 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Parts, parts_clear)
 static Parts
 take_apart (const VpGroup *group)
 {
-  Parts parts = { g_ptr_array_new (), g_ptr_array_new (), g_ptr_array_new (), NULL, NULL };
+  Parts parts = { g_ptr_array_new (), g_ptr_array_new (), g_ptr_array_new (), NULL, NULL, FALSE };
 
   for (guint i = 0; i < group->members->len; i++) {
     const VpGroupMember *member = &g_array_index (group->members, VpGroupMember, i);
     const VpPciDevice *device = member->device;
-    if (is_board_part (device))
+    if (vp_pci_is_board_part (device)) {
       parts.board = device;
-    if (!vp_group_is_endpoint (device))
+      parts.is_spoilt |= vp_pci_spoils_group (device);
+    }
+    if (!vp_pci_is_endpoint (device))
       continue;
     g_ptr_array_add (parts.endpoints, (gpointer) device);
-    if (vp_pci_has_host_driver (device))
+    if (vp_pci_spoils_group (device))
       g_ptr_array_add (parts.held, (gpointer) device);
     if (device->boot_vga)
       parts.boot = device;
@@ -225,7 +205,7 @@ judge (VpGroup *group)
 {
   g_auto (Parts) parts = take_apart (group);
 
-  if (parts.board != NULL || parts.endpoints->len == 0) {
+  if (parts.is_spoilt || parts.endpoints->len == 0) {
     group->verdict = VP_GROUP_NO;
     group->reason = dup_no_reason (&parts);
     return;

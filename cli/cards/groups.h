@@ -45,8 +45,6 @@ const VpGroup *vp_groups_find (const VpGroups *groups, int number); /* NULL: non
 /* The bridges and ports above a device, the nearest first; of const VpPciDevice *. */
 GPtrArray *vp_groups_above (const VpGroups *groups, const VpRoot *root, const VpPciDevice *device);
 
-/* Something that can be assigned: neither bridge nor port nor a part of the chipset. */
-gboolean vp_group_is_endpoint (const VpPciDevice *device);
 const char *vp_group_verdict_word (VpGroupVerdict verdict);
 
 const char *vp_pci_class_word (guint32 class_code);

@@ -12,24 +12,6 @@
 #include "cli/base/output.h"
 #include "devices/devices.h"
 
-#define CLASS_AUDIO 0x0403 /* class_code >> 8 */
-#define CLASS_USB 0x0c03
-#define CLASS_SERIAL_BUS 0x0c80 /* what USB-C controllers (UCSI) of graphics cards say they are */
-
-static gboolean
-is_display (const VpPciDevice *device)
-{
-  return device->class_code >> 16 == VP_PCI_CLASS_DISPLAY;
-}
-
-static gboolean
-is_part_of_card (const VpPciDevice *card, const VpPciDevice *other)
-{
-  guint32 class = other->class_code >> 8;
-
-  return is_display (card) && (class == CLASS_AUDIO || class == CLASS_USB || class == CLASS_SERIAL_BUS);
-}
-
 static gboolean
 is_in_group (const VpPciDevice *a, const VpPciDevice *b)
 {
@@ -76,7 +58,7 @@ check_device (const VpSequesterHost *host, const VpPciDevice *device, GError **e
 {
   const VpGroup *group = vp_groups_find (host->groups, device->iommu_group);
 
-  if (!vp_group_is_endpoint (device))
+  if (!vp_pci_is_endpoint (device))
     return refuse (error, host, device, "it is a bridge, a port or a part of the board, which no guest can have");
   if (group == NULL && !host->force)
     return refuse (error, host, device, "it is in no IOMMU group, so it cannot be told what else would go with it, and "
@@ -101,11 +83,11 @@ pick_companions (const VpSequesterHost *host, const VpPciDevice *device, GArray 
 {
   for (guint i = 0; i < host->groups->devices->len; i++) {
     const VpPciDevice *other = &g_array_index (host->groups->devices, VpPciDevice, i);
-    if (!vp_group_is_endpoint (other) || !vp_pci_address_same_slot (&device->address, &other->address))
+    if (!vp_pci_is_endpoint (other) || !vp_pci_address_same_slot (&device->address, &other->address))
       continue;
     if (is_in_group (device, other))
       pick (picks, other, "of the same card and IOMMU group");
-    else if (is_part_of_card (device, other))
+    else if (vp_pci_is_display (device) && vp_pci_card_part (other) != NULL)
       pick (picks, other, "of the same card");
   }
 }
@@ -119,7 +101,7 @@ check_groups (const VpSequesterHost *host, const GArray *picks, GError **error)
     g_autoptr (GPtrArray) others = g_ptr_array_new_with_free_func (g_free);
     for (guint j = 0; j < host->groups->devices->len; j++) {
       const VpPciDevice *other = &g_array_index (host->groups->devices, VpPciDevice, j);
-      if (is_in_group (device, other) && vp_group_is_endpoint (other) && !vp_sequester_is_picked (picks, other) &&
+      if (is_in_group (device, other) && vp_pci_is_endpoint (other) && !vp_sequester_is_picked (picks, other) &&
           vp_pci_has_host_driver (other))
         g_ptr_array_add (others, vp_pci_dup_title (other, host->names));
     }
@@ -237,7 +219,7 @@ vp_sequester_choose_cards (const VpSequesterHost *host, GError **error)
     const VpPciDevice *device = &g_array_index (host->groups->devices, VpPciDevice, i);
     g_autoptr (GArray) one = g_array_new (FALSE, TRUE, sizeof (VpPciAddress));
     g_autoptr (GError) problem = NULL;
-    if (!is_display (device) || device->boot_vga)
+    if (!vp_pci_is_display (device) || device->boot_vga)
       continue;
     g_array_append_val (one, device->address);
     g_autoptr (GArray) picks = vp_sequester_choose (host, one, &problem);

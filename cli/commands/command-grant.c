@@ -47,7 +47,7 @@ check_groups (const VpSequesterHost *host, const GArray *picks, GError **error)
     for (guint j = 0; j < host->groups->devices->len; j++) {
       const VpPciDevice *other = &g_array_index (host->groups->devices, VpPciDevice, j);
       if (vp_sequester_is_picked (picks, other) || other->iommu_group != device->iommu_group ||
-          !vp_group_is_endpoint (other))
+          !vp_pci_is_endpoint (other))
         continue;
       g_autofree char *title = vp_pci_dup_title (device, host->names);
       g_autofree char *foreign = vp_pci_dup_title (other, host->names);

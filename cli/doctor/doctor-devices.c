@@ -18,7 +18,7 @@ list_strangers (const VpDoctor *doctor, const VpGroup *group, const VpPciDevice 
 
   for (guint i = 0; i < group->members->len; i++) {
     const VpPciDevice *device = g_array_index (group->members, VpGroupMember, i).device;
-    if (!vp_group_is_endpoint (device) || vp_pci_address_same_slot (&device->address, &card->address))
+    if (!vp_pci_is_endpoint (device) || vp_pci_address_same_slot (&device->address, &card->address))
       continue;
     g_autofree char *name = vp_doctor_dup_name (doctor, device);
     g_ptr_array_add (words, g_strdup_printf ("%s%s%s", name, device->driver != NULL ? " with " : "",

@@ -7,7 +7,6 @@
 #include "cli/cards/sequester-cards.h"
 #include "devices/device-kernel.h"
 
-#define CLASS_AUDIO 0x0403
 
 static gboolean
 names_module (const VpDoctor *doctor, const char *folder, const char *release, const char *file)
@@ -94,7 +93,7 @@ functions_of (const VpDoctor *doctor, const VpPciDevice *card)
   for (guint i = 0; i < doctor->groups->devices->len; i++) {
     const VpPciDevice *device = &g_array_index (doctor->groups->devices, VpPciDevice, i);
     gboolean same = vp_pci_address_same_slot (&device->address, &card->address);
-    if (same && (device == card || device->class_code >> 8 == CLASS_AUDIO))
+    if (same && (device == card || device->class_code >> 8 == VP_PCI_CLASS_AUDIO))
       g_ptr_array_add (functions, (gpointer) device);
   }
   return functions;
@@ -164,7 +163,7 @@ check_twins (VpDoctor *doctor)
 
   for (guint i = 0; i < doctor->groups->devices->len; i++) {
     const VpPciDevice *device = &g_array_index (doctor->groups->devices, VpPciDevice, i);
-    const VpPciDevice *twin = device->class_code >> 16 == VP_PCI_CLASS_DISPLAY ? find_twin (doctor, device) : NULL;
+    const VpPciDevice *twin = vp_pci_is_display (device) ? find_twin (doctor, device) : NULL;
     if (twin == NULL || twin < device)
       continue;
     g_autofree char *one = vp_pci_address_dup_text (&device->address);

@@ -117,7 +117,7 @@ each_card (VpDoctor *doctor, gboolean functions, void (*judge) (VpDoctor *, cons
   for (guint i = 0; hostdevs != NULL && i < hostdevs->len; i++) {
     const VpPciDevice *device =
       vp_pci_find (doctor->groups->devices, &g_array_index (hostdevs, VpHostdev, i).address);
-    gboolean is_display = device != NULL && device->class_code >> 16 == VP_PCI_CLASS_DISPLAY;
+    gboolean is_display = device != NULL && vp_pci_is_display (device);
     if (device != NULL && (functions || is_display))
       judge (doctor, device);
   }

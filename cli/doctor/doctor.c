@@ -121,7 +121,7 @@ vp_doctor_cards (const VpDoctor *doctor)
 
   for (guint i = 0; i < doctor->groups->devices->len; i++) {
     const VpPciDevice *device = &g_array_index (doctor->groups->devices, VpPciDevice, i);
-    if (device->class_code >> 16 == VP_PCI_CLASS_DISPLAY && !device->boot_vga)
+    if (vp_pci_is_display (device) && !device->boot_vga)
       g_ptr_array_add (cards, (gpointer) device);
   }
   return cards;

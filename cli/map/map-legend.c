@@ -208,18 +208,18 @@ add_conflict (const VpMap *map, const VpMapConflict *conflict, GPtrArray *entrie
 {
   g_autofree char *cpus = vp_list_dup (conflict->cpus);
   const char *s = hwloc_bitmap_weight (conflict->cpus) == 1 ? "" : "s";
-  g_autoptr (GString) labels = g_string_new (NULL);
+  g_autoptr (GPtrArray) words = g_ptr_array_new ();
   guint n = conflict->guests->len;
 
   for (guint i = 0; i < n; i++)
-    g_string_append_printf (labels, "%s%s", i == 0 ? "" : i + 1 == n ? " and " : ", ",
-                            vp_map_guest (map, g_array_index (conflict->guests, guint, i))->label);
+    g_ptr_array_add (words, vp_map_guest (map, g_array_index (conflict->guests, guint, i))->label);
+  g_autofree char *labels = vp_list_dup_words (words);
   if (n == 1)
     add_entry (entries, "!", VP_STYLE_BAD,
-               g_strdup_printf ("conflict: CPU%s %s: more than one vCPU of %s on each", s, cpus, labels->str));
+               g_strdup_printf ("conflict: CPU%s %s: more than one vCPU of %s on each", s, cpus, labels));
   else
     add_entry (entries, "!", conflict->n_running > 1 ? VP_STYLE_BAD : VP_STYLE_WARN,
-               g_strdup_printf ("conflict: CPU%s %s: held by %s%s", s, cpus, labels->str,
+               g_strdup_printf ("conflict: CPU%s %s: held by %s%s", s, cpus, labels,
                                 conflict->n_running == n  ? ", which run now"
                                 : conflict->n_running > 1 ? ", some of which run now"
                                                           : ""));

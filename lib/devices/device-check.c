@@ -149,7 +149,7 @@ report_held (VpDeviceJudge *judge, const VpPciDevice *device)
 static gboolean
 report_bridge (VpDeviceJudge *judge, const VpPciDevice *device)
 {
-  if (!device->is_bridge)
+  if (!vp_pci_is_port (device))
     return FALSE;
   g_autofree char *name = vp_device_describe (judge, device);
   vp_device_report (judge, VP_DEVICE_REFUSE, &device->address,
@@ -268,7 +268,7 @@ warn_of_i915 (VpDeviceJudge *judge, const VpPciDevice *card)
 
   for (guint i = 0; i < devices->len; i++) {
     const VpPciDevice *device = &g_array_index (devices, VpPciDevice, i);
-    if (g_strcmp0 (device->driver, "i915") != 0 || device->class_code >> 16 != VP_PCI_CLASS_DISPLAY ||
+    if (g_strcmp0 (device->driver, "i915") != 0 || !vp_pci_is_display (device) ||
         vp_device_is_assigned (judge, &device->address))
       continue;
     g_autofree char *other = vp_device_describe (judge, device);

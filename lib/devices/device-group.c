@@ -1,21 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * IOMMU groups. The IOMMU cannot tell the devices of a group apart, so a group goes
- * to one guest or to none: each endpoint in it is this guest's, or has no driver of
- * the host's. Bridges and ports in it keep theirs.
+ * to one guest or to none: what is in it is this guest's, or has no driver of the
+ * host's. Bridges and ports in it keep theirs.
  */
 #include "devices/device-judge.h"
-
-#define CLASS_BRIDGE 0x06
-#define CLASS_AUDIO 0x0403
-#define CLASS_USB 0x0c03
-#define CLASS_SERIAL_BUS 0x0c80 /* what USB-C controllers (UCSI) of graphics cards say they are */
-
-static gboolean
-is_display (const VpPciDevice *device)
-{
-  return device->class_code >> 16 == VP_PCI_CLASS_DISPLAY;
-}
 
 /* What a function of an assigned graphics card is to it; NULL: it is not one. */
 static const char *
@@ -27,28 +16,17 @@ companion_words (const VpDeviceJudge *judge, const VpPciDevice *device)
   for (guint i = 0; i < judge->hostdevs->len; i++) {
     const VpHostdev *hostdev = &g_array_index (judge->hostdevs, VpHostdev, i);
     const VpPciDevice *card = vp_pci_find (devices, &hostdev->address);
-    has_card |= card != NULL && is_display (card) && vp_pci_address_same_slot (&card->address, &device->address);
+    has_card |= card != NULL && vp_pci_is_display (card) && vp_pci_address_same_slot (&card->address, &device->address);
   }
-  if (!has_card || vp_device_is_assigned (judge, &device->address))
-    return NULL;
-  switch (device->class_code >> 8) {
-    case CLASS_AUDIO:
-      return "the card's audio";
-    case CLASS_USB:
-      return "the card's USB controller";
-    case CLASS_SERIAL_BUS:
-      return "the card's USB-C controller";
-    default:
-      return NULL;
-  }
+  return has_card && !vp_device_is_assigned (judge, &device->address) ? vp_pci_card_part (device) : NULL;
 }
 
 static gboolean
 is_offender (const VpDeviceJudge *judge, const VpPciDevice *device, int group)
 {
-  return device->iommu_group == group && !device->is_bridge && g_strcmp0 (device->driver, "pcieport") != 0 &&
+  return device->iommu_group == group && !vp_pci_is_port (device) &&
          !vp_device_is_assigned (judge, &device->address) &&
-         (vp_pci_has_host_driver (device) || vp_device_holder (judge, &device->address) != NULL);
+         (vp_pci_spoils_group (device) || vp_device_holder (judge, &device->address) != NULL);
 }
 
 static char *
@@ -68,7 +46,7 @@ describe_offender (const VpDeviceJudge *judge, const VpPciDevice *device)
 typedef struct {
   GPtrArray *words;
   gboolean all_companions;
-  gboolean has_board; /* a bridge that counts as endpoint: the chipset */
+  gboolean has_board; /* the chipset, which nobody can give away */
   gboolean has_held;
 } Offenders;
 
@@ -84,7 +62,7 @@ find_offenders (const VpDeviceJudge *judge, int group)
       continue;
     g_ptr_array_add (found.words, describe_offender (judge, device));
     found.all_companions &= companion_words (judge, device) != NULL;
-    found.has_board |= device->class_code >> 16 == CLASS_BRIDGE;
+    found.has_board |= vp_pci_is_board_part (device);
     found.has_held |= vp_device_holder (judge, &device->address) != NULL;
   }
   return found;
@@ -138,7 +116,7 @@ warn_of_companions (VpDeviceJudge *judge, const VpPciDevice *card)
 void
 vp_device_judge_group (VpDeviceJudge *judge, const VpPciDevice *device)
 {
-  if (is_display (device))
+  if (vp_pci_is_display (device))
     warn_of_companions (judge, device);
   if (!is_first_of_group (judge, device))
     return;

@@ -10,12 +10,6 @@
 
 #define MAX_SHOWN 5
 
-static gboolean
-is_display (const VpPciDevice *device)
-{
-  return device->class_code >> 16 == VP_PCI_CLASS_DISPLAY;
-}
-
 static void
 add_once (GPtrArray *words, const char *word)
 {
@@ -151,7 +145,7 @@ vp_device_judge_use (VpDeviceJudge *judge, const VpHostdev *hostdev, const VpPci
 
   if (!vp_pci_has_host_driver (device))
     return FALSE;
-  if (is_display (device)) {
+  if (vp_pci_is_display (device)) {
     g_autofree char *console = dup_users (facts, &device->address, VP_USE_CONSOLE, NULL, NULL);
     add_processes (facts, &device->address, parts);
     if (hostdev->managed)

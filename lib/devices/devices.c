@@ -2,28 +2,11 @@
 /* Puts the facts about a domain's devices together; decides nothing. */
 #include "devices/devices.h"
 
-#include <string.h>
-
 #include "base/error.h"
 #include "devices/device-kernel.h"
 #include "devices/device-nodes.h"
 #include "devices/device-storage.h"
 #include "devices/device-users.h"
-
-/* vfio-pci, and those that came of it: mlx5_vfio_pci, nvgrace_gpu_vfio_pci and more. */
-gboolean
-vp_pci_is_on_vfio (const VpPciDevice *device)
-{
-  return device->driver != NULL &&
-         (strcmp (device->driver, "vfio-pci") == 0 || g_str_has_suffix (device->driver, "_vfio_pci") ||
-          g_str_has_suffix (device->driver, "-vfio-pci"));
-}
-
-gboolean
-vp_pci_has_host_driver (const VpPciDevice *device)
-{
-  return device->driver != NULL && !vp_pci_is_on_vfio (device) && strcmp (device->driver, "pci-stub") != 0;
-}
 
 /* Those that libvirt itself would take from the host. */
 static GArray *

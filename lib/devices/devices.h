@@ -70,10 +70,6 @@ typedef struct {
 VpDeviceFacts *vp_devices_read (const VpRoot *root, const GArray *hostdevs, guint limit_ms, GError **error);
 void vp_device_facts_free (VpDeviceFacts *facts);
 
-/* Bound to a driver of the host's: neither to none nor to one that hands devices to guests. */
-gboolean vp_pci_has_host_driver (const VpPciDevice *device);
-gboolean vp_pci_is_on_vfio (const VpPciDevice *device);
-
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpDeviceFacts, vp_device_facts_free)
 
 G_END_DECLS

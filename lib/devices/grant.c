@@ -112,6 +112,13 @@ vp_grants_find (const GPtrArray *grants, const VpPciAddress *address)
   return NULL;
 }
 
+/* A part of the board that no driver has stays so: the user's node does not lead to it. */
+static gboolean
+is_nobodys (const VpPciDevice *device)
+{
+  return vp_pci_is_port (device) || (vp_pci_is_board_part (device) && device->driver == NULL);
+}
+
 gboolean
 vp_grants_find_owner (const GPtrArray *grants, const GArray *devices, int group, guint *uid)
 {
@@ -119,7 +126,7 @@ vp_grants_find_owner (const GPtrArray *grants, const GArray *devices, int group,
 
   for (guint i = 0; i < devices->len; i++) {
     const VpPciDevice *device = &g_array_index (devices, VpPciDevice, i);
-    if (device->iommu_group != group || device->is_bridge || g_strcmp0 (device->driver, "pcieport") == 0)
+    if (device->iommu_group != group || is_nobodys (device))
       continue;
     const VpGrant *grant = vp_grants_find (grants, &device->address);
     if (grant == NULL || grant->ids.vendor != device->vendor || grant->ids.device != device->device ||

@@ -33,7 +33,8 @@ void vp_grants_add (GPtrArray *grants, guint uid, const char *user, const VpDevi
 char *vp_grants_dup_text (const GPtrArray *grants);
 const VpGrant *vp_grants_find (const GPtrArray *grants, const VpPciAddress *address); /* NULL: nobody's */
 
-/* The one user whose are all devices of the group but bridges and ports; FALSE: there is none. */
+/* The one user whose are all devices of the group but ports and what of the board has no driver;
+ * FALSE, and *uid undefined: there is none. */
 gboolean vp_grants_find_owner (const GPtrArray *grants, const GArray *devices, int group, guint *uid);
 
 G_END_DECLS

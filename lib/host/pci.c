@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads sys/bus/pci/devices; decides nothing. */
+/* Reads sys/bus/pci/devices, and names the kinds; what may be done with one is decided elsewhere. */
 #include "host/pci.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#define CLASS_DISPLAY 0x03 /* class_code >> 16 */
+#define CLASS_BRIDGE 0x06
+#define CLASS_USB 0x0c03        /* class_code >> 8 */
+#define CLASS_SERIAL_BUS 0x0c80 /* what USB-C controllers (UCSI) of graphics cards say they are */
 #define HEADER_TYPE 0x0e /* in the configuration space, PCI 3.0 section 6.1; bit 7: has several functions */
 
 static guint64
@@ -89,4 +94,65 @@ vp_pci_find (const GArray *devices, const VpPciAddress *address)
       return device;
   }
   return NULL;
+}
+
+gboolean
+vp_pci_is_display (const VpPciDevice *device)
+{
+  return device->class_code >> 16 == CLASS_DISPLAY;
+}
+
+const char *
+vp_pci_card_part (const VpPciDevice *device)
+{
+  switch (device->class_code >> 8) {
+    case VP_PCI_CLASS_AUDIO:
+      return "the card's audio";
+    case CLASS_USB:
+      return "the card's USB controller";
+    case CLASS_SERIAL_BUS:
+      return "the card's USB-C controller";
+    default:
+      return NULL;
+  }
+}
+
+/* vfio-pci, and those that came of it: mlx5_vfio_pci, nvgrace_gpu_vfio_pci and more. */
+gboolean
+vp_pci_is_on_vfio (const VpPciDevice *device)
+{
+  return device->driver != NULL &&
+         (strcmp (device->driver, "vfio-pci") == 0 || g_str_has_suffix (device->driver, "_vfio_pci") ||
+          g_str_has_suffix (device->driver, "-vfio-pci"));
+}
+
+gboolean
+vp_pci_has_host_driver (const VpPciDevice *device)
+{
+  return device->driver != NULL && !vp_pci_is_on_vfio (device) && strcmp (device->driver, "pci-stub") != 0;
+}
+
+/* The driver tells where the header cannot be read. */
+gboolean
+vp_pci_is_port (const VpPciDevice *device)
+{
+  return device->is_bridge || g_strcmp0 (device->driver, "pcieport") == 0;
+}
+
+gboolean
+vp_pci_is_board_part (const VpPciDevice *device)
+{
+  return !vp_pci_is_port (device) && device->class_code >> 16 == CLASS_BRIDGE;
+}
+
+gboolean
+vp_pci_is_endpoint (const VpPciDevice *device)
+{
+  return !vp_pci_is_port (device) && !vp_pci_is_board_part (device);
+}
+
+gboolean
+vp_pci_spoils_group (const VpPciDevice *device)
+{
+  return !vp_pci_is_port (device) && vp_pci_has_host_driver (device);
 }

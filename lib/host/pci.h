@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The PCI functions of the host as sysfs lists them. Reads; decides nothing. */
+/* The PCI functions of the host as sysfs lists them, and what kind of thing each is. */
 #pragma once
 
 #include "base/pci-address.h"
@@ -19,14 +19,36 @@ typedef struct {
   gboolean is_bridge; /* by its header: a bridge or port, not an endpoint */
 } VpPciDevice;
 
-#define VP_PCI_CLASS_DISPLAY 0x03      /* class_code >> 16 */
-#define VP_PCI_CLASS_VGA 0x0300        /* class_code >> 8 */
+#define VP_PCI_CLASS_VGA 0x0300   /* class_code >> 8 */
+#define VP_PCI_CLASS_AUDIO 0x0403
 #define VP_PCI_VENDOR_NVIDIA 0x10de
 #define VP_PCI_VENDOR_AMD 0x1002
 
-/* Of VpPciDevice, by address. */
+/* Of VpPciDevice, by address; empty where the root has no PCI devices. The caller's. */
 GArray *vp_pci_read_devices (const VpRoot *root);
 GArray *vp_pci_devices_new (void);
+/* Borrowed from `devices`; NULL: there is none. */
 const VpPciDevice *vp_pci_find (const GArray *devices, const VpPciAddress *address);
+
+gboolean vp_pci_is_display (const VpPciDevice *device);
+/* What such a function in the slot of a graphics card is to it, "the card's audio"; NULL: nothing. Static. */
+const char *vp_pci_card_part (const VpPciDevice *device);
+gboolean vp_pci_is_on_vfio (const VpPciDevice *device);
+/* Bound to a driver of the host's: neither to none nor to one that hands devices to guests. */
+gboolean vp_pci_has_host_driver (const VpPciDevice *device);
+
+/*
+ * Each function is one of three. A port (or bridge) carries others: VFIO lets it keep its
+ * driver, in whatever group. A part of the board (host bridge, ISA bridge) has the header of an
+ * endpoint, and none can be given away. An endpoint can.
+ */
+gboolean vp_pci_is_port (const VpPciDevice *device);
+gboolean vp_pci_is_board_part (const VpPciDevice *device);
+gboolean vp_pci_is_endpoint (const VpPciDevice *device);
+/*
+ * VFIO opens no group in which the host drives something but a port. So a host bridge without a
+ * driver, which many boards have beside each slot, is in nobody's way, and an ISA bridge with one is.
+ */
+gboolean vp_pci_spoils_group (const VpPciDevice *device);
 
 G_END_DECLS

@@ -28,12 +28,11 @@ plural (guint n)
 static char *
 dup_enumeration (const GArray *numbers)
 {
-  GString *text = g_string_new (NULL);
+  g_autoptr (GPtrArray) words = g_ptr_array_new_with_free_func (g_free);
 
   for (guint i = 0; i < numbers->len; i++)
-    g_string_append_printf (text, "%s%u", i == 0 ? "" : i + 1 == numbers->len ? " and " : ", ",
-                            g_array_index (numbers, guint, i));
-  return g_string_free (text, FALSE);
+    g_ptr_array_add (words, g_strdup_printf ("%u", g_array_index (numbers, guint, i)));
+  return vp_list_dup_words (words);
 }
 
 static const char *

@@ -11,7 +11,7 @@ fill_device_nodes (VpRequest *self, const VpDomain *original, const VpHost *host
   for (int pass = 0; pass < 2; pass++) {
     for (guint i = 0; i < hostdevs->len; i++) {
       const VpPciDevice *device = vp_host_find_device (host, &g_array_index (hostdevs, VpHostdev, i).address);
-      gboolean is_gpu = device != NULL && device->class_code >> 16 == VP_PCI_CLASS_DISPLAY;
+      gboolean is_gpu = device != NULL && vp_pci_is_display (device);
       if (device == NULL || device->node < 0 || is_gpu != (pass == 0))
         continue;
       g_array_append_val (self->device_nodes, device->node);

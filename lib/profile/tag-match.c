@@ -85,7 +85,7 @@ tell_device (const VpPciDevice *device, GString *reason)
                                                               : "a GPU";
   g_autofree char *address = vp_pci_address_dup_text (&device->address);
 
-  if (device->class_code >> 16 == VP_PCI_CLASS_DISPLAY)
+  if (vp_pci_is_display (device))
     add_reason (reason, "%s is assigned (%s)", vendor, address);
   else
     add_reason (reason, "a device of class %04x is assigned (%s)", device->class_code >> 8, address);

@@ -56,6 +56,23 @@ def test_tree():
     assert "|- 0000:01:00.0" in plain and plain.isascii(), plain
 
 
+def test_board():
+    """groups: a host bridge in a card's group spoils it with a driver alone; doctor judges alike"""
+    machine = Machine()
+    link = machine.path("sys/bus/pci/devices/0000:00:00.0/iommu_group")
+    os.unlink(link)
+    os.symlink("../../../kernel/iommu_groups/12", link)
+    machine.guest(cards=("0000:02:00.0", "0000:02:00.1"), profile=None)
+    for driver, verdict, result in ((None, "yes", "OK"), ("pci-stub", "yes", "OK"), ("ie31200_edac", "no", "FAIL")):
+        machine.bind("0000:00:00.0", driver)
+        found = groups("--sysfs", machine.path("sys"))[12]
+        assert found["verdict"] == verdict, (driver, found)
+        assert ("0000:00:00.0" in found["reason"]) is False and found["ready"] == (verdict == "yes"), (driver, found)
+        judged = machine.checks("win10")["domain.devices"]
+        assert [one for one, _ in judged] == [result], (driver, judged)
+    assert "parts of the board" in judged[0][1], judged
+
+
 def test_no_groups():
     """groups: without an IOMMU it says so, and where to look"""
     err = run("groups", "--sysfs", f"{DATA}/sysfs/no-iommu", status=1)[1]

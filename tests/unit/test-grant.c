@@ -56,6 +56,24 @@ test_board (void)
   g_assert_false (find_owner ("1000 alice 0000:00:1f.2 8086:1e02\n1000 alice 0000:00:1f.3 8086:1e22\n", 11, &uid));
 }
 
+/* Many boards have a host bridge beside a slot, in the card's group: without a driver it is in nobody's way. */
+static void
+test_host_bridge (void)
+{
+  g_autoptr (GArray) devices = vp_pci_devices_new ();
+  g_autoptr (GPtrArray) grants = vp_grants_parse (CARD, NULL);
+  VpPciDevice all[] = { { .address = { 0, 1, 0, 0 }, .class_code = 0x030000, .vendor = 0x10de, .device = 0x1381,
+                          .iommu_group = GROUP },
+                        { .address = { 0, 0, 1, 0 }, .class_code = 0x060000, .iommu_group = GROUP } };
+  guint uid = 0;
+
+  g_array_append_vals (devices, all, G_N_ELEMENTS (all));
+  g_assert_true (vp_grants_find_owner (grants, devices, GROUP, &uid));
+  g_assert_cmpuint (uid, ==, 1000);
+  g_array_index (devices, VpPciDevice, 1).driver = g_strdup ("vfio-pci");
+  g_assert_false (vp_grants_find_owner (grants, devices, GROUP, &uid));
+}
+
 static void
 test_round_trip (void)
 {
@@ -95,6 +113,7 @@ main (int argc, char **argv)
   g_test_add_func ("/grant/owner", test_owner);
   g_test_add_func ("/grant/nobody", test_nobody);
   g_test_add_func ("/grant/board", test_board);
+  g_test_add_func ("/grant/host-bridge", test_host_bridge);
   g_test_add_func ("/grant/round-trip", test_round_trip);
   g_test_add_func ("/grant/wrong-lines", test_wrong_lines);
   return g_test_run ();

@@ -236,7 +236,7 @@ has_display (const VpRuleContext *context)
     const VpPciDevice *device = vp_host_find_device (context->host, &g_array_index (hostdevs, VpHostdev, i).address);
     if (device == NULL)
       answer = -1;
-    else if (device->class_code >> 16 == VP_PCI_CLASS_DISPLAY)
+    else if (vp_pci_is_display (device))
       return 1;
   }
   return answer;
