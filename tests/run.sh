@@ -21,12 +21,10 @@ Exit: 0 all passed, 1 something failed.
 TEXT
 }
 
-# To build; to run the integration suite; to check documents; the policies of SELinux and AppArmor;
-# packages; whole machines.
+# Beside what building needs (packaging/install-packages): to run the integration suite; to check documents; the
+# policies of SELinux and AppArmor; packages; whole machines.
 packages='
-  gcc libc6-dev pkg-config meson ninja-build
-  libglib2.0-dev libxml2-dev libhwloc-dev libpci-dev pci.ids libjson-c-dev libvirt-dev libsystemd-dev libselinux1-dev
-  python3-docutils hwloc-nox
+  pci.ids hwloc-nox
   libvirt-daemon-system libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86
   python3-libvirt iproute2 util-linux
   libxml2-utils dbus-daemon
@@ -37,7 +35,8 @@ packages='
   dpkg-dev debhelper dh-apparmor fakeroot lintian rpm rpmlint systemd
   mmdebstrap qemu-utils e2fsprogs
   zsh fish
-  libyajl-dev libgnutls28-dev libtirpc-dev rpcsvc-proto xsltproc'
+  libyajl-dev libgnutls28-dev libtirpc-dev rpcsvc-proto xsltproc
+  clang-format-14'
 
 # Skips that CI knows, as patterns of `case`; each with its reason.
 is_expected_skip() {
@@ -53,23 +52,9 @@ step() {
 }
 
 install_packages() {
-  missing=''
-  for package in $packages; do
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2> /dev/null)" = installed ] || missing="$missing $package"
-  done
-  [ -n "$missing" ] || return 0
-  step "Installing$missing"
-  if [ "$(id -u)" != 0 ]; then
-    echo "tests/run.sh: these packages are missing, and installing them needs root:$missing" >&2
-    exit 1
-  fi
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get -qq update
+  step 'Packages'
   # shellcheck disable=SC2086
-  apt-get -qq -y install --no-install-recommends $missing > "${TMPDIR:-/tmp}/vfio-profile-apt.log" 2>&1 || {
-    cat "${TMPDIR:-/tmp}/vfio-profile-apt.log" >&2
-    exit 1
-  }
+  packaging/install-packages $packages
 }
 
 # A kernel for the guests that tell what they see. Where there is none their case is a skip.
