@@ -8,7 +8,7 @@ FOLDERS = ("lib", "daemon", "hooks", "cli")
 
 COMMENT_OR_STRING = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.M)
-DEFINITION = re.compile(r"^(\w+) \(", re.M)  # the return type stands on the line before
+DEFINITION = re.compile(r"^(vp_\w+) \(", re.M)  # the return type stands on the line before
 DATA = re.compile(r"^(?!static\b|extern\b|typedef\b|return\b)\w[\w *]*?\b(vp_\w+)(?:\[\w*\])* = ", re.M)
 TYPE = re.compile(r"^\}\s*(Vp\w+);|^typedef (?:enum|struct|union)\b[\w ]*\{.*\} (Vp\w+);|^typedef struct \w+ (Vp\w+);"
                   r"|^typedef [^;{]*\(\*(Vp\w+)\)", re.M)
