@@ -35,6 +35,7 @@ struct VpDaemon {
   char *config_folder;
   int lock_fd;
   unsigned long libvirt_version;
+  VpRoot *root;
   VpLedger *ledger;
   VpAdmission *admission;
   VpVersions *versions;
@@ -349,7 +350,9 @@ start_parts (VpDaemon *daemon, GError **error)
   VpConnectionHandlers handlers = { on_connected, on_disconnected, on_definition, on_started, on_stopped, daemon };
 
   daemon->ledger = vp_ledger_new ();
-  daemon->admission = vp_admission_new (daemon->run_folder, daemon->session, error);
+  daemon->root = vp_root_open ("/", error);
+  if (daemon->root != NULL)
+    daemon->admission = vp_admission_new (daemon->root, daemon->run_folder, daemon->session, error);
   if (daemon->admission == NULL)
     return FALSE;
   remember_holders (daemon);
@@ -397,6 +400,7 @@ vp_daemon_free (VpDaemon *daemon)
   vp_versions_free (daemon->versions);
   vp_keeper_free (daemon->keeper);
   vp_admission_free (daemon->admission);
+  vp_root_free (daemon->root);
   vp_ledger_free (daemon->ledger);
   if (daemon->lock_fd >= 0)
     (void) close (daemon->lock_fd);

@@ -15,7 +15,7 @@
 #define WAIT_SLACK_SECONDS 15 /* beside memory.deadline: another start that allocates, and giving back */
 
 struct VpAdmission {
-  VpRoot *root;
+  const VpRoot *root;
   VpHolds *holds;
   VpIsolate *isolate;
   gboolean session;
@@ -23,15 +23,13 @@ struct VpAdmission {
 };
 
 VpAdmission *
-vp_admission_new (const char *run_folder, gboolean session, GError **error)
+vp_admission_new (const VpRoot *root, const char *run_folder, gboolean session, GError **error)
 {
   g_autoptr (VpAdmission) admission = g_new0 (VpAdmission, 1);
   g_autofree char *folder = g_build_filename (run_folder + 1, "holds", NULL);
 
   admission->session = session;
-  admission->root = vp_root_open ("/", error);
-  if (admission->root == NULL)
-    return NULL;
+  admission->root = root;
   admission->holds = vp_holds_new (admission->root, folder, error);
   if (admission->holds == NULL)
     return NULL;
@@ -48,7 +46,6 @@ vp_admission_free (VpAdmission *admission)
     ;
   vp_holds_free (admission->holds);
   vp_isolate_free (admission->isolate);
-  vp_root_free (admission->root);
   g_free (admission);
 }
 

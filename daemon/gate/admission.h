@@ -13,8 +13,11 @@ G_BEGIN_DECLS
 
 typedef struct VpAdmission VpAdmission;
 
-/* Loads the journal in `run_folder`. `session`: an ordinary user's, who can allocate nothing. */
-VpAdmission *vp_admission_new (const char *run_folder, gboolean session, GError **error);
+/*
+ * Loads the journal in `run_folder`, an absolute path below `root`, which stays the caller's and is that of the
+ * host: "/". `session`: an ordinary user's, who can allocate nothing.
+ */
+VpAdmission *vp_admission_new (const VpRoot *root, const char *run_folder, gboolean session, GError **error);
 void vp_admission_free (VpAdmission *admission);
 VpHolds *vp_admission_get_holds (const VpAdmission *admission);
 

@@ -2,6 +2,18 @@
 /* hwloc's lists with a bound, and with "^". */
 #include "base/list.h"
 
+/* "2" or "4-7", in decimal digits: hwloc's own reader takes those behind a 0 for octal ones. */
+static void
+set_part (hwloc_bitmap_t part, const char *text)
+{
+  char *end = NULL;
+  unsigned first = (unsigned) g_ascii_strtoull (text, &end, 10);
+  int last = *end == '-' ? (int) g_ascii_strtoull (end + 1, NULL, 10) : (int) first;
+
+  hwloc_bitmap_zero (part);
+  hwloc_bitmap_set_range (part, first, last);
+}
+
 hwloc_bitmap_t
 vp_list_parse (const char *text)
 {
@@ -14,7 +26,7 @@ vp_list_parse (const char *text)
   hwloc_bitmap_t part = hwloc_bitmap_alloc ();
   for (guint i = 0; parts[i] != NULL; i++) {
     gboolean is_out = parts[i][0] == '^';
-    hwloc_bitmap_list_sscanf (part, parts[i] + (is_out ? 1 : 0));
+    set_part (part, parts[i] + (is_out ? 1 : 0));
     if (is_out)
       hwloc_bitmap_andnot (set, set, part);
     else

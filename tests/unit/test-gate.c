@@ -17,6 +17,7 @@
 typedef struct {
   char *folder;
   char *path;
+  VpRoot *root;
   VpLedger *ledger;
   VpAdmission *admission;
   VpGate *gate;
@@ -64,7 +65,9 @@ set_up (Fixture *fixture, gconstpointer data)
   g_assert_no_error (error);
   fixture->path = g_build_filename (fixture->folder, "gate.sock", NULL);
   fixture->ledger = vp_ledger_new ();
-  fixture->admission = vp_admission_new (fixture->folder, TRUE, &error);
+  fixture->root = vp_root_open (fixture->folder, &error);
+  g_assert_no_error (error);
+  fixture->admission = vp_admission_new (fixture->root, "/", TRUE, &error);
   g_assert_no_error (error);
   const VpGateContext context = {
     fixture->ledger, fixture->admission, { count_request, &requests }, fixture->folder
@@ -82,6 +85,7 @@ tear_down (Fixture *fixture, gconstpointer data)
   vp_gate_free (fixture->gate);
   g_assert_false (g_file_test (fixture->path, G_FILE_TEST_EXISTS));
   vp_admission_free (fixture->admission);
+  vp_root_free (fixture->root);
   vp_ledger_free (fixture->ledger);
   (void) g_rmdir (holds);
   g_assert_cmpint (g_rmdir (fixture->folder), ==, 0);
