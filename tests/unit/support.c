@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+static GMutex log_mutex;
+static GString *log_text; /* NULL: it is not kept */
+
 VpProfiles *
 test_profiles (void)
 {
@@ -106,4 +109,38 @@ test_warns (const VpPlan *plan, const char *part)
     if (strstr (plan->warnings->pdata[i], part) != NULL)
       return TRUE;
   return FALSE;
+}
+
+static GLogWriterOutput
+keep_log (GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer data)
+{
+  g_autofree char *line = g_log_writer_format_fields (level, fields, n_fields, FALSE);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&log_mutex);
+
+  g_string_append_printf (log_text, "%s\n", line);
+  return (level & G_LOG_LEVEL_ERROR) != 0 ? g_log_writer_default (level, fields, n_fields, data) : G_LOG_WRITER_HANDLED;
+}
+
+void
+test_log_keep (void)
+{
+  log_text = g_string_new (NULL);
+  g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
+  g_log_set_writer_func (keep_log, NULL, NULL);
+}
+
+void
+test_log_clear (void)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&log_mutex);
+
+  g_string_truncate (log_text, 0);
+}
+
+gboolean
+test_log_has (const char *part)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&log_mutex);
+
+  return strstr (log_text->str, part) != NULL;
 }

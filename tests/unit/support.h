@@ -23,3 +23,8 @@ VpPlan *test_plan (const VpDomain *domain, const VpHost *host, VpPlanFlags flags
 /* The change at that place; NULL: none. */
 const VpChange *test_change (const VpPlan *plan, const char *place);
 gboolean test_warns (const VpPlan *plan, const char *part);
+
+/* From here on what is logged is kept, so that a test can look for it; a warning ends no test then. */
+void test_log_keep (void);
+void test_log_clear (void);
+gboolean test_log_has (const char *part);
