@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#define LOG_SECONDS 60 /* on the busiest machine */
+
 static GMutex log_mutex;
+static GCond log_grown;
 static GString *log_text; /* NULL: it is not kept */
 
 VpProfiles *
@@ -118,6 +121,7 @@ keep_log (GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointe
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&log_mutex);
 
   g_string_append_printf (log_text, "%s\n", line);
+  g_cond_broadcast (&log_grown);
   return (level & G_LOG_LEVEL_ERROR) != 0 ? g_log_writer_default (level, fields, n_fields, data) : G_LOG_WRITER_HANDLED;
 }
 
@@ -143,4 +147,15 @@ test_log_has (const char *part)
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&log_mutex);
 
   return strstr (log_text->str, part) != NULL;
+}
+
+void
+test_log_wait (const char *part)
+{
+  gint64 deadline = g_get_monotonic_time () + LOG_SECONDS * G_TIME_SPAN_SECOND;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&log_mutex);
+
+  while (strstr (log_text->str, part) == NULL)
+    if (!g_cond_wait_until (&log_grown, &log_mutex, deadline))
+      g_assert_cmpstr (log_text->str, ==, part);
 }

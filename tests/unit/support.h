@@ -28,3 +28,4 @@ gboolean test_warns (const VpPlan *plan, const char *part);
 void test_log_keep (void);
 void test_log_clear (void);
 gboolean test_log_has (const char *part);
+void test_log_wait (const char *part); /* until another thread says it */

@@ -399,9 +399,11 @@ test_stale_refuse (Fixture *fixture, gconstpointer data)
   (void) data;
   make_persistent (fixture, "a");
   assert_answer (fixture, "prepare", "a", xml,
-                 EDITED "(4 changes, first cputune/vcpupin[@vcpu='0']): it is being prepared now, start it again", "prepare a");
+                 EDITED "(4 changes, first cputune/vcpupin[@vcpu='0']): it is being prepared now, start it again",
+                 "prepare a");
   assert_answer (fixture, "prepare", "a", edited,
-                 EDITED "(1 change, first cputune/vcpupin[@vcpu='1']): it is being prepared now, start it again", "prepare a");
+                 EDITED "(1 change, first cputune/vcpupin[@vcpu='1']): it is being prepared now, start it again",
+                 "prepare a");
   assert_holders (fixture, NOBODY);
   assert_journal (fixture, A, NULL);
 }
@@ -426,11 +428,13 @@ test_stale_retry (Fixture *fixture, gconstpointer data)
   (void) data;
   make_persistent (fixture, "a");
   assert_answer (fixture, "prepare", "a", xml,
-                 EDITED "(4 changes, first cputune/vcpupin[@vcpu='0']): it is being prepared and started now", "start a");
+                 EDITED "(4 changes, first cputune/vcpupin[@vcpu='0']): it is being prepared and started now",
+                 "start a");
   /* Our own second try, and it was edited once more. */
   g_assert_true (vp_ledger_begin_start (fixture->ledger, "a"));
   assert_answer (fixture, "prepare", "a", xml,
-                 EDITED "(4 changes, first cputune/vcpupin[@vcpu='0']): it is being prepared now, start it again", "prepare a");
+                 EDITED "(4 changes, first cputune/vcpupin[@vcpu='0']): it is being prepared now, start it again",
+                 "prepare a");
   vp_ledger_end_start (fixture->ledger, "a");
 }
 
@@ -499,7 +503,8 @@ test_neighbours (Fixture *fixture, gconstpointer data)
   assert_answer (fixture, "prepare", "a", xml, "OK", "");
   assert_answer (fixture, "release", "a", xml, "OK", "");
   assert_answer (fixture, "prepare", "a", alone,
-                 EDITED "(3 changes, first cputune/vcpupin[@vcpu='0']): it is being prepared now, start it again", "prepare a");
+                 EDITED "(3 changes, first cputune/vcpupin[@vcpu='0']): it is being prepared now, start it again",
+                 "prepare a");
 }
 
 /* Another daemon prepared it, beside whom nobody knows: its pins are as good as ready, unless somebody edited them. */
