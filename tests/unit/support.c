@@ -8,6 +8,9 @@
 static GMutex log_mutex;
 static GCond log_grown;
 static GString *log_text; /* NULL: it is not kept */
+static const char *awaited; /* NULL: nothing is; once it is said, `on_said` is called */
+static void (*on_said) (gpointer data);
+static gpointer on_said_data;
 
 VpProfiles *
 test_profiles (void)
@@ -114,14 +117,27 @@ test_warns (const VpPlan *plan, const char *part)
   return FALSE;
 }
 
+/* Kept; TRUE: it is what was awaited. */
+static gboolean
+keep_line (const char *line)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&log_mutex);
+  gboolean is_awaited = awaited != NULL && strstr (line, awaited) != NULL;
+
+  if (is_awaited)
+    awaited = NULL;
+  g_string_append_printf (log_text, "%s\n", line);
+  g_cond_broadcast (&log_grown);
+  return is_awaited;
+}
+
 static GLogWriterOutput
 keep_log (GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer data)
 {
   g_autofree char *line = g_log_writer_format_fields (level, fields, n_fields, FALSE);
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&log_mutex);
 
-  g_string_append_printf (log_text, "%s\n", line);
-  g_cond_broadcast (&log_grown);
+  if (keep_line (line))
+    on_said (on_said_data);
   return (level & G_LOG_LEVEL_ERROR) != 0 ? g_log_writer_default (level, fields, n_fields, data) : G_LOG_WRITER_HANDLED;
 }
 
@@ -149,6 +165,17 @@ test_log_has (const char *part)
   return strstr (log_text->str, part) != NULL;
 }
 
+gboolean
+test_log_take (const char *part)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&log_mutex);
+  const char *at = strstr (log_text->str, part);
+
+  if (at != NULL)
+    g_string_erase (log_text, at - log_text->str, (gssize) strlen (part));
+  return at != NULL;
+}
+
 void
 test_log_wait (const char *part)
 {
@@ -158,4 +185,14 @@ test_log_wait (const char *part)
   while (strstr (log_text->str, part) == NULL)
     if (!g_cond_wait_until (&log_grown, &log_mutex, deadline))
       g_assert_cmpstr (log_text->str, ==, part);
+}
+
+void
+test_log_on (const char *part, void (*func) (gpointer data), gpointer data)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&log_mutex);
+
+  awaited = part;
+  on_said = func;
+  on_said_data = data;
 }
