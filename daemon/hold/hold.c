@@ -175,12 +175,25 @@ vp_hold_dup_text (const VpHold *hold)
   return g_key_file_to_data (file, NULL, NULL);
 }
 
+/* A text that ends in a lone backslash is given by GLib, and an error with it. FALSE: `text` may be there all the same. */
+static gboolean
+load_text (GKeyFile *file, const char *group, const char *key, char **text, GError **error)
+{
+  g_autoptr (GError) problem = NULL;
+
+  *text = g_key_file_get_string (file, group, key, &problem);
+  if (problem == NULL)
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&problem));
+  return FALSE;
+}
+
 static gboolean
 load_word (GKeyFile *file, const char *group, const char *key, const char *const *words, int *position, GError **error)
 {
-  g_autofree char *text = g_key_file_get_string (file, group, key, error);
+  g_autofree char *text = NULL;
 
-  if (text == NULL)
+  if (!load_text (file, group, key, &text, error))
     return FALSE;
   for (*position = 0; words[*position] != NULL; (*position)++)
     if (strcmp (words[*position], text) == 0)
@@ -230,15 +243,6 @@ load_pages (GKeyFile *file, const char *group, VpHoldPages *pages, GError **erro
 }
 
 static gboolean
-load_texts (GKeyFile *file, const char *group, VpHoldRecord *record, GError **error)
-{
-  record->key = g_key_file_get_string (file, group, "key", error);
-  record->before = record->key != NULL ? g_key_file_get_string (file, group, "before", error) : NULL;
-  record->after = record->before != NULL ? g_key_file_get_string (file, group, "after", error) : NULL;
-  return record->after != NULL;
-}
-
-static gboolean
 load_record (GKeyFile *file, const char *group, VpHold *hold, GError **error)
 {
   g_autoptr (GError) problem = NULL;
@@ -253,7 +257,9 @@ load_record (GKeyFile *file, const char *group, VpHold *hold, GError **error)
     return FALSE;
   }
   return kind == VP_HOLD_PAGES ? load_pages (file, group, &record->pages, error)
-                               : load_texts (file, group, record, error);
+                               : load_text (file, group, "key", &record->key, error) &&
+                                   load_text (file, group, "before", &record->before, error) &&
+                                   load_text (file, group, "after", &record->after, error);
 }
 
 static gboolean
@@ -275,8 +281,8 @@ load_guest (GKeyFile *file, VpHold *hold, GError **error)
   int version = 0;
   int state = 0;
 
-  hold->name = g_key_file_get_string (file, "guest", "name", error);
-  if (hold->name == NULL || !load_integer (file, "guest", "version", VERSION, VERSION, &version, error) ||
+  if (!load_text (file, "guest", "name", &hold->name, error) ||
+      !load_integer (file, "guest", "version", VERSION, VERSION, &version, error) ||
       !load_word (file, "guest", "state", state_names, &state, error))
     return FALSE;
   hold->state = (VpHoldState) state;
