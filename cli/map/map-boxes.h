@@ -46,7 +46,7 @@ typedef struct {
   VpBoxSpace space[VP_N_BOXES];
 } VpBoxMetrics;
 
-/* The whole tree, laid out; free with vp_box_free. */
+/* The whole tree, laid out. The caller's: the box that is handed out owns those in it. */
 VpBox *vp_boxes_new (const VpTopology *topology, const VpBoxMetrics *metrics);
 void vp_box_free (VpBox *box);
 

@@ -4,22 +4,6 @@
 
 #include <string.h>
 
-char *
-vp_map_dup_clean (const char *text)
-{
-  g_autofree char *clean = vp_output_dup_clean (text);
-  GString *safe = g_string_new (NULL);
-
-  for (const char *at = clean; *at != '\0'; at = g_utf8_next_char (at)) {
-    gunichar c = g_utf8_get_char (at);
-    GUnicodeType type = g_unichar_type (c);
-    gboolean hides = type == G_UNICODE_FORMAT || type == G_UNICODE_LINE_SEPARATOR || type == G_UNICODE_UNASSIGNED ||
-                     type == G_UNICODE_PARAGRAPH_SEPARATOR || type == G_UNICODE_PRIVATE_USE;
-    g_string_append_unichar (safe, hides ? '?' : c);
-  }
-  return g_string_free (safe, FALSE);
-}
-
 static void
 append_count (GString *text, const char *before, guint n, const char *what)
 {
@@ -49,9 +33,19 @@ typedef struct {
   guint n_cores;
   guint n_whole; /* all their threads are this guest's */
   gboolean has_threads;
-  hwloc_bitmap_t l3s, nodes;  /* positions; OS indexes */
+  VpBitmap *l3s, *nodes; /* positions; OS indexes */
   GString *kinds;
 } Footing;
+
+static void
+footing_clear (Footing *footing)
+{
+  hwloc_bitmap_free (footing->l3s);
+  hwloc_bitmap_free (footing->nodes);
+  g_string_free (footing->kinds, TRUE);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Footing, footing_clear)
 
 static gboolean
 holds (const VpMapCpu *cpu, guint guest)
@@ -97,14 +91,6 @@ find_footing (const VpMap *map, guint guest)
 }
 
 static void
-footing_clear (Footing *footing)
-{
-  hwloc_bitmap_free (footing->l3s);
-  hwloc_bitmap_free (footing->nodes);
-  g_string_free (footing->kinds, TRUE);
-}
-
-static void
 append_footing (GString *text, const Footing *footing)
 {
   g_autofree char *l3s = vp_list_dup (footing->l3s);
@@ -129,16 +115,14 @@ append_footing (GString *text, const Footing *footing)
 static char *
 dup_unusable (const VpMap *map, guint guest)
 {
-  hwloc_bitmap_t cpus = hwloc_bitmap_alloc ();
+  g_autoptr (VpBitmap) cpus = hwloc_bitmap_alloc ();
 
   for (guint i = 0; i < map->cpus->len; i++) {
     const VpMapCpu *cpu = vp_map_cpu (map, i);
     if ((cpu->pu == NULL || !cpu->pu->usable) && holds (cpu, guest))
       hwloc_bitmap_set (cpus, cpu->os_index);
   }
-  char *list = hwloc_bitmap_iszero (cpus) ? NULL : vp_list_dup (cpus);
-  hwloc_bitmap_free (cpus);
-  return list;
+  return hwloc_bitmap_iszero (cpus) ? NULL : vp_list_dup (cpus);
 }
 
 char *
@@ -146,7 +130,7 @@ vp_map_dup_summary (const VpMap *map, guint position)
 {
   const VpMapGuest *guest = vp_map_guest (map, position);
   g_autofree char *unusable = dup_unusable (map, position);
-  Footing footing = find_footing (map, position);
+  g_auto (Footing) footing = find_footing (map, position);
   GString *text = g_string_new (NULL);
 
   append_count (text, "", guest->cpus->len, "vCPU");
@@ -160,7 +144,6 @@ vp_map_dup_summary (const VpMap *map, guint position)
     g_string_append_printf (text, "; this host has no CPU %s", guest->missing);
   if (unusable != NULL)
     g_string_append_printf (text, "; offline or not allowed: CPU %s", unusable);
-  footing_clear (&footing);
   return g_string_free (text, FALSE);
 }
 
@@ -265,14 +248,13 @@ static void
 add_signs (const VpMap *map, GPtrArray *entries)
 {
   for (gsize i = 0; i < G_N_ELEMENTS (signs); i++) {
-    hwloc_bitmap_t cpus = hwloc_bitmap_alloc ();
+    g_autoptr (VpBitmap) cpus = hwloc_bitmap_alloc ();
     for (guint j = 0; j < map->cpus->len; j++)
       if (signs[i].is (vp_map_cpu (map, j)))
         hwloc_bitmap_set (cpus, vp_map_cpu (map, j)->os_index);
     g_autofree char *list = vp_list_dup (cpus);
     if (!hwloc_bitmap_iszero (cpus))
       add_entry (entries, signs[i].mark, VP_STYLE_DIM, g_strdup_printf ("%s: %s", signs[i].text, list));
-    hwloc_bitmap_free (cpus);
   }
   if (map->topology->n_kinds > 3)
     add_entry (entries, "K", VP_STYLE_DIM,
@@ -294,62 +276,4 @@ vp_map_legend (const VpMap *map)
     add_conflict (map, map->conflicts->pdata[i], entries);
   add_signs (map, entries);
   return entries;
-}
-
-char *
-vp_map_dup_short_mark (const char *mark, guint most)
-{
-  g_autofree char *start = NULL;
-
-  if (strlen (mark) <= most)
-    return g_strdup (mark);
-  start = g_strndup (mark, most - 1);
-  /* Half a label would be another guest's. */
-  while (strchr (mark, '+') != NULL && start[0] != '\0' && mark[strlen (start)] != '+')
-    start[strlen (start) - 1] = '\0';
-  return g_strconcat (start, "+", NULL);
-}
-
-static guint
-width_of (gunichar c)
-{
-  return g_unichar_iszerowidth (c) ? 0 : g_unichar_iswide (c) ? 2 : 1;
-}
-
-/* The end of the first line of `text`. */
-static const char *
-find_break (const char *text, guint columns)
-{
-  const char *blank = NULL;
-  const char *comma = NULL;
-  const char *at = text;
-  guint used = 0;
-
-  for (; *at != '\0'; at = g_utf8_next_char (at)) {
-    used += width_of (g_utf8_get_char (at));
-    if (used > columns && *at == ' ')
-      return at;
-    /* A comma within a list of numbers is the worse place, but better than half a line. */
-    if (used > columns)
-      return blank != NULL && (comma == NULL || blank - text > (at - text) / 2) ? blank : comma != NULL ? comma : at;
-    if (at > text && *at == ' ')
-      blank = at;
-    else if (*at == ',')
-      comma = at + 1;
-  }
-  return at;
-}
-
-GStrv
-vp_map_wrap (const char *text, guint columns)
-{
-  GPtrArray *lines = g_ptr_array_new ();
-
-  do {
-    const char *end = find_break (text, MAX (columns, 2));
-    g_ptr_array_add (lines, g_strndup (text, (gsize) (end - text)));
-    text = end + strspn (end, " ");
-  } while (*text != '\0');
-  g_ptr_array_add (lines, NULL);
-  return (GStrv) g_ptr_array_free (lines, FALSE);
 }

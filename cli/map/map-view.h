@@ -24,7 +24,7 @@ typedef struct {
 char *vp_map_dup_title (const VpMap *map);
 /* "4 vCPUs on 2 whole cores of L3 0, node 0". */
 char *vp_map_dup_summary (const VpMap *map, guint guest);
-/* Of VpMapEntry: guests, conflicts, and what the signs mean that are in the map. */
+/* All texts below are the caller's. Of VpMapEntry: guests, conflicts, and what the signs mean that are in the map. */
 GPtrArray *vp_map_legend (const VpMap *map);
 /* At most `most` characters; what is cut off shows as "+" at the end. */
 char *vp_map_dup_short_mark (const char *mark, guint most);

@@ -8,11 +8,9 @@
 static int
 parse_single (const char *text)
 {
-  hwloc_bitmap_t cpus = text != NULL ? vp_list_parse (text) : NULL;
-  int cpu = cpus != NULL && hwloc_bitmap_weight (cpus) == 1 ? hwloc_bitmap_first (cpus) : -1;
+  g_autoptr (VpBitmap) cpus = vp_list_parse (text);
 
-  hwloc_bitmap_free (cpus);
-  return cpu;
+  return cpus != NULL && hwloc_bitmap_weight (cpus) == 1 ? hwloc_bitmap_first (cpus) : -1;
 }
 
 /* libvirt binds vCPUs and emulator without a pin of their own to <vcpu cpuset='…'>. */
@@ -123,7 +121,7 @@ static void
 place_vcpus (const VpMap *map, guint position)
 {
   VpMapGuest *guest = map->guests->pdata[position];
-  hwloc_bitmap_t missing = hwloc_bitmap_alloc ();
+  g_autoptr (VpBitmap) missing = hwloc_bitmap_alloc ();
 
   for (guint i = 0; i < guest->cpus->len; i++) {
     int index = g_array_index (guest->cpus, int, i);
@@ -135,19 +133,17 @@ place_vcpus (const VpMap *map, guint position)
       hwloc_bitmap_set (missing, (unsigned) index);
   }
   guest->missing = hwloc_bitmap_iszero (missing) ? NULL : vp_list_dup (missing);
-  hwloc_bitmap_free (missing);
 }
 
 static void
 mark_service (const VpMap *map, const char *cpuset)
 {
-  hwloc_bitmap_t cpus = cpuset != NULL ? vp_list_parse (cpuset) : NULL;
+  g_autoptr (VpBitmap) cpus = vp_list_parse (cpuset);
 
   for (guint i = 0; cpus != NULL && i < map->cpus->len; i++) {
     VpMapCpu *cpu = &g_array_index (map->cpus, VpMapCpu, i);
     cpu->service = cpu->service || hwloc_bitmap_isset (cpus, cpu->os_index);
   }
-  hwloc_bitmap_free (cpus);
 }
 
 static void
@@ -303,4 +299,3 @@ vp_map_dup_kind (const VpTopology *topology, const VpCore *core)
     return g_strdup_printf ("K%u", core->kind);
   return g_strdup (core->kind == 0 ? "E" : core->kind + 1 == topology->n_kinds ? "P" : "M");
 }
-

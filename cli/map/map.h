@@ -38,11 +38,11 @@ typedef struct {
   gboolean service; /* emulator threads or iothreads of a guest are pinned here */
 } VpMapCpu;
 
-/* CPUs that the same several vCPUs' guests hold. */
+/* CPUs that each have several vCPUs, all of the same guests. */
 typedef struct {
   char *mark;      /* "AB"; "A" where one guest has two vCPUs on a CPU */
   GArray *guests;  /* of guint, positions in guests */
-  hwloc_bitmap_t cpus;
+  VpBitmap *cpus;
   guint n_running; /* of those guests */
 } VpMapConflict;
 
@@ -57,9 +57,11 @@ typedef struct {
 VpMap *vp_map_new (const VpTopology *topology, GPtrArray *guests);
 void vp_map_free (VpMap *map);
 
+/* With the pins that the definition has; the CPUs of <vcpu cpuset='…'> are those of what has none. The caller's. */
 VpMapGuest *vp_map_guest_new (const VpDomain *domain, VpMapState state);
 void vp_map_guest_free (VpMapGuest *guest);
 
+/* By their positions in the tables above; borrowed. */
 const VpMapCpu *vp_map_cpu (const VpMap *map, guint position);
 const VpMapGuest *vp_map_guest (const VpMap *map, guint position);
 /*
@@ -69,10 +71,10 @@ const VpMapGuest *vp_map_guest (const VpMap *map, guint position);
 char *vp_map_dup_mark (const VpMap *map, const VpMapCpu *cpu);
 /* The host's share: a CPU that it may use and that no vCPU is pinned on. */
 gboolean vp_map_is_host_share (const VpMapCpu *cpu);
+/* "definition", "stopped", "running". */
 const char *vp_map_state_name (VpMapState state);
 /* "P", "M", "E" for up to three kinds of core, else "K0", "K1" …; NULL: all are of one kind. */
 char *vp_map_dup_kind (const VpTopology *topology, const VpCore *core);
-/* "0-3,8". */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpMap, vp_map_free)
 
