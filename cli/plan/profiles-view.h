@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Profiles, and what one of them says, for people and for programs. */
+#pragma once
+
+#include <json-c/json.h>
+
+#include "profile/profile.h"
+
+G_BEGIN_DECLS
+
+/* `list` is of VpProfile. */
+void vp_profiles_print (const GPtrArray *list);
+/* All keys, also those that it does not set. */
+void vp_profile_print (const VpProfile *profile);
+/*
+ * An object of `vfio-profile profiles --json`, whose fields vfio-profile(1) lists; `keys`: with these. The caller's.
+ */
+json_object *vp_profile_to_json (const VpProfile *profile, gboolean keys);
+
+G_END_DECLS
