@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "cli/base/output.h"
 
 char *
 vp_own_file_load (const char *path, const char *mark, GError **error)
@@ -76,4 +77,11 @@ vp_own_file_remove (const char *path, const char *mark, GPtrArray *removed, GErr
   }
   g_ptr_array_add (removed, g_strdup (path));
   return TRUE;
+}
+
+void
+vp_own_files_say (const GPtrArray *files, const char *verb)
+{
+  for (guint i = 0; i < files->len; i++)
+    vp_output_line (VP_STYLE_PLAIN, "%s %s", verb, (const char *) files->pdata[i]);
 }

@@ -9,7 +9,7 @@
 
 G_BEGIN_DECLS
 
-/* NULL without an error: there is no such file. One that does not begin with `mark` is an error. */
+/* The caller's. NULL without an error: there is no such file. One that does not begin with `mark` is an error. */
 char *vp_own_file_load (const char *path, const char *mark, GError **error);
 /*
  * The old text or the new one is on the disk, whatever happens. `wrote` (of char *) gets the
@@ -18,5 +18,7 @@ char *vp_own_file_load (const char *path, const char *mark, GError **error);
 gboolean vp_own_file_store (const char *path, const char *mark, const char *text, GPtrArray *wrote, GError **error);
 /* One that is not there is no error; `removed` gets the path of one that was. */
 gboolean vp_own_file_remove (const char *path, const char *mark, GPtrArray *removed, GError **error);
+/* A line for each path: "wrote /etc/…". */
+void vp_own_files_say (const GPtrArray *paths, const char *verb);
 
 G_END_DECLS

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a grant is on the disk. Decides nothing.
+ * What a grant is on the disk, and udev and systemd made to take it up. Decides nothing.
  *
  *   /etc/vfio-profile/grants                          whose which card is
  *   /etc/udev/rules.d/72-vfio-profile.rules           the group's node is his
@@ -10,12 +10,14 @@
  * Both limits are needed: what a desktop starts descends from user@UID.service, whose limit
  * is systemd's own, and a shell of ssh's or login's does not.
  */
+#include "cli/cards/grant-files.h"
+
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/error.h"
+#include "cli/base/output.h"
 #include "cli/base/own-file.h"
-#include "cli/cards/grant-cards.h"
 #include "config.h"
 
 #define RULES "etc/udev/rules.d/72-vfio-profile.rules"
@@ -150,4 +152,50 @@ vp_grant_remove (const VpGrantFiles *files, guint uid, GPtrArray *changed, GErro
     return write_list (files, changed, error);
   return vp_own_file_remove (rules, VP_GRANT_MARK, changed, error) &&
          vp_own_file_remove (list, VP_GRANT_MARK, changed, error);
+}
+
+static void
+run (const char *const *command)
+{
+  g_autofree char *words = g_strjoinv (" ", (char **) command);
+  g_autoptr (GError) error = NULL;
+  int status = 0;
+
+  if (!g_spawn_sync (NULL, (char **) command, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, NULL,
+                     NULL, &status, &error) ||
+      !g_spawn_check_wait_status (status, &error))
+    vp_output_warn ("'%s' failed, so this holds from the next boot on: %s", words, error->message);
+}
+
+void
+vp_grant_apply (const VpGrantFiles *files)
+{
+  static const char *const commands[][6] = {
+    { "udevadm", "control", "--reload", NULL },
+    { "udevadm", "trigger", "--action=add", "--subsystem-match=vfio", "--settle", NULL },
+    { "systemctl", "daemon-reload", NULL },
+  };
+  struct stat info;
+
+  if (strcmp (files->folder, "/") != 0 || !vp_root_stat (files->root, "run/systemd/system", &info))
+    return;
+  for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
+    run (commands[i]);
+}
+
+/* udev does not give a node back by itself when its rule goes. */
+void
+vp_grant_take_back (const VpGrantFiles *files, const GPtrArray *taken)
+{
+  g_autoptr (GArray) devices = vp_pci_read_devices (files->root);
+
+  for (guint i = 0; i < taken->len && strcmp (files->folder, "/") == 0; i++) {
+    const VpGrant *grant = taken->pdata[i];
+    const VpPciDevice *device = vp_pci_find (devices, &grant->ids.address);
+    if (device == NULL || device->iommu_group < 0)
+      continue;
+    g_autofree char *node = g_strdup_printf ("/dev/vfio/%d", device->iommu_group);
+    if (lchown (node, 0, 0) != 0 && errno != ENOENT)
+      vp_output_warn ("%s is not given back to root: %s", node, g_strerror (errno));
+  }
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The user, and what his guests need. Runs as root: a user's files are looked at with care. */
+#include "cli/cards/grant-user.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -9,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "cli/cards/grant-cards.h"
 #include "domain/domain.h"
 
 #define MAX_DEFINITION (4 * 1024 * 1024)

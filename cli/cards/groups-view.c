@@ -4,8 +4,8 @@
 
 #include "cli/base/output.h"
 
-const char *
-vp_pci_class_word (guint32 class_code)
+static const char *
+class_word (guint32 class_code)
 {
   static const struct {
     guint16 class; /* class_code >> 8, or >> 16 where it is below 0x100 */
@@ -35,7 +35,7 @@ vp_pci_dup_title (const VpPciDevice *device, VpDeviceNames *names)
   g_autofree char *address = vp_pci_address_dup_text (&device->address);
   g_autofree char *name = names != NULL ? vp_device_names_dup (names, device->vendor, device->device) : NULL;
 
-  return g_strdup_printf ("%s %s%s%s [%04x:%04x]", address, vp_pci_class_word (device->class_code),
+  return g_strdup_printf ("%s %s%s%s [%04x:%04x]", address, class_word (device->class_code),
                           name != NULL ? ", " : "", name != NULL ? name : "", device->vendor, device->device);
 }
 
@@ -110,7 +110,7 @@ member_to_json (const VpGroupMember *member, VpDeviceNames *names)
   g_autofree char *class_code = g_strdup_printf ("%06x", device->class_code);
 
   json_object_object_add (object, "address", vp_output_json_string (address));
-  json_object_object_add (object, "kind", vp_output_json_string (vp_pci_class_word (device->class_code)));
+  json_object_object_add (object, "kind", vp_output_json_string (class_word (device->class_code)));
   json_object_object_add (object, "class", vp_output_json_string (class_code));
   json_object_object_add (object, "vendor", ids_to_json (device->vendor));
   json_object_object_add (object, "device", ids_to_json (device->device));

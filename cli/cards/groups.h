@@ -39,18 +39,20 @@ typedef struct {
   guint n_alone;     /* devices in no group */
 } VpGroups;
 
+/* All of what the root has; the caller's. */
 VpGroups *vp_groups_read (const VpRoot *root);
 void vp_groups_free (VpGroups *groups);
-const VpGroup *vp_groups_find (const VpGroups *groups, int number); /* NULL: none */
-/* The bridges and ports above a device, the nearest first; of const VpPciDevice *. */
+const VpGroup *vp_groups_find (const VpGroups *groups, int number); /* borrowed; NULL: none */
+/* The bridges and ports above a device, the nearest first; of const VpPciDevice *. The array is the caller's. */
 GPtrArray *vp_groups_above (const VpGroups *groups, const VpRoot *root, const VpPciDevice *device);
 
+/* "yes", "host", "no". */
 const char *vp_group_verdict_word (VpGroupVerdict verdict);
 
-const char *vp_pci_class_word (guint32 class_code);
-/* "0000:01:00.0 VGA display, NVIDIA Corporation GM107 [GeForce GTX 750] [10de:1381]" */
+/* "0000:01:00.0 VGA display, NVIDIA Corporation GM107 [GeForce GTX 750] [10de:1381]". The caller's. */
 char *vp_pci_dup_title (const VpPciDevice *device, VpDeviceNames *names);
 
+/* As a tree, and the array of `vfio-profile groups --json`, which is the caller's. */
 void vp_groups_print (const VpGroups *groups, VpDeviceNames *names);
 json_object *vp_groups_to_json (const VpGroups *groups, VpDeviceNames *names);
 

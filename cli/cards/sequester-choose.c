@@ -5,7 +5,7 @@
  * along: its group's other functions in the same slot, and of a graphics card its
  * audio and USB functions. What is of another slot is somebody's own decision.
  */
-#include "cli/cards/sequester-cards.h"
+#include "cli/cards/sequester-choose.h"
 
 #include "base/error.h"
 #include "base/list.h"
@@ -171,12 +171,36 @@ check_uses (const VpSequesterHost *host, const GArray *picks, GError **error)
 }
 
 GArray *
+vp_addresses_parse (char *const *words, const char **wrong)
+{
+  g_autoptr (GArray) addresses = g_array_new (FALSE, TRUE, sizeof (VpPciAddress));
+
+  for (guint i = 0; words[i] != NULL; i++) {
+    g_autofree char *lower = g_ascii_strdown (words[i], -1);
+    g_autofree char *whole = g_strconcat ("0000:", lower, NULL);
+    VpPciAddress address;
+    if (!vp_pci_address_parse (lower, &address) && !vp_pci_address_parse (whole, &address)) {
+      *wrong = words[i];
+      return NULL;
+    }
+    g_array_append_val (addresses, address);
+  }
+  return g_steal_pointer (&addresses);
+}
+
+static void
+pick_clear (gpointer data)
+{
+  g_free (((VpSequesterPick *) data)->reason);
+}
+
+GArray *
 vp_sequester_choose (const VpSequesterHost *host, const GArray *addresses, GError **error)
 {
   g_autoptr (GArray) picks = g_array_new (FALSE, TRUE, sizeof (VpSequesterPick));
   guint n_named = 0;
 
-  g_array_set_clear_func (picks, vp_sequester_pick_clear);
+  g_array_set_clear_func (picks, pick_clear);
   for (guint i = 0; i < addresses->len; i++) {
     const VpPciDevice *device = find_device (host, &g_array_index (addresses, VpPciAddress, i), error);
     if (device == NULL || !check_device (host, device, error))

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The files of sequestered cards: read, changed, taken away. Decides nothing about cards. */
-#include <string.h>
+#include "cli/cards/sequester-files.h"
 
-#include "base/error.h"
 #include "cli/base/own-file.h"
-#include "cli/cards/sequester-cards.h"
 #include "config.h"
 
 #define MODPROBE_FILE "/etc/modprobe.d/vfio-profile.conf"

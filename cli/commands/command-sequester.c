@@ -6,7 +6,10 @@
  */
 #include "cli/base/command.h"
 #include "cli/base/output.h"
-#include "cli/cards/sequester-cards.h"
+#include "cli/base/own-file.h"
+#include "cli/cards/initramfs.h"
+#include "cli/cards/sequester-files.h"
+#include "cli/cards/sequester-view.h"
 
 typedef struct {
   char *root; /* NULL: this machine's */
@@ -44,8 +47,8 @@ add (VpSequester *self, const Options *options, const GArray *addresses, GError 
   vp_output_line (VP_STYLE_HEAD, wrote->len > 0 ? "kept for vfio-pci from the next boot on:"
                                                 : "kept for vfio-pci already:");
   vp_sequester_say (&host, picks);
-  vp_files_say (wrote, "wrote");
-  return vp_sequester_finish (self->root, options->initramfs, wrote->len > 0, error);
+  vp_own_files_say (wrote, "wrote");
+  return vp_initramfs_finish (self->root, options->initramfs, wrote->len > 0, error);
 }
 
 /* A card goes as a whole, as it came. */
@@ -78,8 +81,8 @@ undo_some (VpSequester *self, const Options *options, const GArray *addresses, G
   }
   if (!vp_sequester_drop (self, selected, changed, error))
     return FALSE;
-  vp_files_say (changed, self->ids->len == 0 ? "removed" : "wrote");
-  return vp_sequester_finish (self->root, options->initramfs, TRUE, error);
+  vp_own_files_say (changed, self->ids->len == 0 ? "removed" : "wrote");
+  return vp_initramfs_finish (self->root, options->initramfs, TRUE, error);
 }
 
 static gboolean
@@ -93,8 +96,8 @@ undo_all (const VpSequester *self, const Options *options, GError **error)
     vp_output_line (VP_STYLE_PLAIN, "no card is sequestered");
     return TRUE;
   }
-  vp_files_say (removed, "removed");
-  return vp_sequester_finish (self->root, options->initramfs, TRUE, error);
+  vp_own_files_say (removed, "removed");
+  return vp_initramfs_finish (self->root, options->initramfs, TRUE, error);
 }
 
 static gboolean

@@ -4,7 +4,9 @@
 
 #include <string.h>
 
-#include "cli/cards/sequester-cards.h"
+#include "cli/cards/initramfs.h"
+#include "cli/cards/sequester-view.h"
+#include "devices/sequester.h"
 #include "devices/device-kernel.h"
 
 

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The programs that make an initramfs. Runs one only when it is told to. */
+#include "cli/cards/initramfs.h"
+
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "cli/cards/sequester-cards.h"
+#include "cli/base/output.h"
 #include "config.h"
 
 /* By program, not by distribution: Debian has dracut as well. */
@@ -17,8 +20,9 @@ static const struct {
   { "usr/bin/mkinitcpio", { "mkinitcpio", "-P", NULL } },
 };
 
-const char *const *
-vp_initramfs_command (const VpRoot *root)
+/* NULL-ended; NULL: none that we know is here. */
+static const char *const *
+find_command (const VpRoot *root)
 {
   for (gsize i = 0; i < G_N_ELEMENTS (makers); i++)
     if (vp_root_is_executable (root, makers[i].program))
@@ -26,25 +30,10 @@ vp_initramfs_command (const VpRoot *root)
   return NULL;
 }
 
-/* mkinitcpio takes no hook of ours without a line in its settings. */
-char *
-vp_initramfs_dup_advice (const VpRoot *root)
+static gboolean
+make_anew (const VpRoot *root, GError **error)
 {
-  const char *const *command = vp_initramfs_command (root);
-  g_autofree char *words = command != NULL ? g_strjoinv (" ", (char **) command) : NULL;
-
-  if (words == NULL)
-    return g_strdup ("make the initramfs anew and boot");
-  if (strcmp (command[0], "mkinitcpio") != 0)
-    return g_strdup_printf ("run '%s' and boot", words);
-  return g_strdup_printf ("add 'vfio_pci' to MODULES and '" VP_SEQUESTER_LIST " " VP_SEQUESTER_PROGRAM "' to FILES in "
-                          "/etc/mkinitcpio.conf, run '%s' and boot", words);
-}
-
-gboolean
-vp_initramfs_make (const VpRoot *root, GError **error)
-{
-  const char *const *command = vp_initramfs_command (root);
+  const char *const *command = find_command (root);
   g_autofree char *words = command != NULL ? g_strjoinv (" ", (char **) command) : NULL;
   g_autoptr (GError) problem = NULL;
   int status = 0;
@@ -63,6 +52,21 @@ vp_initramfs_make (const VpRoot *root, GError **error)
   return FALSE;
 }
 
+/* mkinitcpio takes no hook of ours without a line in its settings. */
+char *
+vp_initramfs_dup_advice (const VpRoot *root)
+{
+  const char *const *command = find_command (root);
+  g_autofree char *words = command != NULL ? g_strjoinv (" ", (char **) command) : NULL;
+
+  if (words == NULL)
+    return g_strdup ("make the initramfs anew and boot");
+  if (strcmp (command[0], "mkinitcpio") != 0)
+    return g_strdup_printf ("run '%s' and boot", words);
+  return g_strdup_printf ("add 'vfio_pci' to MODULES and '" VP_SEQUESTER_LIST " " VP_SEQUESTER_PROGRAM "' to FILES in "
+                          "/etc/mkinitcpio.conf, run '%s' and boot", words);
+}
+
 gboolean
 vp_initramfs_is_stale (const VpRoot *root)
 {
@@ -79,4 +83,19 @@ vp_initramfs_is_stale (const VpRoot *root)
       return image.st_mtime < list.st_mtime;
   }
   return FALSE;
+}
+
+gboolean
+vp_initramfs_finish (const VpRoot *root, gboolean make, gboolean changed, GError **error)
+{
+  if (make) {
+    (void) fflush (stdout); /* before the other program's lines */
+    if (!make_anew (root, error))
+      return FALSE;
+    vp_output_line (VP_STYLE_HEAD, "the initramfs is made anew; it holds from the next boot on");
+  } else if (changed || vp_initramfs_is_stale (root)) {
+    g_autofree char *advice = vp_initramfs_dup_advice (root);
+    vp_output_line (VP_STYLE_HEAD, "for it to hold, %s", advice);
+  }
+  return TRUE;
 }
