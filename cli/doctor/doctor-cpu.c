@@ -24,19 +24,18 @@ check_topology (VpDoctor *doctor)
     vp_doctor_ok (doctor, "%s", seen);
     return;
   }
-  hwloc_bitmap_t offline = hwloc_bitmap_alloc ();
+  g_autoptr (VpBitmap) offline = hwloc_bitmap_alloc ();
   for (guint i = 0; i < topology->n_offline; i++)
     hwloc_bitmap_set (offline, topology->offline[i]);
   g_autofree char *list = vp_list_dup (offline);
-  hwloc_bitmap_free (offline);
   vp_doctor_warn (doctor, "for each of them 'echo 1 > /sys/devices/system/cpu/cpuN/online', unless it is meant",
                   "%s; offline: %s", seen, list);
 }
 
-static hwloc_bitmap_t
+static VpBitmap *
 new_isolated (const VpTopology *topology)
 {
-  hwloc_bitmap_t set = hwloc_bitmap_alloc ();
+  VpBitmap *set = hwloc_bitmap_alloc ();
 
   for (guint i = 0; i < topology->n_pus; i++)
     if (topology->pus[i].isolated)
@@ -45,10 +44,10 @@ new_isolated (const VpTopology *topology)
 }
 
 /* Cores of which some threads are isolated and others are not: the host's work disturbs the isolated. */
-static hwloc_bitmap_t
+static VpBitmap *
 new_split (const VpTopology *topology)
 {
-  hwloc_bitmap_t set = hwloc_bitmap_alloc ();
+  VpBitmap *set = hwloc_bitmap_alloc ();
 
   for (guint i = 0; i < topology->n_cores; i++) {
     const VpCore *core = &topology->cores[i];
@@ -67,8 +66,8 @@ check_isolated (VpDoctor *doctor)
 {
   if (doctor->guests->host == NULL)
     return;
-  hwloc_bitmap_t isolated = new_isolated (doctor->guests->host->topology);
-  hwloc_bitmap_t split = new_split (doctor->guests->host->topology);
+  g_autoptr (VpBitmap) isolated = new_isolated (doctor->guests->host->topology);
+  g_autoptr (VpBitmap) split = new_split (doctor->guests->host->topology);
   gboolean any = !hwloc_bitmap_iszero (isolated);
   gboolean halves = !hwloc_bitmap_iszero (split);
   g_autofree char *list = vp_list_dup (isolated);
@@ -76,8 +75,6 @@ check_isolated (VpDoctor *doctor)
   hwloc_bitmap_or (isolated, isolated, split);
   g_autofree char *whole = vp_list_dup (isolated);
 
-  hwloc_bitmap_free (isolated);
-  hwloc_bitmap_free (split);
   if (!any) {
     vp_doctor_ok (doctor, "none (isolcpus); 'cpu.isolate = yes' in a profile keeps the host off while a guest runs");
   } else if (halves) {
@@ -89,11 +86,11 @@ check_isolated (VpDoctor *doctor)
   }
 }
 
-static hwloc_bitmap_t
+static VpBitmap *
 new_planned (const VpDoctorGuest *guest)
 {
   const VpPlacement *placement = guest->plan != NULL ? guest->plan->placement : NULL;
-  hwloc_bitmap_t set = hwloc_bitmap_alloc ();
+  VpBitmap *set = hwloc_bitmap_alloc ();
 
   for (guint i = 0; placement != NULL && placement->vcpus != NULL && i < placement->n_vcpus; i++)
     hwloc_bitmap_set (set, (unsigned) placement->vcpus[i]);
@@ -104,18 +101,16 @@ new_planned (const VpDoctorGuest *guest)
 static gboolean
 judge_pair (VpDoctor *doctor, const VpDoctorGuest *a, const VpDoctorGuest *b)
 {
-  hwloc_bitmap_t shared = new_planned (a);
-  hwloc_bitmap_t other = new_planned (b);
+  g_autoptr (VpBitmap) shared = new_planned (a);
+  g_autoptr (VpBitmap) other = new_planned (b);
 
+  if (!hwloc_bitmap_intersects (shared, other))
+    return FALSE;
   hwloc_bitmap_and (shared, shared, other);
-  gboolean meet = !hwloc_bitmap_iszero (shared);
   g_autofree char *list = vp_list_dup (shared);
-  hwloc_bitmap_free (shared);
-  hwloc_bitmap_free (other);
-  if (meet)
-    vp_doctor_warn (doctor, "give one of them fewer vCPUs or cpu.reserve-cores = 0, or do not run them at once",
-                    "'%s' and '%s' share the CPUs %s", a->name, b->name, list);
-  return meet;
+  vp_doctor_warn (doctor, "give one of them fewer vCPUs or cpu.reserve-cores = 0, or do not run them at once",
+                  "'%s' and '%s' share the CPUs %s", a->name, b->name, list);
+  return TRUE;
 }
 
 static void

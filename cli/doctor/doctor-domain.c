@@ -174,8 +174,8 @@ check_cpus (VpDoctor *doctor)
 {
   const VpDomain *next = doctor->subject != NULL ? vp_doctor_guest_next (doctor->subject) : NULL;
   g_autofree char *text = vp_root_dup_text (doctor->root, "sys/devices/system/cpu/online");
-  hwloc_bitmap_t online = vp_list_parse (text);
-  hwloc_bitmap_t lost = hwloc_bitmap_alloc ();
+  g_autoptr (VpBitmap) online = vp_list_parse (text);
+  g_autoptr (VpBitmap) lost = hwloc_bitmap_alloc ();
   g_autoptr (GArray) sets = next != NULL ? vp_domain_vcpu_sets (next) : NULL;
   guint pinned = 0;
 
@@ -188,10 +188,7 @@ check_cpus (VpDoctor *doctor)
       hwloc_bitmap_or (lost, lost, set);
   }
   g_autofree char *list = vp_list_dup (lost);
-  gboolean all = hwloc_bitmap_iszero (lost);
-  hwloc_bitmap_free (lost);
-  hwloc_bitmap_free (online);
-  if (!all)
+  if (!hwloc_bitmap_iszero (lost))
     vp_doctor_fail (doctor, "put them on line, or let vfio-profiled plan it anew",
                     "vCPUs are pinned to CPUs that are not on line: %s", list);
   else if (pinned > 0)

@@ -36,14 +36,16 @@ typedef struct {
   char *profiles_problem;
 } VpDoctorGuests;
 
-/* `recorded`: libvirt is not asked. */
+/* The caller's, whatever fails. `root`: the machine's; `recorded`: it is another one, whose libvirt is not asked. */
 VpDoctorGuests *vp_doctor_guests_read (const VpSource *source, const VpRoot *root, gboolean recorded);
 void vp_doctor_guests_free (VpDoctorGuests *guests);
+/* By name or UUID; borrowed. NULL: none. */
 const VpDoctorGuest *vp_doctor_guests_find (const VpDoctorGuests *guests, const char *name);
+/* Those that have a tag as they are stored. */
 guint vp_doctor_guests_count_tagged (const VpDoctorGuests *guests);
 /* It will be given a device, so that its memory cannot be moved or swapped; or it has hugepages. */
 gboolean vp_doctor_guest_locks_memory (const VpDoctorGuest *guest);
-/* As it would start: planned where there is a plan. */
+/* As it would start: planned where there is a plan. Borrowed; NULL: it cannot be read. */
 const VpDomain *vp_doctor_guest_next (const VpDoctorGuest *guest);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpDoctorGuests, vp_doctor_guests_free)

@@ -45,56 +45,18 @@ vp_doctor_free (VpDoctor *doctor)
 }
 
 void
-vp_doctor_report (VpDoctor *doctor, VpCheckLevel level, const char *advice, const char *seen)
+vp_doctor_say (VpDoctor *doctor, VpCheckLevel level, const char *advice, const char *format, ...)
 {
   VpCheckResult *result = g_new0 (VpCheckResult, 1);
+  va_list values;
 
+  va_start (values, format);
   result->check = doctor->check;
   result->level = level;
-  result->seen = g_strdup (seen);
+  result->seen = g_strdup_vprintf (format, values);
   result->advice = g_strdup (advice);
+  va_end (values);
   g_ptr_array_add (doctor->results, result);
-}
-
-static void report_values (VpDoctor *doctor, VpCheckLevel level, const char *advice, const char *format,
-                           va_list values) G_GNUC_PRINTF (4, 0);
-
-static void
-report_values (VpDoctor *doctor, VpCheckLevel level, const char *advice, const char *format, va_list values)
-{
-  g_autofree char *seen = g_strdup_vprintf (format, values);
-
-  vp_doctor_report (doctor, level, advice, seen);
-}
-
-void
-vp_doctor_ok (VpDoctor *doctor, const char *format, ...)
-{
-  va_list values;
-
-  va_start (values, format);
-  report_values (doctor, VP_CHECK_OK, NULL, format, values);
-  va_end (values);
-}
-
-void
-vp_doctor_warn (VpDoctor *doctor, const char *advice, const char *format, ...)
-{
-  va_list values;
-
-  va_start (values, format);
-  report_values (doctor, VP_CHECK_WARN, advice, format, values);
-  va_end (values);
-}
-
-void
-vp_doctor_fail (VpDoctor *doctor, const char *advice, const char *format, ...)
-{
-  va_list values;
-
-  va_start (values, format);
-  report_values (doctor, VP_CHECK_FAIL, advice, format, values);
-  va_end (values);
 }
 
 void
@@ -153,16 +115,10 @@ vp_doctor_find_x_vga (const VpDoctor *doctor)
   return NULL;
 }
 
-char *
-vp_doctor_dup_path (const VpDoctor *doctor, const char *path)
-{
-  return g_build_filename (doctor->folder, path, NULL);
-}
-
 gboolean
 vp_doctor_stat (const VpDoctor *doctor, const char *path, struct stat *info)
 {
-  g_autofree char *whole = vp_doctor_dup_path (doctor, path);
+  g_autofree char *whole = g_build_filename (doctor->folder, path, NULL);
 
   return stat (whole, info) == 0;
 }
@@ -170,7 +126,7 @@ vp_doctor_stat (const VpDoctor *doctor, const char *path, struct stat *info)
 char *
 vp_doctor_dup_label (const VpDoctor *doctor, const char *path)
 {
-  g_autofree char *whole = vp_doctor_dup_path (doctor, path);
+  g_autofree char *whole = g_build_filename (doctor->folder, path, NULL);
   char label[MAX_LABEL];
   gssize length = getxattr (whole, "security.selinux", label, sizeof label);
 

@@ -66,14 +66,16 @@ extern const VpCheck vp_doctor_security_checks[];
 extern const VpCheck vp_doctor_domain_checks[];
 extern const VpCheck vp_doctor_running_checks[];
 
-/* What the running check has found; it may find several things. */
-void vp_doctor_ok (VpDoctor *doctor, const char *format, ...) G_GNUC_PRINTF (2, 3);
-void vp_doctor_warn (VpDoctor *doctor, const char *advice, const char *format, ...) G_GNUC_PRINTF (3, 4);
-void vp_doctor_fail (VpDoctor *doctor, const char *advice, const char *format, ...) G_GNUC_PRINTF (3, 4);
+/* What the running check has found; it may find several things. `advice` NULL: there is nothing to do. */
+void vp_doctor_say (VpDoctor *doctor, VpCheckLevel level, const char *advice, const char *format, ...)
+  G_GNUC_PRINTF (4, 5);
+#define vp_doctor_ok(doctor, ...) vp_doctor_say (doctor, VP_CHECK_OK, NULL, __VA_ARGS__)
+#define vp_doctor_warn(doctor, advice, ...) vp_doctor_say (doctor, VP_CHECK_WARN, advice, __VA_ARGS__)
+#define vp_doctor_fail(doctor, advice, ...) vp_doctor_say (doctor, VP_CHECK_FAIL, advice, __VA_ARGS__)
+#define vp_doctor_report(doctor, level, advice, seen) vp_doctor_say (doctor, level, advice, "%s", seen)
 void vp_doctor_unseen (VpDoctor *doctor, const char *what); /* only root can see it */
-void vp_doctor_report (VpDoctor *doctor, VpCheckLevel level, const char *advice, const char *seen);
 
-/* "0000:01:00.0 (10de:1381, NVIDIA …)" */
+/* "0000:01:00.0 (10de:1381, NVIDIA …)". Texts and arrays that are handed out here are the caller's. */
 char *vp_doctor_dup_name (const VpDoctor *doctor, const VpPciDevice *device);
 /* Of const VpPciDevice *: graphics cards that are not the display which the host started on. */
 GPtrArray *vp_doctor_cards (const VpDoctor *doctor);
@@ -81,8 +83,7 @@ GPtrArray *vp_doctor_cards (const VpDoctor *doctor);
 const VpDoctorGuest *vp_doctor_find_owner (const VpDoctor *doctor, const VpPciAddress *address);
 /* The first guest whose card gets x-vga; NULL: none. */
 const VpDoctorGuest *vp_doctor_find_x_vga (const VpDoctor *doctor);
-/* What xattrs and times are asked of; VpRoot has no words for them. */
-char *vp_doctor_dup_path (const VpDoctor *doctor, const char *path);
+/* Times and xattrs, which VpRoot has no words for. */
 gboolean vp_doctor_stat (const VpDoctor *doctor, const char *path, struct stat *info);
 char *vp_doctor_dup_label (const VpDoctor *doctor, const char *path); /* SELinux; NULL: none */
 /* A file of some size; NULL: not there or not readable. */
@@ -100,6 +101,7 @@ void vp_doctor_free (VpDoctor *doctor);
 VpCheckLevel vp_doctor_worst (const VpDoctor *doctor);
 guint vp_doctor_count (const VpDoctor *doctor, VpCheckLevel level);
 
+/* A table; the object of `vfio-profile doctor --json` is the caller's. */
 void vp_doctor_print (const VpDoctor *doctor);
 json_object *vp_doctor_to_json (const VpDoctor *doctor);
 
