@@ -50,7 +50,7 @@ gboolean vp_command_parse (const VpCommand *command, const GOptionEntry *const g
 
 void vp_command_print_version (void);
 
-/* An error of usage, with the way to the help. */
+/* Sets an error of usage (G_OPTION_ERROR), with the way to the help. */
 void vp_command_set_usage (const VpCommand *command, GError **error, const char *format, ...) G_GNUC_PRINTF (3, 4);
 
 G_END_DECLS

@@ -28,13 +28,13 @@ gboolean vp_output_has_colour (void);
 void vp_output_line (VpStyle style, const char *format, ...) G_GNUC_PRINTF (2, 3);
 /* "vfio-profile: warning: …" on stderr. */
 void vp_output_warn (const char *format, ...) G_GNUC_PRINTF (1, 2);
-/* In one line: control characters become '?', line ends a space. */
+/* The caller's. In one line: control characters become '?', line ends a space. */
 char *vp_output_dup_clean (const char *text);
 /* Byte for byte on stdout: XML, JSON. */
 gboolean vp_output_write (const char *text, GError **error);
 /* Prints it and drops the reference. */
 gboolean vp_output_json (json_object *object, GError **error);
-/* NULL becomes null; what is no UTF-8 is made valid. */
+/* The caller's. NULL becomes null; what is no UTF-8 is made valid. */
 json_object *vp_output_json_string (const char *text);
 json_object *vp_output_json_strings (const GPtrArray *texts); /* of char *; NULL: an empty array */
 json_object *vp_output_json_strv (char *const *texts);          /* the same */

@@ -42,9 +42,10 @@ void vp_source_clear (VpSource *source);
 /* Whether it is the user's own libvirt: as the URI says, else as libvirt's default for this user is. */
 gboolean vp_source_is_session (const VpSource *source);
 
-/* With the rules, where there are any. */
+/* With the rules, where there are any. The caller's reference. */
 VpProfiles *vp_source_load_profiles (const VpSource *source, gboolean session, GError **error);
-GStrv vp_source_list_rule_folders (const VpSource *source, gboolean session); /* the last is the one to write to */
+/* The caller's; the last is the one to write to. */
+GStrv vp_source_list_rule_folders (const VpSource *source, gboolean session);
 /*
  * Another host than this one: its wrappers are where a system's are. `topology`: a description or a file, NULL for
  * this machine's CPUs; `root` has its pages, devices and isolated CPUs, NULL for none. The caller's.
@@ -55,7 +56,7 @@ VpHost *vp_source_load_recorded (const char *topology, const VpRoot *root, unsig
 /* "-" is stdin. The caller's. */
 VpDomain *vp_source_read_file (const char *path, GError **error);
 
-/* By name or UUID. */
+/* By name or UUID. The caller's; an error says where it was looked for. */
 virDomainPtr vp_source_find_domain (virConnectPtr connection, const char *name, GError **error);
 
 /* What a command works with, as the options say it. */
@@ -68,7 +69,7 @@ typedef struct {
   VpHost *host;
 } VpInput;
 
-/* `asks`: opens the connection, for whoever takes definitions from libvirt and not from files. */
+/* The caller's. `asks`: opens the connection, for whoever takes definitions from libvirt and not from files. */
 VpInput *vp_input_new (const VpSource *source, gboolean asks, GError **error);
 void vp_input_free (VpInput *input);
 /* Once each. The first for whoever has no need of profiles; the second loads the profiles, then the host. */

@@ -18,7 +18,6 @@
 #include "cli/plan/redefine.h"
 #include "cli/base/source.h"
 #include "cli/plan/plan-view.h"
-#include "config.h"
 
 static GPtrArray *
 find_named (virConnectPtr connection, char *const *names, GError **error)
@@ -45,7 +44,7 @@ keep_daemon_out (gboolean session, GError **error)
   if (fd >= 0 && flock (fd, LOCK_EX | LOCK_NB) == 0)
     return fd;
   if (fd >= 0 && errno == EWOULDBLOCK)
-    g_set_error (error, VP_ERROR, VP_ERROR_IO,
+    g_set_error (error, VP_ERROR, VP_ERROR_BUSY,
                  "vfio-profiled runs, and would prepare the definitions again at once: end it first%s",
                  session ? "" : " (systemctl stop vfio-profiled.socket vfio-profiled.service)");
   else if (errno != ENOENT)
@@ -76,7 +75,7 @@ check_none_runs (const GPtrArray *domains, GError **error)
       g_string_append_printf (names, "%s'%s'", names->len > 0 ? ", " : "", virDomainGetName (domain));
   }
   if (names->len > 0)
-    g_set_error (error, VP_ERROR, VP_ERROR_LIBVIRT,
+    g_set_error (error, VP_ERROR, VP_ERROR_BUSY,
                  "nothing was changed: these run with what their profiles gave them: %s; shut them down first",
                  names->str);
   return names->len == 0;

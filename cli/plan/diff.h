@@ -6,7 +6,7 @@
 
 G_BEGIN_DECLS
 
-/* "" where they are equal; `name` stands in the two head lines. */
+/* "" where they are equal; `name` stands in the two head lines. The caller's. */
 char *vp_diff_dup_unified (const char *before, const char *after, const char *name);
 
 G_END_DECLS

@@ -48,7 +48,7 @@ vp_redefine (virConnectPtr connection, virDomainPtr domain, VpRedefineFunc func,
   if (outcome == TRY_DONE)
     return g_steal_pointer (&plan);
   if (outcome == TRY_AGAIN)
-    g_set_error (error, VP_ERROR, VP_ERROR_LIBVIRT,
+    g_set_error (error, VP_ERROR, VP_ERROR_BUSY,
                  "domain '%s' was edited by somebody else %d times while this tried to write it: nothing was changed; "
                  "try again when that has ended",
                  virDomainGetName (domain), MAX_TRIES);

@@ -10,10 +10,13 @@
 
 G_BEGIN_DECLS
 
-/* What becomes of a definition, and the files that it will name. NULL and an error: nothing is written. */
+/* Plans what becomes of a definition, and makes the files that it will name. NULL and an error: nothing is written. */
 typedef VpPlan *(*VpRedefineFunc) (const VpDomain *present, gpointer data, GError **error);
 
-/* The plan that holds in the end; `changed`: the definition was not like that before. */
+/*
+ * The plan that holds in the end, the caller's; `changed`: the definition was not like that before. `func` gets
+ * `data`, and is called anew for each edit that comes between.
+ */
 VpPlan *vp_redefine (virConnectPtr connection, virDomainPtr domain, VpRedefineFunc func, gpointer data,
                      gboolean *changed, GError **error);
 

@@ -12,7 +12,8 @@ typedef struct {
   char *value; /* "": the override goes */
 } VpOverride;
 
-/* From "section.key=value"; the error lists what is allowed. */
+/* Of VpOverride, from "section.key=value", the caller's; `texts` is NULL-ended or NULL. The error, of usage, lists what
+ * is allowed. */
 GArray *vp_overrides_parse (const char *const *texts, GError **error);
 /* Into the domain's tag, which must be there. */
 void vp_overrides_apply (const GArray *overrides, VpDomain *domain);
