@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 typedef struct {
-  int64_t end_ms;
+  int64_t end_ms; /* milliseconds of that clock */
 } VpDeadline;
 
 typedef struct {
@@ -21,22 +21,26 @@ typedef struct {
   size_t allocated;
 } VpBytes;
 
+/* That long from now on. */
 VpDeadline vp_deadline_new (unsigned int seconds);
 
 /* Milliseconds left, never negative. */
 int vp_deadline_get_left (const VpDeadline *deadline);
 
-/* Waits until `fd` is ready for `events`, or has an error for the next call to find. */
+/* Waits until `fd` is ready for `events` (of poll), or has an error for the next call to find. False and errno. */
 bool vp_deadline_wait (const VpDeadline *deadline, int fd, short events);
 
 /* Reads what is there, once; 0 at the end of file, -1 and errno on failure. EFBIG when more than `limit` bytes came. */
 ssize_t vp_bytes_read_some (VpBytes *bytes, int fd, size_t limit, const VpDeadline *deadline);
 
-/* Reads to the end of file. */
+/* Reads to the end of file; false and errno as above. */
 bool vp_bytes_read_all (VpBytes *bytes, int fd, size_t limit, const VpDeadline *deadline);
 
+/* A copy of `size` bytes; false with ENOMEM. */
 bool vp_bytes_append (VpBytes *bytes, const void *data, size_t size);
 
+/* Empty again, as { 0 } is. */
 void vp_bytes_clear (VpBytes *bytes);
 
+/* Writes all of it; false and errno on failure, then some of it may be written. */
 bool vp_write_all (int fd, const void *data, size_t size, const VpDeadline *deadline);

@@ -15,7 +15,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
-#define VP_EMULATOR_FILE_MAX 4096
+#define VP_EMULATOR_FILE_MAX 4096 /* bytes; a longer one is refused */
 #define VP_EMULATOR_FILE_KEY "emulator="
 #define VP_EMULATOR_FILE_IDENTITY_KEY "identity="
 
@@ -23,12 +23,12 @@
 #define VP_EMULATOR_INTERPRETER "vfio-profile-emulator"
 
 typedef struct {
-  char emulator[PATH_MAX];
+  char emulator[PATH_MAX]; /* an absolute path */
   char reason[256]; /* after a failure: what is wrong and what was needed, one line */
 } VpEmulatorFile;
 
 /*
  * Reads the wrapper at `path` and checks that it is root's or the running user's, that nobody
- * else can write it, and that it does not lead back to a wrapper.
+ * else can write it, and that it does not lead back to a wrapper. False: `reason` says why.
  */
 bool vp_emulator_file_read (const char *path, VpEmulatorFile *file);

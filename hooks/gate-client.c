@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * The hook's side of gate-protocol.h. The answer is taken whole before any of it counts,
- * so that half a document never reaches libvirt.
- */
+/* The hook's side of gate-protocol.h: the socket. */
 #include "hooks/gate-client.h"
 
 #include <errno.h>
@@ -18,20 +15,10 @@
 /* How long to wait before another try while the gate's queue is full. */
 #define QUEUE_FULL_WAIT_MS 20
 
-/* "REFUSE 33554432\n" is the longest first line there is. */
-#define FIRST_LINE_MAX 32
-
-static void
-fail (VpGateReply *reply, VpGateVerdict verdict, const char *reason)
-{
-  reply->verdict = verdict;
-  snprintf (reply->reason, sizeof reply->reason, "%s", reason);
-}
-
 static void
 fail_errno (VpGateReply *reply, VpGateVerdict verdict)
 {
-  fail (reply, verdict, errno == ETIMEDOUT ? "no answer in time" : strerror (errno));
+  vp_gate_reply_fail (reply, verdict, errno == ETIMEDOUT ? "no answer in time" : strerror (errno));
 }
 
 /* A Unix socket whose queue is full says EAGAIN at once and cannot be polled for. */
@@ -108,100 +95,14 @@ send_request (int fd, const VpGateRequest *request, const VpDeadline *deadline)
   return sent || error == EPIPE || error == ECONNRESET || error == ENOTCONN;
 }
 
-/* Digits only, nothing before or after them. */
-static bool
-parse_length (const char *text, size_t size, size_t *length)
-{
-  *length = 0;
-  for (size_t i = 0; i < size; i++) {
-    if (text[i] < '0' || text[i] > '9')
-      return false;
-    *length = *length * 10 + (size_t) (text[i] - '0');
-    if (*length > VP_GATE_ANSWER_MAX)
-      return false;
-  }
-  return size > 0;
-}
-
-static bool
-parse_first_line (const char *line, size_t size, VpGateVerdict *verdict, size_t *length)
-{
-  static const struct {
-    const char *word;
-    VpGateVerdict verdict;
-  } words[] = { { "OK ", VP_GATE_OK }, { "REFUSE ", VP_GATE_REFUSED } };
-
-  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-    const size_t word_size = strlen (words[i].word);
-
-    if (size > word_size && memcmp (line, words[i].word, word_size) == 0) {
-      *verdict = words[i].verdict;
-      return parse_length (line + word_size, size - word_size, length);
-    }
-  }
-  return false;
-}
-
-static void
-parse_answer (VpGateReply *reply)
-{
-  const VpBytes *answer = &reply->answer;
-  const size_t searched = answer->size < FIRST_LINE_MAX ? answer->size : FIRST_LINE_MAX;
-  const char *end = searched > 0 ? memchr (answer->data, '\n', searched) : NULL;
-  VpGateVerdict verdict;
-  size_t length;
-
-  if (answer->size == 0) {
-    fail (reply, VP_GATE_BROKEN, "it closed the connection without an answer");
-    return;
-  }
-  if (end == NULL || !parse_first_line (answer->data, (size_t) (end - answer->data), &verdict, &length)) {
-    fail (reply, VP_GATE_BROKEN, "its answer makes no sense");
-    return;
-  }
-
-  const size_t there = answer->size - (size_t) (end + 1 - answer->data);
-  if (there != length) {
-    reply->verdict = VP_GATE_BROKEN;
-    snprintf (reply->reason, sizeof reply->reason, "its answer has %zu bytes where it says %zu", there,
-              length);
-    return;
-  }
-
-  reply->verdict = verdict;
-  reply->payload = end + 1;
-  reply->payload_size = length;
-}
-
-/* "WAIT 25\n": that long from now on. TRUE: there was one, and it is taken away. */
-static bool
-take_wait (VpBytes *answer, VpDeadline *deadline)
-{
-  static const char word[] = "WAIT ";
-  const size_t word_size = sizeof word - 1;
-  const size_t searched = answer->size < FIRST_LINE_MAX ? answer->size : FIRST_LINE_MAX;
-  const char *end = searched > 0 ? memchr (answer->data, '\n', searched) : NULL;
-  size_t seconds = 0;
-
-  if (end == NULL || (size_t) (end - answer->data) <= word_size || memcmp (answer->data, word, word_size) != 0 ||
-      !parse_length (answer->data + word_size, (size_t) (end - answer->data) - word_size, &seconds))
-    return false;
-  *deadline = vp_deadline_new (seconds < VP_GATE_WAIT_MAX_SECONDS ? (unsigned int) seconds
-                                                                  : VP_GATE_WAIT_MAX_SECONDS);
-  answer->size -= (size_t) (end + 1 - answer->data);
-  memmove (answer->data, end + 1, answer->size);
-  return true;
-}
-
 /* To the end of file; a gate that is at work may ask for more time. */
 static bool
-read_answer (int fd, VpDeadline *deadline, VpBytes *answer)
+read_answer (int fd, VpDeadline *deadline, VpGateReply *reply)
 {
   ssize_t n_read = 0;
 
-  while ((n_read = vp_bytes_read_some (answer, fd, VP_GATE_ANSWER_MAX + FIRST_LINE_MAX, deadline)) > 0)
-    while (take_wait (answer, deadline))
-      ;
+  while ((n_read = vp_bytes_read_some (&reply->answer, fd, VP_GATE_ANSWER_MAX + VP_GATE_FIRST_LINE_MAX, deadline)) > 0)
+    vp_gate_reply_take_waits (reply, deadline);
   /* A gate that left part of the request unread ends its answer with ECONNRESET, not with end of file. */
   return n_read == 0 || errno == ECONNRESET;
 }
@@ -215,11 +116,10 @@ talk (int fd, const VpGateRequest *request, VpDeadline *deadline, VpGateReply *r
     fail_errno (reply, VP_GATE_BROKEN);
     return;
   }
-  if (!read_answer (fd, deadline, &reply->answer)) {
+  if (read_answer (fd, deadline, reply))
+    vp_gate_reply_parse (reply);
+  else
     fail_errno (reply, VP_GATE_BROKEN);
-    return;
-  }
-  parse_answer (reply);
 }
 
 void
@@ -229,7 +129,7 @@ vp_gate_ask (const char *path, const VpGateRequest *request, VpDeadline *deadlin
 
   *reply = (VpGateReply){ .verdict = VP_GATE_BROKEN };
   if (strlen (path) >= sizeof address.sun_path) {
-    fail (reply, VP_GATE_ABSENT, "the path is too long for a socket");
+    vp_gate_reply_fail (reply, VP_GATE_ABSENT, "the path is too long for a socket");
     return;
   }
   strcpy (address.sun_path, path);
@@ -244,11 +144,4 @@ vp_gate_ask (const char *path, const VpGateRequest *request, VpDeadline *deadlin
   else
     fail_errno (reply, errno == ETIMEDOUT ? VP_GATE_BROKEN : VP_GATE_ABSENT);
   close (fd);
-}
-
-void
-vp_gate_reply_clear (VpGateReply *reply)
-{
-  vp_bytes_clear (&reply->answer);
-  *reply = (VpGateReply){ 0 };
 }

@@ -5,34 +5,20 @@
  */
 #pragma once
 
-#include <stddef.h>
+#include "hooks/gate-reply.h"
 
-#include "hooks/deadline-io.h"
-
-typedef enum {
-  VP_GATE_OK,
-  VP_GATE_REFUSED,
-  VP_GATE_ABSENT, /* nobody listens there */
-  VP_GATE_BROKEN, /* somebody does, but no proper answer came */
-} VpGateVerdict;
-
+/* libvirt's arguments and the domain's XML; all borrowed. The strings may hold any bytes but NUL. */
 typedef struct {
   const char *operation;
   const char *suboperation;
   const char *extra;
   const char *domain;
-  const char *xml;
-  size_t xml_size;
+  const char *xml; /* not NUL-terminated */
+  size_t xml_size; /* bytes */
 } VpGateRequest;
 
-typedef struct {
-  VpGateVerdict verdict;
-  const char *payload; /* within `answer` */
-  size_t payload_size;
-  char reason[160]; /* ABSENT and BROKEN: why, to stand in parentheses */
-  VpBytes answer;
-} VpGateReply;
-
+/*
+ * Asks the gate at `path`, and always leaves a verdict in `reply`, which is the caller's to clear. The gate's WAITs
+ * move `deadline`.
+ */
 void vp_gate_ask (const char *path, const VpGateRequest *request, VpDeadline *deadline, VpGateReply *reply);
-
-void vp_gate_reply_clear (VpGateReply *reply);

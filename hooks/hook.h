@@ -5,13 +5,14 @@
  */
 #pragma once
 
+/* All borrowed. */
 typedef struct {
   const char *version;
   const char *system_socket; /* the gate's path for root */
   const char *runtime_dir;   /* the gate of any other user: RUNTIME_DIR/UID/SESSION_SOCKET */
   const char *session_socket;
-  unsigned int deadline_seconds;
+  unsigned int deadline_seconds; /* for all of it; the gate's WAITs come on top */
 } VpHookSettings;
 
-/* Returns the exit status: 0 go on, 1 refused, 2 wrong usage. */
+/* With libvirt's arguments, the XML on stdin. Returns the exit status: 0 go on, 1 refused, 2 wrong usage. */
 int vp_hook_run (const VpHookSettings *settings, int argc, char *const *argv);
