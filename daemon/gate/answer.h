@@ -2,19 +2,10 @@
 /* What the gate says to one request of the hook. Plans, but calls no libvirt and waits for nobody. */
 #pragma once
 
+#include "daemon/gate/gate-request.h"
 #include "daemon/gate/gate-socket.h"
 
 G_BEGIN_DECLS
-
-typedef struct {
-  const char *operation;
-  const char *suboperation;
-  const char *domain;
-  const char *xml;
-  gsize xml_length;
-  void (*wait) (guint seconds, gpointer data); /* tells the hook that it takes longer */
-  gpointer data;
-} VpHookCall;
 
 /* TRUE: the operation may go on, `text` is XML for stdout or empty. FALSE: `text` is the line for stderr. */
 gboolean vp_gate_answer (const VpGateContext *context, const VpHookCall *request, char **text);

@@ -15,7 +15,6 @@
 
 #define MAX_THREADS 32      /* of answers at the same time; more wait in the socket's queue */
 #define PEER_SECONDS 5      /* for each read and write: the hook sends at once or is dead */
-#define HEADER_STRINGS 6
 
 struct VpGate {
   VpGateContext context;
@@ -26,52 +25,6 @@ struct VpGate {
   GSocketService *service;
   GThread *thread;
 };
-
-static GByteArray *
-read_request (GInputStream *stream, GError **error)
-{
-  g_autoptr (GByteArray) bytes = g_byte_array_new ();
-  guint8 chunk[64 * 1024];
-  gssize got = 0;
-
-  while ((got = g_input_stream_read (stream, chunk, sizeof chunk, NULL, error)) > 0) {
-    if (bytes->len + (gsize) got > VP_GATE_HEADER_MAX + VP_GATE_XML_MAX) {
-      g_set_error (error, VP_ERROR, VP_ERROR_XML, "the request is larger than %u bytes",
-                   VP_GATE_HEADER_MAX + VP_GATE_XML_MAX);
-      return NULL;
-    }
-    g_byte_array_append (bytes, chunk, (guint) got);
-  }
-  return got == 0 ? g_steal_pointer (&bytes) : NULL;
-}
-
-/* The strings stay in `bytes`. */
-static gboolean
-parse_request (const GByteArray *bytes, VpHookCall *request, GError **error)
-{
-  const char *strings[HEADER_STRINGS] = { NULL };
-  const char *at = (const char *) bytes->data;
-  const char *end = at + bytes->len;
-  guint64 length = 0;
-
-  for (guint i = 0; i < HEADER_STRINGS; i++) {
-    const char *stop = at < end ? memchr (at, '\0', (gsize) (end - at)) : NULL;
-    if (stop == NULL)
-      break;
-    strings[i] = at;
-    at = stop + 1;
-  }
-  if (strings[0] == NULL || strcmp (strings[0], VP_GATE_GREETING) != 0 || strings[5] == NULL ||
-      !g_ascii_string_to_unsigned (strings[5], 10, 0, VP_GATE_XML_MAX, &length, NULL) ||
-      length != (guint64) (end - at)) {
-    g_set_error (error, VP_ERROR, VP_ERROR_XML, "the request is not one of this version's hook (%s)", VP_GATE_GREETING);
-    return FALSE;
-  }
-  *request = (VpHookCall){
-    .operation = strings[1], .suboperation = strings[2], .domain = strings[4], .xml = at, .xml_length = length
-  };
-  return TRUE;
-}
 
 /* The folder is root's and closed to others; this is the second lock on the door. */
 static gboolean
@@ -107,10 +60,11 @@ serve (const VpGate *gate, GSocketConnection *connection, GError **error)
   g_socket_set_timeout (g_socket_connection_get_socket (connection), PEER_SECONDS);
   if (!check_peer (g_socket_connection_get_socket (connection), error))
     return FALSE;
-  g_autoptr (GByteArray) bytes = read_request (g_io_stream_get_input_stream (G_IO_STREAM (connection)), error);
+  g_autoptr (GByteArray) bytes =
+    vp_hook_call_read (g_io_stream_get_input_stream (G_IO_STREAM (connection)), NULL, error);
   if (bytes != NULL && bytes->len == 0)
     return TRUE; /* somebody looked whether we are here */
-  if (bytes == NULL || !parse_request (bytes, &request, error))
+  if (bytes == NULL || !vp_hook_call_parse (bytes, &request, error))
     return FALSE;
   request.wait = send_wait;
   request.data = g_io_stream_get_output_stream (G_IO_STREAM (connection));
