@@ -70,8 +70,9 @@ vp_deadline_get_left (const VpDeadline *deadline)
   return left > INT_MAX ? INT_MAX : (int) left;
 }
 
-bool
-vp_deadline_wait (const VpDeadline *deadline, int fd, short events)
+/* Until `fd` is ready for `events`, or has an error for the next call to find. */
+static bool
+wait_for (const VpDeadline *deadline, int fd, short events)
 {
   struct pollfd pollfd = { .fd = fd, .events = events };
 
@@ -106,7 +107,7 @@ ssize_t
 vp_bytes_read_some (VpBytes *bytes, int fd, size_t limit, const VpDeadline *deadline)
 {
   for (;;) {
-    if (!reserve (bytes, READ_SIZE) || !vp_deadline_wait (deadline, fd, POLLIN))
+    if (!reserve (bytes, READ_SIZE) || !wait_for (deadline, fd, POLLIN))
       return -1;
 
     const ssize_t n_read = read (fd, bytes->data + bytes->size, READ_SIZE);
@@ -145,7 +146,7 @@ vp_write_all (int fd, const void *data, size_t size, const VpDeadline *deadline)
   const char *next = data;
 
   while (size > 0) {
-    if (!vp_deadline_wait (deadline, fd, POLLOUT))
+    if (!wait_for (deadline, fd, POLLOUT))
       return false;
 
     /* stdout is a blocking pipe: a writable one has room for PIPE_BUF bytes, more would block. */

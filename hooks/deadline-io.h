@@ -27,9 +27,6 @@ VpDeadline vp_deadline_new (unsigned int seconds);
 /* Milliseconds left, never negative. */
 int vp_deadline_get_left (const VpDeadline *deadline);
 
-/* Waits until `fd` is ready for `events` (of poll), or has an error for the next call to find. False and errno. */
-bool vp_deadline_wait (const VpDeadline *deadline, int fd, short events);
-
 /* Reads what is there, once; 0 at the end of file, -1 and errno on failure. EFBIG when more than `limit` bytes came. */
 ssize_t vp_bytes_read_some (VpBytes *bytes, int fd, size_t limit, const VpDeadline *deadline);
 

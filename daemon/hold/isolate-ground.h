@@ -27,7 +27,7 @@ typedef struct {
 
 /* The list of CPUs in a file; NULL: there is none. The caller's. */
 VpBitmap *vp_isolate_read_list (const VpRoot *root, const char *path);
-/* All that the machine may use, and of them those that are on. Never NULL, empty where nothing is known. The caller's. */
+/* All that the machine may use, and those of them that are on; empty where nothing is known. The caller's. */
 VpBitmap *vp_isolate_read_present (const VpRoot *root);
 VpBitmap *vp_isolate_read_online (const VpRoot *root);
 

@@ -18,7 +18,10 @@
 #define NOT_OURS ".unknown" /* no policy names such a folder */
 #define SELINUX "/sys/fs/selinux"
 
+typedef struct selabel_handle Labels;
+
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC (context_t, context_free, NULL)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Labels, selabel_close)
 
 /* is_selinux_enabled() and security_getenforce() say no where this is mounted read-only, as it is for our unit. */
 static gboolean
@@ -54,7 +57,7 @@ vp_label_dup_mended (const char *current, const char *wanted, const char *unknow
 
 /* NULL: the policy says nothing about it. */
 static char *
-dup_wanted (struct selabel_handle *labels, const char *path, mode_t mode)
+dup_wanted (Labels *labels, const char *path, mode_t mode)
 {
   char *label = NULL;
 
@@ -93,18 +96,14 @@ static char *
 dup_mended_label (const char *path, const char *top)
 {
   struct stat info;
-  struct selabel_handle *labels = selabel_open (SELABEL_CTX_FILE, NULL, 0);
+  g_autoptr (Labels) labels = selabel_open (SELABEL_CTX_FILE, NULL, 0);
 
-  if (labels == NULL || lstat (path, &info) != 0) {
-    if (labels != NULL)
-      selabel_close (labels);
+  if (labels == NULL || lstat (path, &info) != 0)
     return NULL;
-  }
   g_autofree char *not_ours = g_strconcat (top, NOT_OURS, path + strlen (top), NULL);
   g_autofree char *current = dup_current (path);
   g_autofree char *wanted = dup_wanted (labels, path, info.st_mode);
   g_autofree char *unknown = dup_wanted (labels, not_ours, info.st_mode);
-  selabel_close (labels);
   if (current == NULL || wanted == NULL || unknown == NULL)
     return NULL;
   return vp_label_dup_mended (current, wanted, unknown);
@@ -131,13 +130,12 @@ char *
 vp_label_dup_difference (const char *path)
 {
   struct stat info;
-  struct selabel_handle *labels = is_enforcing () ? selabel_open (SELABEL_CTX_FILE, NULL, 0) : NULL;
+  g_autoptr (Labels) labels = is_enforcing () ? selabel_open (SELABEL_CTX_FILE, NULL, 0) : NULL;
 
   if (labels == NULL)
     return NULL;
   g_autofree char *current = lstat (path, &info) == 0 ? dup_current (path) : NULL;
   g_autofree char *wanted = current != NULL ? dup_wanted (labels, path, info.st_mode) : NULL;
-  selabel_close (labels);
   g_auto (context_t) now = wanted != NULL ? context_new (current) : NULL;
   g_auto (context_t) want = now != NULL ? context_new (wanted) : NULL;
   if (want == NULL || strcmp (context_type_get (now), context_type_get (want)) == 0)

@@ -20,13 +20,13 @@ void vp_label_ensure (const char *path);
 
 /*
  * The label to set: the current one with the wanted one's type, as restorecon does. NULL: it is
- * right already, or `unknown`, the label that such a path has without our module, is wanted too.
+ * right already, or `unknown`, the label that such a path has without our module, is wanted too. The caller's.
  */
 char *vp_label_dup_mended (const char *current, const char *wanted, const char *unknown);
 
 /*
  * Of any file: "etc_t, not vfioprofile_hook_exec_t"; NULL: its type is what the policy says, or nothing comes of a
- * wrong one, as SELinux is off or permissive.
+ * wrong one, as SELinux is off or permissive. The caller's.
  */
 char *vp_label_dup_difference (const char *path);
 

@@ -12,11 +12,14 @@ typedef struct {
   guint64 started; /* seconds since the epoch; 0: not known */
 } VpProcess;
 
-/* Of VpProcess: those of that user that have one of these names and are not a container's. */
+/*
+ * Of VpProcess: those of that user that have one of these names (NULL-ended, as in /proc/PID/comm) and are not a
+ * container's. The caller's, with what is in it; empty where /proc cannot be read.
+ */
 GArray *vp_processes_read (const VpRoot *root, const char *const *names, guint64 uid);
 /* When the kernel booted, in seconds since the epoch; 0: not known. */
 guint64 vp_process_boot_time (const VpRoot *root);
-/* NULL: it does not run. */
+/* The first of that name, borrowed from the array; NULL: it does not run. */
 const VpProcess *vp_processes_find (const GArray *processes, const char *name);
 
 G_END_DECLS

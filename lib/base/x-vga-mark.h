@@ -14,7 +14,7 @@
 #define VP_X_VGA_MARK_PREFIX "ua-"
 #define VP_X_VGA_MARK_SUFFIX "-x-vga"
 
-/* Whether `id` is PREFIX, any stem, SUFFIX. "ua-x-vga" is none: the two would share a character. */
+/* Whether `id` (never NULL) is PREFIX, any stem, SUFFIX. "ua-x-vga" is none: the two would share a character. */
 static inline bool
 vp_x_vga_mark_is (const char *id)
 {
