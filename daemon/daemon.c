@@ -201,7 +201,7 @@ reconcile (VpDaemon *daemon, virConnectPtr connection)
 {
   g_autoptr (GError) error = NULL;
 
-  vp_holds_begin_reconcile (vp_admission_get_holds (daemon->admission));
+  vp_book_begin_reconcile (vp_admission_get_book (daemon->admission));
   g_auto (GStrv) running = vp_libvirt_list_running (connection, &error);
   if (running == NULL)
     g_warning ("%s: what guests held before stays held", error->message);
@@ -245,7 +245,7 @@ on_definition (const char *domain, gpointer data)
 static VpSilentContext
 silent_context (const VpDaemon *daemon)
 {
-  return (VpSilentContext){ vp_admission_get_holds (daemon->admission), daemon->libvirt_version, daemon->session };
+  return (VpSilentContext){ vp_admission_get_book (daemon->admission), daemon->libvirt_version, daemon->session };
 }
 
 static void
@@ -320,20 +320,20 @@ start_gate (VpDaemon *daemon, GError **error)
 static void
 remember_holders (const VpDaemon *daemon)
 {
-  VpHolds *holds = vp_admission_get_holds (daemon->admission);
-  g_auto (GStrv) uuids = vp_holds_list (holds);
+  VpBook *book = vp_admission_get_book (daemon->admission);
+  g_auto (GStrv) uuids = vp_book_list (book);
 
   for (guint i = 0; uuids[i] != NULL; i++) {
-    g_autoptr (VpHold) hold = vp_holds_dup (holds, uuids[i]);
+    g_autoptr (VpHolding) holding = vp_book_dup (book, uuids[i]);
     g_autoptr (GArray) devices = g_array_new (FALSE, FALSE, sizeof (VpPciAddress));
-    hwloc_bitmap_t cpus = hold != NULL ? vp_list_parse (hold->cpus) : NULL;
-    for (guint j = 0; hold != NULL && j < hold->devices->len; j++) {
+    hwloc_bitmap_t cpus = holding != NULL ? vp_list_parse (holding->cpus) : NULL;
+    for (guint j = 0; holding != NULL && j < holding->devices->len; j++) {
       VpPciAddress address;
-      if (vp_pci_address_parse (hold->devices->pdata[j], &address))
+      if (vp_pci_address_parse (holding->devices->pdata[j], &address))
         g_array_append_val (devices, address);
     }
-    if (hold != NULL && cpus != NULL) {
-      const VpRunning running = { hold->uuid, hold->name, cpus, devices };
+    if (holding != NULL && cpus != NULL) {
+      const VpRunning running = { holding->uuid, holding->name, cpus, devices };
       vp_ledger_remember (daemon->ledger, &running);
     }
     hwloc_bitmap_free (cpus);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "config.h"
-#include "daemon/hold/hold.h"
+#include "journal/journal.h"
 #include "host/hook-file.h"
 
 #define LIBVIRT_LEAST 6000000
@@ -139,14 +139,13 @@ check_registered (VpDoctor *doctor)
 static void
 judge_call (VpDoctor *doctor, const VpDoctorGuest *guest, guint *called)
 {
-  g_autofree char *path = g_strdup_printf ("%s/holds/%s", BELOW (VP_RUN_FOLDER), guest->uuid);
-  g_autofree char *text = vp_root_load_own (doctor->root, path, VP_HOLD_MAX_BYTES, NULL);
-  g_autoptr (VpHold) hold = text != NULL ? vp_hold_parse (guest->uuid, text, NULL) : NULL;
+  g_autoptr (VpJournal) journal = vp_journal_new (doctor->root, VP_RUN_FOLDER);
+  g_autoptr (VpHolding) holding = vp_journal_read (journal, guest->uuid, NULL);
 
-  if (hold != NULL && hold->silent != NULL) {
-    g_autofree char *seen = g_strdup_printf ("'%s' was started past the hook: %s", guest->name, hold->silent);
+  if (holding != NULL && holding->silent != NULL) {
+    g_autofree char *seen = g_strdup_printf ("'%s' was started past the hook: %s", guest->name, holding->silent);
     vp_doctor_report (doctor, VP_CHECK_FAIL, "do that, then stop and start the guest", seen);
-  } else if (hold != NULL) {
+  } else if (holding != NULL) {
     (*called)++;
   } else if (guest->live != NULL && vp_domain_was_prepared (guest->live)) {
     vp_doctor_warn (doctor, "stop and start the guest; if it is the same then, see the checks of the hook and of "

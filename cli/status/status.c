@@ -4,8 +4,8 @@
 
 #include <libvirt/virterror.h>
 
-#include "daemon/hold/hold.h"
 #include "domain/drift.h"
+#include "journal/journal.h"
 
 static void
 status_free (gpointer data)
@@ -70,14 +70,13 @@ static void
 read_holds (VpStatus *status, const Context *context, const char *uuid)
 {
   g_autofree char *folder = vp_libvirt_dup_run_folder (context->input->session);
-  g_autofree char *path = g_build_filename (folder + 1, "holds", uuid, NULL);
-  g_autofree char *text = vp_root_load_own (context->root, path, VP_HOLD_MAX_BYTES, NULL);
-  g_autoptr (VpHold) hold = text != NULL ? vp_hold_parse (uuid, text, NULL) : NULL;
+  g_autoptr (VpJournal) journal = vp_journal_new (context->root, folder);
+  g_autoptr (VpHolding) holding = vp_journal_read (journal, uuid, NULL);
 
-  if (hold == NULL)
+  if (holding == NULL)
     return;
-  status->holds = vp_hold_describe (hold);
-  status->silent = g_strdup (hold->silent);
+  status->holds = vp_holding_describe (holding);
+  status->silent = g_strdup (holding->silent);
 }
 
 static void

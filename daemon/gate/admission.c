@@ -16,7 +16,7 @@
 
 struct VpAdmission {
   const VpRoot *root;
-  VpHolds *holds;
+  VpBook *book;
   VpIsolate *isolate;
   gboolean session;
   gint retrying; /* atomic */
@@ -26,14 +26,13 @@ VpAdmission *
 vp_admission_new (const VpRoot *root, const char *run_folder, gboolean session, GError **error)
 {
   g_autoptr (VpAdmission) admission = g_new0 (VpAdmission, 1);
-  g_autofree char *folder = g_build_filename (run_folder + 1, "holds", NULL);
 
   admission->session = session;
   admission->root = root;
-  admission->holds = vp_holds_new (admission->root, folder, error);
-  if (admission->holds == NULL)
+  admission->book = vp_book_new (admission->root, run_folder, error);
+  if (admission->book == NULL)
     return NULL;
-  admission->isolate = vp_isolate_new (admission->root, admission->holds, NULL);
+  admission->isolate = vp_isolate_new (admission->root, admission->book, NULL);
   return g_steal_pointer (&admission);
 }
 
@@ -44,15 +43,15 @@ vp_admission_free (VpAdmission *admission)
     return;
   while (g_source_remove_by_user_data (admission))
     ;
-  vp_holds_free (admission->holds);
+  vp_book_free (admission->book);
   vp_isolate_free (admission->isolate);
   g_free (admission);
 }
 
-VpHolds *
-vp_admission_get_holds (const VpAdmission *admission)
+VpBook *
+vp_admission_get_book (const VpAdmission *admission)
 {
-  return admission->holds;
+  return admission->book;
 }
 
 char *
@@ -112,7 +111,7 @@ take_devices (VpAdmission *admission, const VpAdmissionRequest *request)
   for (guint i = 0; i < hostdevs->len; i++)
     g_ptr_array_add (addresses, vp_pci_address_dup_text (&g_array_index (hostdevs, VpHostdev, i).address));
   g_ptr_array_add (addresses, NULL);
-  if (vp_holds_claim_devices (admission->holds, request->uuid, request->name, (const char *const *) addresses->pdata,
+  if (vp_book_claim_devices (admission->book, request->uuid, request->name, (const char *const *) addresses->pdata,
                               &holder, &address, &error))
     return NULL;
   return holder != NULL ? g_strdup_printf ("the device %s is that of domain '%s', which is starting or runs", address,
@@ -162,7 +161,7 @@ take_pages (VpAdmission *admission, const VpAdmissionRequest *request)
     return refusal;
   request->wait (seconds + WAIT_SLACK_SECONDS, request->data);
   gint64 deadline = g_get_monotonic_time () + seconds * G_TIME_SPAN_SECOND;
-  if (vp_holds_take_pages (admission->holds, request->uuid, request->name, needs, allocate, deadline, &error))
+  if (vp_book_take_pages (admission->book, request->uuid, request->name, needs, allocate, deadline, &error))
     return NULL;
   return g_strdup (error->message);
 }
@@ -172,7 +171,7 @@ on_retry (gpointer data)
 {
   VpAdmission *admission = data;
 
-  if (vp_holds_retry (admission->holds))
+  if (vp_book_retry (admission->book))
     return G_SOURCE_CONTINUE;
   g_atomic_int_set (&admission->retrying, 0);
   return G_SOURCE_REMOVE;
@@ -191,14 +190,14 @@ vp_admission_release (VpAdmission *admission, const char *uuid)
 {
   gint64 deadline = g_get_monotonic_time () + RELEASE_SECONDS * G_TIME_SPAN_SECOND;
 
-  if (!vp_holds_release (admission->holds, uuid, deadline))
+  if (!vp_book_release (admission->book, uuid, deadline))
     retry_later (admission);
 }
 
 void
 vp_admission_reconcile (VpAdmission *admission, const char *const *running)
 {
-  vp_holds_reconcile (admission->holds, running);
+  vp_book_reconcile (admission->book, running);
   retry_later (admission); /* it may have left something */
 }
 
@@ -245,11 +244,11 @@ vp_admission_note_called (VpAdmission *admission, const VpDomain *domain)
   g_autofree char *name = vp_domain_dup_name (domain);
 
   if (uuid != NULL && vp_domain_tag (domain) != NULL)
-    vp_holds_note_called (admission->holds, uuid, name, vp_domain_run (domain));
+    vp_book_note_called (admission->book, uuid, name, vp_domain_run (domain));
 }
 
 void
 vp_admission_started (VpAdmission *admission, const char *uuid)
 {
-  vp_holds_started (admission->holds, uuid);
+  vp_book_started (admission->book, uuid);
 }

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "daemon/hold/holds.h"
+#include "daemon/hold/book.h"
 #include "plan/plan.h"
 
 G_BEGIN_DECLS
@@ -19,7 +19,7 @@ typedef struct VpAdmission VpAdmission;
  */
 VpAdmission *vp_admission_new (const VpRoot *root, const char *run_folder, gboolean session, GError **error);
 void vp_admission_free (VpAdmission *admission);
-VpHolds *vp_admission_get_holds (const VpAdmission *admission);
+VpBook *vp_admission_get_book (const VpAdmission *admission);
 
 /* Which of these CPUs are offline at this moment, as a list; NULL: none, as far as the kernel says. */
 char *vp_admission_dup_offline (const VpAdmission *admission, const int *cpus, guint n);
@@ -37,7 +37,7 @@ typedef struct {
 
 /* NULL: it may start. Else why not, in one line, and nothing is held. */
 char *vp_admission_admit (VpAdmission *admission, const VpAdmissionRequest *request);
-/* After vp_holds_begin_reconcile: these run, others do not. */
+/* After vp_book_begin_reconcile: these run, others do not. */
 void vp_admission_reconcile (VpAdmission *admission, const char *const *running);
 void vp_admission_note_called (VpAdmission *admission, const VpDomain *domain); /* the gate let it start */
 void vp_admission_started (VpAdmission *admission, const char *uuid);

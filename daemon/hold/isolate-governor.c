@@ -53,7 +53,7 @@ set_policy (const VpIsolateTask *task, const char *policy, GHashTable *changed, 
                      now != NULL ? now : "", policy, available);
     return TRUE;
   }
-  if (!vp_isolate_change (task, VP_HOLD_FILE, file, GOVERNOR, &reason, error))
+  if (!vp_isolate_change (task, VP_HOLDING_FILE, file, GOVERNOR, &reason, error))
     return FALSE;
   if (reason != NULL)
     vp_isolate_warn (task, "the governor stays '%s': %s", now != NULL ? now : "", reason);
@@ -63,7 +63,7 @@ set_policy (const VpIsolateTask *task, const char *policy, GHashTable *changed, 
 gboolean
 vp_isolate_set_governors (const VpIsolateTask *task, GError **error)
 {
-  g_autoptr (GHashTable) changed = vp_isolate_list_changed (task, VP_HOLD_FILE);
+  g_autoptr (GHashTable) changed = vp_isolate_list_changed (task, VP_HOLDING_FILE);
   g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 
   for (int cpu = hwloc_bitmap_first (task->cpus); cpu >= 0; cpu = hwloc_bitmap_next (task->cpus, cpu)) {

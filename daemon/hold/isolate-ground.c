@@ -41,13 +41,13 @@ vp_isolate_warn (const VpIsolateTask *task, const char *format, ...)
 }
 
 gboolean
-vp_isolate_change (const VpIsolateTask *task, VpHoldKind kind, const char *key, const char *value, char **reason,
+vp_isolate_change (const VpIsolateTask *task, VpHoldingKind kind, const char *key, const char *value, char **reason,
                    GError **error)
 {
   g_autoptr (GError) problem = NULL;
 
   *reason = NULL;
-  if (vp_holds_change (task->ground->holds, task->uuid, task->name, kind, key, value, task->deadline, &problem))
+  if (vp_book_change (task->ground->book, task->uuid, task->name, kind, key, value, task->deadline, &problem))
     return TRUE;
   if (g_error_matches (problem, VP_ERROR, VP_ERROR_BUSY)) {
     g_propagate_error (error, g_steal_pointer (&problem));
@@ -58,16 +58,16 @@ vp_isolate_change (const VpIsolateTask *task, VpHoldKind kind, const char *key, 
 }
 
 GHashTable *
-vp_isolate_list_changed (const VpIsolateTask *task, VpHoldKind kind)
+vp_isolate_list_changed (const VpIsolateTask *task, VpHoldingKind kind)
 {
-  VpHolds *holds = task->ground->holds;
-  g_auto (GStrv) uuids = vp_holds_list (holds);
+  VpBook *book = task->ground->book;
+  g_auto (GStrv) uuids = vp_book_list (book);
   GHashTable *keys = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 
   for (guint i = 0; uuids[i] != NULL; i++) {
-    g_autoptr (VpHold) hold = g_str_equal (uuids[i], task->uuid) ? NULL : vp_holds_dup (holds, uuids[i]);
-    for (guint j = 0; hold != NULL && j < hold->records->len; j++) {
-      const VpHoldRecord *record = hold->records->pdata[j];
+    g_autoptr (VpHolding) holding = g_str_equal (uuids[i], task->uuid) ? NULL : vp_book_dup (book, uuids[i]);
+    for (guint j = 0; holding != NULL && j < holding->records->len; j++) {
+      const VpHoldingRecord *record = holding->records->pdata[j];
       if (record->kind == kind)
         g_hash_table_add (keys, g_strdup (record->key));
     }

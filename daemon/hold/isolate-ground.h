@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/list.h"
-#include "daemon/hold/holds.h"
+#include "daemon/hold/book.h"
 #include "daemon/hold/isolate-bus.h"
 
 G_BEGIN_DECLS
@@ -11,7 +11,7 @@ G_BEGIN_DECLS
 /* All borrowed, for as long as VpIsolate lives. */
 typedef struct {
   const VpRoot *root;
-  VpHolds *holds;
+  VpBook *book;
   VpUnitBus *bus;
 } VpIsolateGround;
 
@@ -37,9 +37,9 @@ void vp_isolate_warn (const VpIsolateTask *task, const char *format, ...) G_GNUC
  * One change in the journal and on the host. TRUE with *reason set (the caller's): it cannot be made, and why.
  * FALSE with VP_ERROR_BUSY: nothing can be changed before the deadline.
  */
-gboolean vp_isolate_change (const VpIsolateTask *task, VpHoldKind kind, const char *key, const char *value,
+gboolean vp_isolate_change (const VpIsolateTask *task, VpHoldingKind kind, const char *key, const char *value,
                             char **reason, GError **error);
 /* The keys of that kind which other guests have changed, as a set of char *. The caller's. */
-GHashTable *vp_isolate_list_changed (const VpIsolateTask *task, VpHoldKind kind);
+GHashTable *vp_isolate_list_changed (const VpIsolateTask *task, VpHoldingKind kind);
 
 G_END_DECLS

@@ -74,7 +74,7 @@ change (Move *move, const char *file, const char *value, GError **error)
 {
   g_autofree char *reason = NULL;
 
-  if (!vp_isolate_change (move->task, VP_HOLD_FILE, file, value, &reason, error))
+  if (!vp_isolate_change (move->task, VP_HOLDING_FILE, file, value, &reason, error))
     return FALSE;
   if (reason == NULL)
     move->n_moved++;
@@ -200,10 +200,10 @@ warn_of_balancer (const VpIsolateTask *task)
 gboolean
 vp_isolate_move_interrupts (const VpIsolateTask *task, GError **error)
 {
-  g_autofree char *others = vp_holds_dup_cpus (task->ground->holds, task->uuid);
+  g_autofree char *others = vp_book_dup_cpus (task->ground->book, task->uuid);
   g_autoptr (VpBitmap) taken = vp_list_parse (others);
   g_autoptr (VpBitmap) rest = vp_isolate_read_online (task->ground->root);
-  g_autoptr (GHashTable) changed = vp_isolate_list_changed (task, VP_HOLD_FILE);
+  g_autoptr (GHashTable) changed = vp_isolate_list_changed (task, VP_HOLDING_FILE);
   Move move = { .task = task, .rest = rest, .changed = changed };
 
   if (taken != NULL)

@@ -14,7 +14,7 @@ gboolean vp_isolate_set_governors (const VpIsolateTask *task, GError **error);
 gboolean vp_isolate_move_interrupts (const VpIsolateTask *task, GError **error);
 gboolean vp_isolate_confine_units (const VpIsolateTask *task, GError **error);
 
-/* How VpHolds reads and writes what is of VP_HOLD_SLICE: a VpHoldAccess whose data is the VpIsolateGround. */
+/* How VpBook reads and writes what is of VP_HOLDING_SLICE: a VpBookAccess whose data is the VpIsolateGround. */
 gboolean vp_isolate_read_unit (const char *key, char **value, gpointer data, GError **error);
 gboolean vp_isolate_write_unit (const char *key, const char *value, gpointer data, GError **error);
 

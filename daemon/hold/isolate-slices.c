@@ -47,32 +47,32 @@ parse_value (const char *text, const char *unit, VpUnitValue *value, GError **er
 }
 
 static gboolean
-add_holder (Holders *holders, const VpUnitKey *key, const VpHold *hold, GError **error)
+add_holder (Holders *holders, const VpUnitKey *key, const VpHolding *holding, GError **error)
 {
-  for (guint i = 0; i < hold->records->len; i++) {
-    const VpHoldRecord *record = hold->records->pdata[i];
+  for (guint i = 0; i < holding->records->len; i++) {
+    const VpHoldingRecord *record = holding->records->pdata[i];
     g_auto (VpUnitKey) of = { NULL, NULL };
-    if (record->kind != VP_HOLD_SLICE || !vp_unit_key_parse (record->key, &of) || !g_str_equal (of.unit, key->unit))
+    if (record->kind != VP_HOLDING_SLICE || !vp_unit_key_parse (record->key, &of) || !g_str_equal (of.unit, key->unit))
       continue;
     if (holders->base.state == VP_UNIT_IN_FORCE && !parse_value (record->before, key->unit, &holders->base, error))
       return FALSE;
     if (hwloc_bitmap_isequal (of.without, key->without))
       holders->noted = TRUE;
-    if (hold->state != VP_HOLD_RELEASING)
+    if (holding->state != VP_HOLDING_RELEASING)
       hwloc_bitmap_or (holders->cpus, holders->cpus, of.without);
   }
   return TRUE;
 }
 
 static gboolean
-find_holders (VpHolds *holds, const VpUnitKey *key, Holders *holders, GError **error)
+find_holders (VpBook *book, const VpUnitKey *key, Holders *holders, GError **error)
 {
-  g_auto (GStrv) uuids = vp_holds_list (holds);
+  g_auto (GStrv) uuids = vp_book_list (book);
 
   holders->cpus = hwloc_bitmap_alloc ();
   for (guint i = 0; uuids[i] != NULL; i++) {
-    g_autoptr (VpHold) hold = vp_holds_dup (holds, uuids[i]);
-    if (hold != NULL && !add_holder (holders, key, hold, error))
+    g_autoptr (VpHolding) holding = vp_book_dup (book, uuids[i]);
+    if (holding != NULL && !add_holder (holders, key, holding, error))
       return FALSE;
   }
   return TRUE;
@@ -105,7 +105,7 @@ vp_isolate_read_unit (const char *text, char **value, gpointer data, GError **er
     return FALSE;
   if (now == NULL)
     return TRUE;
-  if (!find_holders (ground->holds, &key, &holders, error))
+  if (!find_holders (ground->book, &key, &holders, error))
     return FALSE;
   gboolean in_force = !hwloc_bitmap_iszero (now) && !hwloc_bitmap_intersects (now, key.without);
   if (!holders.noted || !(in_force || is_half_undone (ground->root, &holders, now)))
@@ -159,7 +159,7 @@ vp_isolate_write_unit (const char *text, const char *value, gpointer data, GErro
     g_set_error (error, VP_ERROR, VP_ERROR_HOST, "'%s' names no unit and the CPUs that it leaves", text);
     return FALSE;
   }
-  if (!parse_value (value, key.unit, &wanted, error) || !find_holders (ground->holds, &key, &holders, error))
+  if (!parse_value (value, key.unit, &wanted, error) || !find_holders (ground->book, &key, &holders, error))
     return FALSE;
   const VpUnitValue *base = wanted.state != VP_UNIT_IN_FORCE ? &wanted : &holders.base;
   if (hwloc_bitmap_iszero (holders.cpus) && base->state == VP_UNIT_ALL)
@@ -185,7 +185,7 @@ static gboolean
 leaves_a_cpu (const VpIsolateTask *task)
 {
   g_autoptr (VpBitmap) rest = vp_isolate_read_online (task->ground->root);
-  g_autoptr (GHashTable) keys = vp_isolate_list_changed (task, VP_HOLD_SLICE);
+  g_autoptr (GHashTable) keys = vp_isolate_list_changed (task, VP_HOLDING_SLICE);
   GHashTableIter iter;
   gpointer text = NULL;
 
@@ -227,14 +227,14 @@ dup_machine (const char *scope)
 
 /* Whether it may be a guest that has CPUs of its own; where the name does not tell, it may. */
 static gboolean
-has_own_cpus (VpHolds *holds, const char *scope)
+has_own_cpus (VpBook *book, const char *scope)
 {
   g_autofree char *machine = dup_machine (scope);
-  g_auto (GStrv) uuids = vp_holds_list (holds);
+  g_auto (GStrv) uuids = vp_book_list (book);
 
   for (guint i = 0; machine != NULL && uuids[i] != NULL; i++) {
-    g_autoptr (VpHold) hold = vp_holds_dup (holds, uuids[i]);
-    g_autofree char *name = hold != NULL && hold->cpus != NULL ? dup_squeezed (hold->name) : NULL;
+    g_autoptr (VpHolding) holding = vp_book_dup (book, uuids[i]);
+    g_autofree char *name = holding != NULL && holding->cpus != NULL ? dup_squeezed (holding->name) : NULL;
     gboolean is_cut = strlen (scope) > LONGEST_MACHINE;
     if (name != NULL && (strcmp (name, machine) == 0 || (is_cut && g_str_has_prefix (name, machine))))
       return TRUE;
@@ -255,7 +255,7 @@ list_units (const VpIsolateGround *ground, GError **error)
   for (guint i = 0; i < G_N_ELEMENTS (slices); i++)
     g_ptr_array_add (units, g_strdup (slices[i]));
   for (guint i = 0; machines[i] != NULL; i++)
-    if (!has_own_cpus (ground->holds, machines[i]))
+    if (!has_own_cpus (ground->book, machines[i]))
       g_ptr_array_add (units, g_strdup (machines[i]));
   return g_steal_pointer (&units);
 }
@@ -268,7 +268,7 @@ confine_all (const VpIsolateTask *task, const GPtrArray *units, GError **error)
   for (guint i = 0; i < units->len; i++) {
     g_autofree char *key = vp_unit_key_dup_text (units->pdata[i], task->cpus);
     g_autofree char *reason = NULL;
-    if (!vp_isolate_change (task, VP_HOLD_SLICE, key, in_force, &reason, error))
+    if (!vp_isolate_change (task, VP_HOLDING_SLICE, key, in_force, &reason, error))
       return FALSE;
     if (reason != NULL)
       vp_isolate_warn (task, "%s is not kept off its CPUs: %s", (const char *) units->pdata[i], reason);

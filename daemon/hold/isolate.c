@@ -9,13 +9,13 @@ struct VpIsolate {
 };
 
 VpIsolate *
-vp_isolate_new (const VpRoot *root, VpHolds *holds, const char *bus)
+vp_isolate_new (const VpRoot *root, VpBook *book, const char *bus)
 {
   VpIsolate *isolate = g_new0 (VpIsolate, 1);
-  const VpHoldAccess access = { vp_isolate_read_unit, vp_isolate_write_unit, &isolate->ground };
+  const VpBookAccess access = { vp_isolate_read_unit, vp_isolate_write_unit, &isolate->ground };
 
-  isolate->ground = (VpIsolateGround){ .root = root, .holds = holds, .bus = vp_unit_bus_new (bus) };
-  vp_holds_set_access (holds, VP_HOLD_SLICE, &access);
+  isolate->ground = (VpIsolateGround){ .root = root, .book = book, .bus = vp_unit_bus_new (bus) };
+  vp_book_set_access (book, VP_HOLDING_SLICE, &access);
   return isolate;
 }
 
@@ -45,7 +45,7 @@ vp_isolate_apply (VpIsolate *isolate, const VpIsolateRequest *request, GPtrArray
   }
   /* Noted for all who have some, since others' interrupts shall not come to them and nobody takes them away. */
   g_autofree char *list = vp_list_dup (request->cpus);
-  return vp_holds_set_cpus (isolate->ground.holds, request->uuid, request->name, list, error) &&
+  return vp_book_set_cpus (isolate->ground.book, request->uuid, request->name, list, error) &&
          (!governor || vp_isolate_set_governors (&task, error)) &&
          (!irqs || vp_isolate_move_interrupts (&task, error)) &&
          (!units || vp_isolate_confine_units (&task, error));

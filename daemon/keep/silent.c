@@ -51,16 +51,16 @@ report (const VpSilentContext *context, const char *uuid, const char *name, int 
   g_autofree char *text =
     g_strdup_printf ("domain '%s': libvirt did not call the hook at its start, so it runs without what its profile "
                      "asks of the host: %s; then stop and start the domain", name, cause);
-  if (vp_holds_note_silent (context->holds, uuid, name, run, cause))
+  if (vp_book_note_silent (context->book, uuid, name, run, cause))
     log_error (text);
 }
 
 static gboolean
 is_noted (const VpSilentContext *context, const char *uuid, int run)
 {
-  g_autoptr (VpHold) hold = vp_holds_dup (context->holds, uuid);
+  g_autoptr (VpHolding) holding = vp_book_dup (context->book, uuid);
 
-  return hold != NULL && (hold->run == run || hold->run == 0);
+  return holding != NULL && (holding->run == run || holding->run == 0);
 }
 
 /* It may end at any moment, and the gate forgets it then: what is not noted while it runs never was. */

@@ -5,13 +5,13 @@
  */
 #pragma once
 
-#include "daemon/hold/holds.h"
+#include "daemon/hold/book.h"
 #include "libvirt/libvirt-client.h"
 
 G_BEGIN_DECLS
 
 typedef struct {
-  VpHolds *holds;
+  VpBook *book;
   unsigned long libvirt_version; /* 0: not known */
   gboolean session;              /* a user's libvirt may well not see the hook: that is no error */
 } VpSilentContext;

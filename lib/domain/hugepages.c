@@ -30,15 +30,6 @@ vp_page_need_clear (VpPageNeed *need)
   g_clear_pointer (&need->nodes, hwloc_bitmap_free);
 }
 
-char *
-vp_hugepages_dup_size (guint64 kib)
-{
-  if (kib % (1024 * 1024) == 0)
-    return g_strdup_printf ("%" G_GUINT64_FORMAT "G", kib / (1024 * 1024));
-  return kib % 1024 == 0 ? g_strdup_printf ("%" G_GUINT64_FORMAT "M", kib / 1024)
-                         : g_strdup_printf ("%" G_GUINT64_FORMAT "K", kib);
-}
-
 /* An element's text and unit, or those of two attributes. */
 static gboolean
 read_size (const xmlNode *node, const char *attribute, const char *what, guint64 *kib, GError **error)

@@ -9,6 +9,7 @@
 
 #include "base/root.h"
 #include "domain/domain.h"
+#include "host/page-words.h"
 
 G_BEGIN_DECLS
 
@@ -35,6 +36,5 @@ guint64 vp_hugepages_default_kib (const VpRoot *root);
  * were when it started: `known` says whether it has been there.
  */
 char *vp_hugepages_dup_mount (const VpRoot *root, guint64 page_kib, gboolean *known);
-char *vp_hugepages_dup_size (guint64 kib); /* "2M" */
 
 G_END_DECLS

@@ -5,48 +5,48 @@
  */
 #include <stdint.h>
 
-#include "daemon/hold/hold.h"
+#include "journal/journal.h"
 
 #define UUID "aaaaaaaa-0000-4000-8000-000000000001"
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
 static void
-check_records (const VpHold *hold)
+check_records (const VpHolding *holding)
 {
-  for (guint i = 0; i < hold->records->len; i++) {
-    const VpHoldRecord *record = hold->records->pdata[i];
+  for (guint i = 0; i < holding->records->len; i++) {
+    const VpHoldingRecord *record = holding->records->pdata[i];
     g_assert_cmpint (record->kind, >=, 0);
-    g_assert_cmpint (record->kind, <, VP_N_HOLD_KINDS);
-    if (record->kind == VP_HOLD_PAGES) {
+    g_assert_cmpint (record->kind, <, VP_N_HOLDING_KINDS);
+    if (record->kind == VP_HOLDING_PAGES) {
       g_assert_cmpuint (record->pages.page_kib, >, 0);
       g_assert_cmpint (record->pages.node, >=, -1);
-      g_assert_true (vp_hold_find_pages (hold, record->pages.node, record->pages.page_kib) != NULL);
+      g_assert_true (vp_holding_find_pages (holding, record->pages.node, record->pages.page_kib) != NULL);
     } else {
       g_assert_true (record->key != NULL && record->before != NULL && record->after != NULL);
-      g_assert_true (vp_hold_find_record (hold, record->kind, record->key) != NULL);
+      g_assert_true (vp_holding_find_record (holding, record->kind, record->key) != NULL);
     }
   }
 }
 
 static void
-check_hold (const VpHold *hold)
+check_hold (const VpHolding *holding)
 {
-  g_assert_nonnull (hold->name);
-  g_assert_cmpint (hold->state, >=, VP_HOLD_TAKING);
-  g_assert_cmpint (hold->state, <=, VP_HOLD_RELEASING);
-  g_assert_cmpint (hold->run, >=, 0);
-  check_records (hold);
+  g_assert_nonnull (holding->name);
+  g_assert_cmpint (holding->state, >=, VP_HOLDING_TAKING);
+  g_assert_cmpint (holding->state, <=, VP_HOLDING_RELEASING);
+  g_assert_cmpint (holding->run, >=, 0);
+  check_records (holding);
 }
 
 /* A copy is written as the first, and reads as it. */
 static void
-check_copy (const VpHold *hold, const char *text)
+check_copy (const VpHolding *holding, const char *text)
 {
-  g_autoptr (VpHold) copy = vp_hold_copy (hold);
-  g_autofree char *copied = vp_hold_dup_text (copy);
-  g_auto (GStrv) lines = vp_hold_describe (hold);
-  g_auto (GStrv) copied_lines = vp_hold_describe (copy);
+  g_autoptr (VpHolding) copy = vp_holding_copy (holding);
+  g_autofree char *copied = vp_holding_dup_text (copy);
+  g_auto (GStrv) lines = vp_holding_describe (holding);
+  g_auto (GStrv) copied_lines = vp_holding_describe (copy);
 
   g_assert_cmpstr (copied, ==, text);
   g_assert_true (g_strv_equal ((const char *const *) lines, (const char *const *) copied_lines));
@@ -55,21 +55,21 @@ check_copy (const VpHold *hold, const char *text)
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
-  g_autofree char *input = g_strndup ((const char *) data, MIN (size, VP_HOLD_MAX_BYTES));
+  g_autofree char *input = g_strndup ((const char *) data, MIN (size, VP_JOURNAL_MAX_BYTES));
   g_autoptr (GError) error = NULL;
-  g_autoptr (VpHold) hold = vp_hold_parse (UUID, input, &error);
+  g_autoptr (VpHolding) holding = vp_holding_parse (UUID, input, &error);
 
-  if (hold == NULL) {
+  if (holding == NULL) {
     g_assert_true (error != NULL && error->message[0] != '\0');
     return 0;
   }
   g_assert_no_error (error);
-  check_hold (hold);
-  g_autofree char *text = vp_hold_dup_text (hold);
-  g_autoptr (VpHold) again = vp_hold_parse (UUID, text, &error);
+  check_hold (holding);
+  g_autofree char *text = vp_holding_dup_text (holding);
+  g_autoptr (VpHolding) again = vp_holding_parse (UUID, text, &error);
   g_assert_no_error (error);
-  g_autofree char *second = vp_hold_dup_text (again);
+  g_autofree char *second = vp_holding_dup_text (again);
   g_assert_cmpstr (second, ==, text);
-  check_copy (hold, text);
+  check_copy (holding, text);
   return 0;
 }

@@ -17,7 +17,7 @@
 typedef struct {
   MadeTree *tree;
   VpRoot *root; /* of the daemon: the shim's is here */
-  VpHolds *holds;
+  VpBook *book;
   VpIsolate *isolate;
   char *bus;
   GPtrArray *warnings; /* of the last prepare */
@@ -28,9 +28,9 @@ isolate_host_start (IsolateHost *host)
 {
   g_autoptr (GError) error = NULL;
 
-  host->holds = vp_holds_new (host->root, "run/holds", &error);
+  host->book = vp_book_new (host->root, "run", &error);
   g_assert_no_error (error);
-  host->isolate = vp_isolate_new (host->root, host->holds, host->bus);
+  host->isolate = vp_isolate_new (host->root, host->book, host->bus);
 }
 
 /* The kernel; it manages the CPUs of interrupts above 100 itself. */
@@ -50,7 +50,7 @@ isolate_host_write (const char *path, const char *text, gpointer data)
 static inline void
 isolate_host_stop (IsolateHost *host)
 {
-  g_clear_pointer (&host->holds, vp_holds_free);
+  g_clear_pointer (&host->book, vp_book_free);
   g_clear_pointer (&host->isolate, vp_isolate_free);
 }
 
@@ -110,13 +110,13 @@ isolate_start (IsolateHost *host, const char *uuid, const char *cpus, const char
   g_ptr_array_set_size (host->warnings, 0);
   vp_isolate_apply (host->isolate, &request, host->warnings, &error);
   g_assert_no_error (error);
-  vp_holds_started (host->holds, uuid);
+  vp_book_started (host->book, uuid);
 }
 
 static inline void
 isolate_end (IsolateHost *host, const char *uuid)
 {
-  g_assert_true (vp_holds_release (host->holds, uuid, isolate_in (5)));
+  g_assert_true (vp_book_release (host->book, uuid, isolate_in (5)));
 }
 
 /* `part` NULL: nothing is warned of; else one line, which has it. */
@@ -154,7 +154,7 @@ isolate_assert_file (const IsolateHost *host, const char *path, const char *expe
 static inline void
 isolate_assert_clean (const IsolateHost *host)
 {
-  g_auto (GStrv) uuids = vp_holds_list (host->holds);
+  g_auto (GStrv) uuids = vp_book_list (host->book);
   g_auto (GStrv) files = vp_root_list (host->tree->root, "run/holds");
 
   g_assert_cmpuint (g_strv_length (uuids), ==, 0);

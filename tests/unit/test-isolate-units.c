@@ -78,9 +78,9 @@ test_one (void)
   isolate_start (fixture->host, A, "2-3", "isolate");
   isolate_assert_warned (fixture->host, NULL);
   assert_writes (fixture, "system.slice=0-1,4-7 user.slice=0-1,4-7 init.scope=0-1,4-7");
-  g_autoptr (VpHold) hold = vp_holds_dup (fixture->host->holds, A);
-  g_assert_nonnull (hold);
-  lines = vp_hold_describe (hold);
+  g_autoptr (VpHolding) holding = vp_book_dup (fixture->host->book, A);
+  g_assert_nonnull (holding);
+  lines = vp_holding_describe (holding);
   g_assert_true (g_strv_contains ((const char *const *) lines, "system.slice without 2-3 is 'in force', was 'all'"));
   isolate_end (fixture->host, A);
   /* All first: systemd that forgets a setting does not always tell the kernel. */
@@ -138,7 +138,7 @@ test_machines (void)
   fake_systemd_set (fixture->systemd, OTHER, "");
   fake_systemd_set (fixture->systemd, "machine-box.scope", "0-3");
   fake_systemd_set (fixture->systemd, ours, "");
-  g_assert_true (vp_holds_set_cpus (fixture->host->holds, B, "my_guest", "4-5", NULL));
+  g_assert_true (vp_book_set_cpus (fixture->host->book, B, "my_guest", "4-5", NULL));
   isolate_start (fixture->host, A, "2-3", "isolate");
   assert_unit (fixture, OTHER, "0-1,4-7");
   assert_unit (fixture, "machine-box.scope", "0-1");
@@ -189,8 +189,8 @@ test_obstacles (void)
   fake_bus_start (fixture->systemd, FALSE);
   isolate_start (fixture->host, A, "2-3", "isolate");
   isolate_assert_warned (fixture->host, "org.freedesktop.systemd1"); /* nobody has that name */
-  g_autoptr (VpHold) hold = vp_holds_dup (fixture->host->holds, A);
-  g_assert_cmpuint (hold->records->len, ==, 0);
+  g_autoptr (VpHolding) holding = vp_book_dup (fixture->host->book, A);
+  g_assert_cmpuint (holding->records->len, ==, 0);
 }
 
 static void
@@ -203,11 +203,11 @@ test_mute (void)
   gint64 begin = g_get_monotonic_time ();
   isolate_start (fixture->host, B, "4-5", "isolate");
   isolate_assert_warned (fixture->host, "systemd cannot be asked over D-Bus");
-  g_assert_false (vp_holds_release (fixture->host->holds, A, isolate_in (5)));
+  g_assert_false (vp_book_release (fixture->host->book, A, isolate_in (5)));
   g_assert_cmpint (g_get_monotonic_time () - begin, <, 2 * G_TIME_SPAN_SECOND);
   g_assert_nonnull (strstr (log_text->str, "it is tried again"));
   fake_systemd_set_mute (fixture->systemd, FALSE);
-  for (guint tries = 0; vp_holds_retry (fixture->host->holds); tries++) {
+  for (guint tries = 0; vp_book_retry (fixture->host->book); tries++) {
     g_assert_cmpuint (tries, <, 100);
     g_usleep (G_USEC_PER_SEC / 10);
   }
@@ -228,9 +228,9 @@ test_bus_restarted (void)
   isolate_assert_warned (fixture->host, NULL);
   assert_all (fixture, "0-1,6-7");
   fake_bus_stop (fixture->systemd);
-  g_assert_false (vp_holds_release (fixture->host->holds, A, isolate_in (5)));
+  g_assert_false (vp_book_release (fixture->host->book, A, isolate_in (5)));
   fake_bus_start (fixture->systemd, TRUE);
-  g_assert_false (vp_holds_retry (fixture->host->holds));
+  g_assert_false (vp_book_retry (fixture->host->book));
   isolate_end (fixture->host, B);
   assert_all (fixture, "");
   isolate_assert_clean (fixture->host);
@@ -248,11 +248,11 @@ test_daemon_restarted (void)
   isolate_start (fixture->host, B, "4-5", "isolate");
   isolate_host_stop (fixture->host);
   isolate_host_start (fixture->host);
-  vp_holds_reconcile (fixture->host->holds, running);
+  vp_book_reconcile (fixture->host->book, running);
   assert_all (fixture, "0-3,6-7");
   isolate_host_stop (fixture->host);
   isolate_host_start (fixture->host);
-  vp_holds_reconcile (fixture->host->holds, nobody);
+  vp_book_reconcile (fixture->host->book, nobody);
   assert_all (fixture, "");
   isolate_assert_clean (fixture->host);
 }
@@ -321,7 +321,7 @@ test_crash (void)
     isolate_host_stop (fixture->host);
     died = run_other (fixture, step);
     isolate_host_start (fixture->host);
-    vp_holds_reconcile (fixture->host->holds, running);
+    vp_book_reconcile (fixture->host->book, running);
     assert_all (fixture, "0-3,6-7");
     isolate_end (fixture->host, B);
     assert_all (fixture, "");
@@ -343,7 +343,7 @@ test_crash_amid_undo (void)
   isolate_host_stop (fixture->host);
   fake_systemd_set (fixture->systemd, "init.scope", "0-7");
   isolate_host_start (fixture->host);
-  vp_holds_reconcile (fixture->host->holds, nobody);
+  vp_book_reconcile (fixture->host->book, nobody);
   assert_all (fixture, "");
   isolate_assert_clean (fixture->host);
 }

@@ -39,9 +39,9 @@ assert_governors (const IsolateHost *host, const char *expected)
 static guint
 count_records (const IsolateHost *host, const char *uuid)
 {
-  g_autoptr (VpHold) hold = vp_holds_dup (host->holds, uuid);
+  g_autoptr (VpHolding) holding = vp_book_dup (host->book, uuid);
 
-  return hold != NULL ? hold->records->len : 0;
+  return holding != NULL ? holding->records->len : 0;
 }
 
 static void
@@ -261,7 +261,7 @@ test_irqs_obstacles (void)
   isolate_assert_warned (host, "cpu.pin");
 
   make_irqs (full);
-  g_assert_true (vp_holds_set_cpus (full->holds, B, "b", "0-3", NULL));
+  g_assert_true (vp_book_set_cpus (full->book, B, "b", "0-3", NULL));
   isolate_start (full, A, "4-7", "irqs");
   isolate_assert_warned (full, "none is left");
   assert_irqs_as_made (full);
@@ -408,7 +408,7 @@ test_crash (void)
     died = run_until (host, step);
     isolate_host_stop (host);
     isolate_host_start (host);
-    vp_holds_reconcile (host->holds, nobody);
+    vp_book_reconcile (host->book, nobody);
     assert_irqs_as_made (host);
     assert_governors (host, "powersave powersave powersave powersave");
     isolate_assert_clean (host);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "daemon/hold/holds-private.h"
+#include "daemon/hold/book-private.h"
 
 #define CHUNK_KIB G_GUINT64_CONSTANT (1048576) /* asked for in one write, which nothing interrupts: 0.1 s or so */
 #define FIRST_PAUSE (20 * G_TIME_SPAN_MILLISECOND)
@@ -21,8 +21,8 @@
 #define GRACE (2 * G_TIME_SPAN_SECOND) /* a start that waited for another one's failure has a try of its own */
 
 typedef struct {
-  VpHolds *holds;
-  VpHold *hold;
+  VpBook *book;
+  VpHolding *holding;
   gboolean allocate;
   gint64 deadline;
   guint tries;
@@ -34,7 +34,7 @@ typedef struct {
 static GArray *
 list_nodes (const Take *take, const VpPageNeed *need, gboolean wished)
 {
-  GArray *nodes = vp_pages_nodes (take->holds->root, need->page_kib);
+  GArray *nodes = vp_kernel_pages_nodes (take->book->root, need->page_kib);
 
   for (guint i = nodes->len; i > 0; i--) {
     gboolean is = vp_page_need_wishes (need, g_array_index (nodes, int, i - 1));
@@ -48,11 +48,11 @@ list_nodes (const Take *take, const VpPageNeed *need, gboolean wished)
 static gboolean
 count_available (const Take *take, int node, guint64 page_kib, guint64 *available, GError **error)
 {
-  VpPages now;
+  VpKernelPages now;
 
-  if (!vp_pages_read (take->holds->root, node, page_kib, &now, error))
+  if (!vp_kernel_pages_read (take->book->root, node, page_kib, &now, error))
     return FALSE;
-  VpPoolClaims all = vp_holds_sum_pool (take->holds, node, page_kib, NULL);
+  VpPoolClaims all = vp_book_sum_pool (take->book, node, page_kib, NULL);
   guint64 taken = now.reserved + all.promised;
   *available = now.free > taken ? now.free - taken : 0;
   return TRUE;
@@ -61,19 +61,19 @@ count_available (const Take *take, int node, guint64 page_kib, guint64 *availabl
 static void
 promise (const Take *take, int node, guint64 page_kib, guint64 pages)
 {
-  VpHoldUse use = { node, page_kib, pages };
+  VpHoldingUse use = { node, page_kib, pages };
 
-  g_mutex_lock (&take->holds->mutex);
-  for (guint i = 0; i < take->hold->uses->len; i++) {
-    VpHoldUse *old = &g_array_index (take->hold->uses, VpHoldUse, i);
+  g_mutex_lock (&take->book->mutex);
+  for (guint i = 0; i < take->holding->uses->len; i++) {
+    VpHoldingUse *old = &g_array_index (take->holding->uses, VpHoldingUse, i);
     if (old->node != node || old->page_kib != page_kib)
       continue;
     old->pages += pages;
     use.pages = 0;
   }
   if (use.pages > 0)
-    g_array_append_val (take->hold->uses, use);
-  g_mutex_unlock (&take->holds->mutex);
+    g_array_append_val (take->holding->uses, use);
+  g_mutex_unlock (&take->book->mutex);
 }
 
 /* Promises what the node has, *left at most. */
@@ -92,15 +92,15 @@ grab (const Take *take, int node, guint64 page_kib, guint64 *left, GError **erro
 }
 
 /* The note of what is about to be done. */
-static VpHoldRecord *
-note_growth (const Take *take, const VpPages *now, guint64 to)
+static VpHoldingRecord *
+note_growth (const Take *take, const VpKernelPages *now, guint64 to)
 {
-  VpPoolClaims others = vp_holds_sum_pool (take->holds, now->node, now->page_kib, take->hold);
+  VpPoolClaims others = vp_book_sum_pool (take->book, now->node, now->page_kib, take->holding);
 
-  g_mutex_lock (&take->holds->mutex);
-  VpHoldRecord *record = vp_hold_find_pages (take->hold, now->node, now->page_kib);
+  g_mutex_lock (&take->book->mutex);
+  VpHoldingRecord *record = vp_holding_find_pages (take->holding, now->node, now->page_kib);
   if (record == NULL) {
-    record = vp_hold_add_record (take->hold, VP_HOLD_PAGES, NULL, NULL, NULL);
+    record = vp_holding_add_record (take->holding, VP_HOLDING_PAGES, NULL, NULL, NULL);
     record->pages.node = now->node;
     record->pages.page_kib = now->page_kib;
   }
@@ -109,22 +109,22 @@ note_growth (const Take *take, const VpPages *now, guint64 to)
   record->pages.from = now->persistent;
   record->pages.to = to;
   record->pending = TRUE;
-  g_mutex_unlock (&take->holds->mutex);
+  g_mutex_unlock (&take->book->mutex);
   return record;
 }
 
 /* In steps, each from what is there: somebody else may enlarge the pool at the same time. */
 static void
-write_growth (Take *take, const VpPages *now, guint64 to)
+write_growth (Take *take, const VpKernelPages *now, guint64 to)
 {
   guint64 chunk = MAX (CHUNK_KIB / now->page_kib, 1);
-  VpPages seen = *now;
+  VpKernelPages seen = *now;
   guint64 next = 0;
 
   do {
     next = MIN (seen.persistent + chunk, to);
-    if (!vp_pages_write (take->holds->root, now->node, now->page_kib, next, &take->number, NULL) ||
-        !vp_pages_read (take->holds->root, now->node, now->page_kib, &seen, NULL))
+    if (!vp_kernel_pages_write (take->book->root, now->node, now->page_kib, next, &take->number, NULL) ||
+        !vp_kernel_pages_read (take->book->root, now->node, now->page_kib, &seen, NULL))
       return;
   } while (seen.persistent >= next && seen.persistent < to && g_get_monotonic_time () < take->deadline);
 }
@@ -133,18 +133,18 @@ write_growth (Take *take, const VpPages *now, guint64 to)
 static gboolean
 grow (Take *take, int node, guint64 page_kib, guint64 by, GError **error)
 {
-  VpHoldRecord *record = vp_hold_find_pages (take->hold, node, page_kib);
-  VpPages now;
+  VpHoldingRecord *record = vp_holding_find_pages (take->holding, node, page_kib);
+  VpKernelPages now;
 
-  if (record != NULL && !vp_holds_settle (take->holds, take->hold, record, error))
+  if (record != NULL && !vp_book_settle (take->book, take->holding, record, error))
     return FALSE;
-  if (!vp_pages_read (take->holds->root, node, page_kib, &now, error))
+  if (!vp_kernel_pages_read (take->book->root, node, page_kib, &now, error))
     return FALSE;
   record = note_growth (take, &now, now.persistent + now.surplus + by);
-  if (!vp_holds_save (take->holds, take->hold->uuid, error))
+  if (!vp_book_save (take->book, take->holding->uuid, error))
     return FALSE;
   write_growth (take, &now, record->pages.to);
-  return vp_holds_settle (take->holds, take->hold, record, error);
+  return vp_book_settle (take->book, take->holding, record, error);
 }
 
 static gboolean
@@ -190,7 +190,7 @@ sum_memory (const Take *take, const GArray *nodes)
   guint64 kib = 0;
 
   for (guint i = 0; i < nodes->len; i++)
-    kib += vp_pages_memory_kib (take->holds->root, g_array_index (nodes, int, i));
+    kib += vp_kernel_pages_memory_kib (take->book->root, g_array_index (nodes, int, i));
   return kib;
 }
 
@@ -202,7 +202,7 @@ check_need (Take *take, const VpPageNeed *need, GError **error)
   guint64 memory = sum_memory (take, wished) + sum_memory (take, others);
 
   if (wished->len + others->len == 0)
-    vp_holds_set_no_pool (take->holds, need, error);
+    vp_book_set_no_pool (take->book, need, error);
   take->is_too_much = memory > 0 && need->pages > memory / need->page_kib;
   return wished->len + others->len > 0;
 }
@@ -210,9 +210,9 @@ check_need (Take *take, const VpPageNeed *need, GError **error)
 static void
 forget_promises (const Take *take)
 {
-  g_mutex_lock (&take->holds->mutex);
-  g_array_set_size (take->hold->uses, 0);
-  g_mutex_unlock (&take->holds->mutex);
+  g_mutex_lock (&take->book->mutex);
+  g_array_set_size (take->holding->uses, 0);
+  g_mutex_unlock (&take->book->mutex);
 }
 
 /* All needs once; *missing is the first that was not satisfied, NULL: none. */
@@ -246,16 +246,16 @@ compact (const Take *take, const VpPageNeed *need)
   g_autoptr (GArray) nodes = list_nodes (take, need, TRUE);
 
   for (guint i = 0; i < nodes->len && g_get_monotonic_time () < take->deadline; i++)
-    vp_pages_compact (take->holds->root, g_array_index (nodes, int, i));
+    vp_kernel_pages_compact (take->book->root, g_array_index (nodes, int, i));
 }
 
 /* FALSE: it was released while we were at it, because libvirt did not wait. */
 static gboolean
 is_wanted (const Take *take)
 {
-  g_mutex_lock (&take->holds->mutex);
-  gboolean is = take->hold->state == VP_HOLD_TAKING;
-  g_mutex_unlock (&take->holds->mutex);
+  g_mutex_lock (&take->book->mutex);
+  gboolean is = take->holding->state == VP_HOLDING_TAKING;
+  g_mutex_unlock (&take->book->mutex);
   return is;
 }
 
@@ -273,27 +273,27 @@ take_all (Take *take, const GArray *needs, GError **error)
       return TRUE; /* finish says which */
     gint64 time = take->deadline - g_get_monotonic_time ();
     if (!take->allocate || time <= 0 || take->is_too_much || is_final (take->number)) {
-      const VpShortage shortage = { take->hold,        missing,     left,        take->allocate,
+      const VpShortage shortage = { take->holding,        missing,     left,        take->allocate,
                                     take->is_too_much, take->tries, take->number };
-      vp_holds_set_shortage (take->holds, &shortage, error);
+      vp_book_set_shortage (take->book, &shortage, error);
       return FALSE;
     }
     compact (take, missing);
     g_usleep ((gulong) MIN (pause, time));
-    (void) vp_holds_undo_releasing (take->holds, take->hold); /* what they held may be memory for us */
+    (void) vp_book_undo_releasing (take->book, take->holding); /* what they held may be memory for us */
     pause = MIN (pause * 2, LONGEST_PAUSE);
   }
 }
 
 static void
-report_growth (const VpHold *hold)
+report_growth (const VpHolding *holding)
 {
-  for (guint i = 0; i < hold->records->len; i++) {
-    const VpHoldRecord *record = hold->records->pdata[i];
+  for (guint i = 0; i < holding->records->len; i++) {
+    const VpHoldingRecord *record = holding->records->pdata[i];
     g_autofree char *size = vp_hugepages_dup_size (record->pages.page_kib);
-    g_autofree char *place = vp_pages_dup_place (record->pages.node);
-    if (record->kind == VP_HOLD_PAGES && record->pages.count > 0)
-      g_message ("domain '%s': %" G_GUINT64_FORMAT " hugepages of %s allocated on %s", hold->name,
+    g_autofree char *place = vp_hugepages_dup_place (record->pages.node);
+    if (record->kind == VP_HOLDING_PAGES && record->pages.count > 0)
+      g_message ("domain '%s': %" G_GUINT64_FORMAT " hugepages of %s allocated on %s", holding->name,
                  record->pages.count, size, place);
   }
 }
@@ -301,53 +301,53 @@ report_growth (const VpHold *hold)
 static gboolean
 finish (const Take *take, GError **error)
 {
-  g_mutex_lock (&take->holds->mutex);
-  gboolean wanted = take->hold->state == VP_HOLD_TAKING;
+  g_mutex_lock (&take->book->mutex);
+  gboolean wanted = take->holding->state == VP_HOLDING_TAKING;
   if (wanted)
-    take->hold->state = VP_HOLD_STARTING;
-  g_mutex_unlock (&take->holds->mutex);
+    take->holding->state = VP_HOLDING_STARTING;
+  g_mutex_unlock (&take->book->mutex);
   if (!wanted)
     g_set_error (error, VP_ERROR, VP_ERROR_UNFIT, "the start was given up while its hugepages were allocated");
-  return wanted && vp_holds_save (take->holds, take->hold->uuid, error);
+  return wanted && vp_book_save (take->book, take->holding->uuid, error);
 }
 
-static VpHold *
-begin (VpHolds *holds, const char *uuid, const char *name)
+static VpHolding *
+begin (VpBook *book, const char *uuid, const char *name)
 {
-  g_mutex_lock (&holds->mutex);
-  VpHold *hold = vp_holds_ensure (holds, uuid, name);
-  hold->state = VP_HOLD_TAKING;
-  g_mutex_unlock (&holds->mutex);
-  return hold;
+  g_mutex_lock (&book->mutex);
+  VpHolding *holding = vp_book_ensure (book, uuid, name);
+  holding->state = VP_HOLDING_TAKING;
+  g_mutex_unlock (&book->mutex);
+  return holding;
 }
 
 static void
 give_up (const Take *take)
 {
-  g_mutex_lock (&take->holds->mutex);
-  take->hold->state = VP_HOLD_RELEASING;
-  g_ptr_array_set_size (take->hold->devices, 0);
-  g_clear_pointer (&take->hold->cpus, g_free);
-  g_mutex_unlock (&take->holds->mutex);
-  (void) vp_holds_undo_all (take->holds, take->hold); /* what stays is tried again, and was reported */
+  g_mutex_lock (&take->book->mutex);
+  take->holding->state = VP_HOLDING_RELEASING;
+  g_ptr_array_set_size (take->holding->devices, 0);
+  g_clear_pointer (&take->holding->cpus, g_free);
+  g_mutex_unlock (&take->book->mutex);
+  (void) vp_book_undo_all (take->book, take->holding); /* what stays is tried again, and was reported */
 }
 
 gboolean
-vp_holds_take_pages (VpHolds *holds, const char *uuid, const char *name, const GArray *needs, gboolean allocate,
+vp_book_take_pages (VpBook *book, const char *uuid, const char *name, const GArray *needs, gboolean allocate,
                      gint64 deadline, GError **error)
 {
-  Take take = { .holds = holds, .allocate = allocate, .deadline = deadline };
+  Take take = { .book = book, .allocate = allocate, .deadline = deadline };
 
   if (needs->len == 0)
     return TRUE;
-  if (!vp_holds_begin_work (holds, name, deadline + GRACE, error))
+  if (!vp_book_begin_work (book, name, deadline + GRACE, error))
     return FALSE;
-  take.hold = begin (holds, uuid, name);
+  take.holding = begin (book, uuid, name);
   gboolean taken = take_all (&take, needs, error) && finish (&take, error);
   if (taken)
-    report_growth (take.hold);
+    report_growth (take.holding);
   else
     give_up (&take);
-  vp_holds_end_work (holds);
+  vp_book_end_work (book);
   return taken;
 }

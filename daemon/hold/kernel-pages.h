@@ -21,17 +21,16 @@ typedef struct {
   guint64 surplus;
   guint64 free;
   guint64 reserved; /* of the whole host */
-} VpPages;
+} VpKernelPages;
 
-gboolean vp_pages_read (const VpRoot *root, int node, guint64 page_kib, VpPages *pages, GError **error);
+gboolean vp_kernel_pages_read (const VpRoot *root, int node, guint64 page_kib, VpKernelPages *pages, GError **error);
 /* How many persistent pages there shall be. The kernel may give fewer and say nothing: read again. */
-gboolean vp_pages_write (const VpRoot *root, int node, guint64 page_kib, guint64 persistent, int *number,
+gboolean vp_kernel_pages_write (const VpRoot *root, int node, guint64 page_kib, guint64 persistent, int *number,
                          GError **error);
-void vp_pages_compact (const VpRoot *root, int node); /* where the kernel can */
+void vp_kernel_pages_compact (const VpRoot *root, int node); /* where the kernel can */
 /* Of int, ascending: the nodes with a pool of that size, -1 alone on a host without nodes; empty: no such size. */
-GArray *vp_pages_nodes (const VpRoot *root, guint64 page_kib);
-char *vp_pages_dup_sizes (const VpRoot *root); /* "2M, 1G", for messages */
-guint64 vp_pages_memory_kib (const VpRoot *root, int node); /* of the node, used or not; 0: not known */
-char *vp_pages_dup_place (int node); /* "node 0", "the host" */
+GArray *vp_kernel_pages_nodes (const VpRoot *root, guint64 page_kib);
+char *vp_kernel_pages_dup_sizes (const VpRoot *root); /* "2M, 1G", for messages */
+guint64 vp_kernel_pages_memory_kib (const VpRoot *root, int node); /* of the node, used or not; 0: not known */
 
 G_END_DECLS

@@ -1,28 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What one guest holds: the structs, their text in the journal, and lines for people. */
-#include "daemon/hold/hold.h"
+#include "journal/holding.h"
 
 #include <string.h>
 
 #include "base/error.h"
-#include "daemon/hold/pages.h"
-#include "domain/hugepages.h"
+#include "host/page-words.h"
 
 #define VERSION 1
 #define MAX_GROUPS 65536u
 
 static const char *const state_names[] = { "taking", "starting", "running", "releasing", NULL };
-static const char *const kind_names[VP_N_HOLD_KINDS + 1] = { "pages", "file", "slice", NULL };
+static const char *const kind_names[VP_N_HOLDING_KINDS + 1] = { "pages", "file", "slice", NULL };
 
 gboolean
-vp_hold_uuid_is_valid (const char *uuid)
+vp_holding_uuid_is_valid (const char *uuid)
 {
   return uuid != NULL &&
          g_regex_match_simple ("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\\z", uuid, G_REGEX_CASELESS, 0);
 }
 
 static void
-record_free (VpHoldRecord *record)
+record_free (VpHoldingRecord *record)
 {
   g_free (record->key);
   g_free (record->before);
@@ -30,36 +29,36 @@ record_free (VpHoldRecord *record)
   g_free (record);
 }
 
-VpHold *
-vp_hold_new (const char *uuid, const char *name)
+VpHolding *
+vp_holding_new (const char *uuid, const char *name)
 {
-  VpHold *hold = g_new0 (VpHold, 1);
+  VpHolding *holding = g_new0 (VpHolding, 1);
 
-  hold->uuid = g_strdup (uuid);
-  hold->name = g_strdup (name);
-  hold->uses = g_array_new (FALSE, TRUE, sizeof (VpHoldUse));
-  hold->records = g_ptr_array_new_with_free_func ((GDestroyNotify) record_free);
-  hold->devices = g_ptr_array_new_with_free_func (g_free);
-  return hold;
+  holding->uuid = g_strdup (uuid);
+  holding->name = g_strdup (name);
+  holding->uses = g_array_new (FALSE, TRUE, sizeof (VpHoldingUse));
+  holding->records = g_ptr_array_new_with_free_func ((GDestroyNotify) record_free);
+  holding->devices = g_ptr_array_new_with_free_func (g_free);
+  return holding;
 }
 
-VpHold *
-vp_hold_copy (const VpHold *hold)
+VpHolding *
+vp_holding_copy (const VpHolding *holding)
 {
-  VpHold *copy = vp_hold_new (hold->uuid, hold->name);
+  VpHolding *copy = vp_holding_new (holding->uuid, holding->name);
 
-  copy->state = hold->state;
-  copy->unconfirmed = hold->unconfirmed;
-  copy->reported = hold->reported;
-  copy->cpus = g_strdup (hold->cpus);
-  copy->run = hold->run;
-  copy->silent = g_strdup (hold->silent);
-  g_array_append_vals (copy->uses, hold->uses->data, hold->uses->len);
-  for (guint i = 0; i < hold->devices->len; i++)
-    g_ptr_array_add (copy->devices, g_strdup (hold->devices->pdata[i]));
-  for (guint i = 0; i < hold->records->len; i++) {
-    const VpHoldRecord *record = hold->records->pdata[i];
-    VpHoldRecord *new = vp_hold_add_record (copy, record->kind, record->key, record->before, record->after);
+  copy->state = holding->state;
+  copy->unconfirmed = holding->unconfirmed;
+  copy->reported = holding->reported;
+  copy->cpus = g_strdup (holding->cpus);
+  copy->run = holding->run;
+  copy->silent = g_strdup (holding->silent);
+  g_array_append_vals (copy->uses, holding->uses->data, holding->uses->len);
+  for (guint i = 0; i < holding->devices->len; i++)
+    g_ptr_array_add (copy->devices, g_strdup (holding->devices->pdata[i]));
+  for (guint i = 0; i < holding->records->len; i++) {
+    const VpHoldingRecord *record = holding->records->pdata[i];
+    VpHoldingRecord *new = vp_holding_add_record (copy, record->kind, record->key, record->before, record->after);
     new->pending = record->pending;
     new->pages = record->pages;
   }
@@ -67,50 +66,50 @@ vp_hold_copy (const VpHold *hold)
 }
 
 void
-vp_hold_free (VpHold *hold)
+vp_holding_free (VpHolding *holding)
 {
-  if (hold == NULL)
+  if (holding == NULL)
     return;
-  g_free (hold->uuid);
-  g_free (hold->name);
-  g_free (hold->cpus);
-  g_free (hold->silent);
-  g_array_unref (hold->uses);
-  g_ptr_array_unref (hold->records);
-  g_ptr_array_unref (hold->devices);
-  g_free (hold);
+  g_free (holding->uuid);
+  g_free (holding->name);
+  g_free (holding->cpus);
+  g_free (holding->silent);
+  g_array_unref (holding->uses);
+  g_ptr_array_unref (holding->records);
+  g_ptr_array_unref (holding->devices);
+  g_free (holding);
 }
 
-VpHoldRecord *
-vp_hold_add_record (VpHold *hold, VpHoldKind kind, const char *key, const char *before, const char *after)
+VpHoldingRecord *
+vp_holding_add_record (VpHolding *holding, VpHoldingKind kind, const char *key, const char *before, const char *after)
 {
-  VpHoldRecord *record = g_new0 (VpHoldRecord, 1);
+  VpHoldingRecord *record = g_new0 (VpHoldingRecord, 1);
 
   record->kind = kind;
   record->key = g_strdup (key);
   record->before = g_strdup (before);
   record->after = g_strdup (after);
-  g_ptr_array_add (hold->records, record);
+  g_ptr_array_add (holding->records, record);
   return record;
 }
 
-VpHoldRecord *
-vp_hold_find_record (const VpHold *hold, VpHoldKind kind, const char *key)
+VpHoldingRecord *
+vp_holding_find_record (const VpHolding *holding, VpHoldingKind kind, const char *key)
 {
-  for (guint i = 0; i < hold->records->len; i++) {
-    VpHoldRecord *record = hold->records->pdata[i];
+  for (guint i = 0; i < holding->records->len; i++) {
+    VpHoldingRecord *record = holding->records->pdata[i];
     if (record->kind == kind && g_strcmp0 (record->key, key) == 0)
       return record;
   }
   return NULL;
 }
 
-VpHoldRecord *
-vp_hold_find_pages (const VpHold *hold, int node, guint64 page_kib)
+VpHoldingRecord *
+vp_holding_find_pages (const VpHolding *holding, int node, guint64 page_kib)
 {
-  for (guint i = 0; i < hold->records->len; i++) {
-    VpHoldRecord *record = hold->records->pdata[i];
-    if (record->kind == VP_HOLD_PAGES && record->pages.node == node && record->pages.page_kib == page_kib)
+  for (guint i = 0; i < holding->records->len; i++) {
+    VpHoldingRecord *record = holding->records->pdata[i];
+    if (record->kind == VP_HOLDING_PAGES && record->pages.node == node && record->pages.page_kib == page_kib)
       return record;
   }
   return NULL;
@@ -121,19 +120,19 @@ static const struct {
   const char *name;
   gsize offset;
 } page_numbers[] = {
-  { "page-kib", G_STRUCT_OFFSET (VpHoldPages, page_kib) },
-  { "count", G_STRUCT_OFFSET (VpHoldPages, count) },
-  { "base", G_STRUCT_OFFSET (VpHoldPages, base) },
-  { "from", G_STRUCT_OFFSET (VpHoldPages, from) },
-  { "to", G_STRUCT_OFFSET (VpHoldPages, to) },
+  { "page-kib", G_STRUCT_OFFSET (VpHoldingPages, page_kib) },
+  { "count", G_STRUCT_OFFSET (VpHoldingPages, count) },
+  { "base", G_STRUCT_OFFSET (VpHoldingPages, base) },
+  { "from", G_STRUCT_OFFSET (VpHoldingPages, from) },
+  { "to", G_STRUCT_OFFSET (VpHoldingPages, to) },
 };
 
 static void
-save_record (GKeyFile *file, const char *group, const VpHoldRecord *record)
+save_record (GKeyFile *file, const char *group, const VpHoldingRecord *record)
 {
   g_key_file_set_string (file, group, "kind", kind_names[record->kind]);
   g_key_file_set_boolean (file, group, "pending", record->pending);
-  if (record->kind == VP_HOLD_PAGES) {
+  if (record->kind == VP_HOLDING_PAGES) {
     g_key_file_set_integer (file, group, "node", record->pages.node);
     for (gsize i = 0; i < G_N_ELEMENTS (page_numbers); i++)
       g_key_file_set_uint64 (file, group, page_numbers[i].name,
@@ -146,31 +145,31 @@ save_record (GKeyFile *file, const char *group, const VpHoldRecord *record)
 }
 
 char *
-vp_hold_dup_text (const VpHold *hold)
+vp_holding_dup_text (const VpHolding *holding)
 {
   g_autoptr (GKeyFile) file = g_key_file_new ();
 
   g_key_file_set_integer (file, "guest", "version", VERSION);
-  g_key_file_set_string (file, "guest", "name", hold->name);
-  g_key_file_set_string (file, "guest", "state", state_names[hold->state]);
-  if (hold->run != 0)
-    g_key_file_set_integer (file, "guest", "run", hold->run);
-  if (hold->silent != NULL)
-    g_key_file_set_string (file, "guest", "silent", hold->silent);
-  if (hold->cpus != NULL)
-    g_key_file_set_string (file, "guest", "cpus", hold->cpus);
-  g_key_file_set_string_list (file, "guest", "devices", (const char *const *) hold->devices->pdata,
-                              hold->devices->len);
-  for (guint i = 0; i < hold->uses->len; i++) {
-    const VpHoldUse *use = &g_array_index (hold->uses, VpHoldUse, i);
+  g_key_file_set_string (file, "guest", "name", holding->name);
+  g_key_file_set_string (file, "guest", "state", state_names[holding->state]);
+  if (holding->run != 0)
+    g_key_file_set_integer (file, "guest", "run", holding->run);
+  if (holding->silent != NULL)
+    g_key_file_set_string (file, "guest", "silent", holding->silent);
+  if (holding->cpus != NULL)
+    g_key_file_set_string (file, "guest", "cpus", holding->cpus);
+  g_key_file_set_string_list (file, "guest", "devices", (const char *const *) holding->devices->pdata,
+                              holding->devices->len);
+  for (guint i = 0; i < holding->uses->len; i++) {
+    const VpHoldingUse *use = &g_array_index (holding->uses, VpHoldingUse, i);
     g_autofree char *group = g_strdup_printf ("use-%u", i);
     g_key_file_set_integer (file, group, "node", use->node);
     g_key_file_set_uint64 (file, group, "page-kib", use->page_kib);
     g_key_file_set_uint64 (file, group, "pages", use->pages);
   }
-  for (guint i = 0; i < hold->records->len; i++) {
+  for (guint i = 0; i < holding->records->len; i++) {
     g_autofree char *group = g_strdup_printf ("record-%u", i);
-    save_record (file, group, hold->records->pdata[i]);
+    save_record (file, group, holding->records->pdata[i]);
   }
   return g_key_file_to_data (file, NULL, NULL);
 }
@@ -228,7 +227,7 @@ load_uint64 (GKeyFile *file, const char *group, const char *key, guint64 *number
 }
 
 static gboolean
-load_pages (GKeyFile *file, const char *group, VpHoldPages *pages, GError **error)
+load_pages (GKeyFile *file, const char *group, VpHoldingPages *pages, GError **error)
 {
   if (!load_integer (file, group, "node", -1, G_MAXINT, &pages->node, error))
     return FALSE;
@@ -243,114 +242,114 @@ load_pages (GKeyFile *file, const char *group, VpHoldPages *pages, GError **erro
 }
 
 static gboolean
-load_record (GKeyFile *file, const char *group, VpHold *hold, GError **error)
+load_record (GKeyFile *file, const char *group, VpHolding *holding, GError **error)
 {
   g_autoptr (GError) problem = NULL;
   int kind = 0;
 
   if (!load_word (file, group, "kind", kind_names, &kind, error))
     return FALSE;
-  VpHoldRecord *record = vp_hold_add_record (hold, (VpHoldKind) kind, NULL, NULL, NULL);
+  VpHoldingRecord *record = vp_holding_add_record (holding, (VpHoldingKind) kind, NULL, NULL, NULL);
   record->pending = g_key_file_get_boolean (file, group, "pending", &problem);
   if (problem != NULL) {
     g_propagate_error (error, g_steal_pointer (&problem));
     return FALSE;
   }
-  return kind == VP_HOLD_PAGES ? load_pages (file, group, &record->pages, error)
-                               : load_text (file, group, "key", &record->key, error) &&
-                                   load_text (file, group, "before", &record->before, error) &&
-                                   load_text (file, group, "after", &record->after, error);
+  return kind == VP_HOLDING_PAGES ? load_pages (file, group, &record->pages, error)
+                                  : load_text (file, group, "key", &record->key, error) &&
+                                      load_text (file, group, "before", &record->before, error) &&
+                                      load_text (file, group, "after", &record->after, error);
 }
 
 static gboolean
-load_use (GKeyFile *file, const char *group, VpHold *hold, GError **error)
+load_use (GKeyFile *file, const char *group, VpHolding *holding, GError **error)
 {
-  VpHoldUse use = { 0 };
+  VpHoldingUse use = { 0 };
 
   if (!load_integer (file, group, "node", -1, G_MAXINT, &use.node, error) ||
       !load_uint64 (file, group, "page-kib", &use.page_kib, error) ||
       !load_uint64 (file, group, "pages", &use.pages, error))
     return FALSE;
-  g_array_append_val (hold->uses, use);
+  g_array_append_val (holding->uses, use);
   return TRUE;
 }
 
 static gboolean
-load_guest (GKeyFile *file, VpHold *hold, GError **error)
+load_guest (GKeyFile *file, VpHolding *holding, GError **error)
 {
   int version = 0;
   int state = 0;
 
-  if (!load_text (file, "guest", "name", &hold->name, error) ||
+  if (!load_text (file, "guest", "name", &holding->name, error) ||
       !load_integer (file, "guest", "version", VERSION, VERSION, &version, error) ||
       !load_word (file, "guest", "state", state_names, &state, error))
     return FALSE;
-  hold->state = (VpHoldState) state;
+  holding->state = (VpHoldingState) state;
   if (g_key_file_has_key (file, "guest", "run", NULL) &&
-      !load_integer (file, "guest", "run", 0, G_MAXINT, &hold->run, error))
+      !load_integer (file, "guest", "run", 0, G_MAXINT, &holding->run, error))
     return FALSE;
-  hold->silent = g_key_file_get_string (file, "guest", "silent", NULL);
-  hold->cpus = g_key_file_get_string (file, "guest", "cpus", NULL);
+  holding->silent = g_key_file_get_string (file, "guest", "silent", NULL);
+  holding->cpus = g_key_file_get_string (file, "guest", "cpus", NULL);
   g_auto (GStrv) devices = g_key_file_get_string_list (file, "guest", "devices", NULL, NULL);
   for (guint i = 0; devices != NULL && devices[i] != NULL; i++)
-    g_ptr_array_add (hold->devices, g_strdup (devices[i]));
+    g_ptr_array_add (holding->devices, g_strdup (devices[i]));
   return TRUE;
 }
 
-VpHold *
-vp_hold_parse (const char *uuid, const char *text, GError **error)
+VpHolding *
+vp_holding_parse (const char *uuid, const char *text, GError **error)
 {
   g_autoptr (GKeyFile) file = g_key_file_new ();
-  g_autoptr (VpHold) hold = vp_hold_new (uuid, NULL);
+  g_autoptr (VpHolding) holding = vp_holding_new (uuid, NULL);
 
   if (!g_key_file_load_from_data (file, text, strlen (text), G_KEY_FILE_NONE, error) ||
-      !load_guest (file, hold, error))
+      !load_guest (file, holding, error))
     return NULL;
   g_auto (GStrv) groups = g_key_file_get_groups (file, NULL);
   for (guint i = 0; groups[i] != NULL && i < MAX_GROUPS; i++) {
-    if (g_str_has_prefix (groups[i], "record-") && !load_record (file, groups[i], hold, error))
+    if (g_str_has_prefix (groups[i], "record-") && !load_record (file, groups[i], holding, error))
       return NULL;
-    if (g_str_has_prefix (groups[i], "use-") && !load_use (file, groups[i], hold, error))
+    if (g_str_has_prefix (groups[i], "use-") && !load_use (file, groups[i], holding, error))
       return NULL;
   }
-  return g_steal_pointer (&hold);
+  return g_steal_pointer (&holding);
 }
 
 static char *
 dup_pages_line (int node, guint64 page_kib, guint64 pages, const char *what)
 {
   g_autofree char *size = vp_hugepages_dup_size (page_kib);
-  g_autofree char *place = vp_pages_dup_place (node);
+  g_autofree char *place = vp_hugepages_dup_place (node);
 
   return g_strdup_printf ("%" G_GUINT64_FORMAT " hugepage%s of %s on %s%s", pages, pages == 1 ? "" : "s", size, place,
                           what);
 }
 
 static char *
-dup_record_line (const VpHoldRecord *record)
+dup_record_line (const VpHoldingRecord *record)
 {
-  if (record->kind == VP_HOLD_PAGES)
+  if (record->kind == VP_HOLDING_PAGES)
     return dup_pages_line (record->pages.node, record->pages.page_kib, record->pages.count, ", allocated for it");
-  return g_strdup_printf ("%s%s is '%s', was '%s'", record->kind == VP_HOLD_FILE ? "/" : "", record->key,
+  return g_strdup_printf ("%s%s is '%s', was '%s'", record->kind == VP_HOLDING_FILE ? "/" : "", record->key,
                           record->after, record->before);
 }
 
 GStrv
-vp_hold_describe (const VpHold *hold)
+vp_holding_describe (const VpHolding *holding)
 {
   GPtrArray *lines = g_ptr_array_new ();
 
-  for (guint i = 0; hold->state != VP_HOLD_RELEASING && i < hold->uses->len; i++) {
-    const VpHoldUse *use = &g_array_index (hold->uses, VpHoldUse, i);
+  for (guint i = 0; holding->state != VP_HOLDING_RELEASING && i < holding->uses->len; i++) {
+    const VpHoldingUse *use = &g_array_index (holding->uses, VpHoldingUse, i);
     g_ptr_array_add (lines, dup_pages_line (use->node, use->page_kib, use->pages,
-                                            hold->state == VP_HOLD_RUNNING ? "" : ", promised"));
+                                            holding->state == VP_HOLDING_RUNNING ? "" : ", promised"));
   }
-  if (hold->cpus != NULL)
-    g_ptr_array_add (lines, g_strdup_printf ("CPUs %s", hold->cpus));
-  for (guint i = 0; i < hold->devices->len; i++)
-    g_ptr_array_add (lines, g_strdup_printf ("device %s", (const char *) hold->devices->pdata[i]));
-  for (guint i = 0; i < hold->records->len; i++)
-    g_ptr_array_add (lines, dup_record_line (hold->records->pdata[i]));
+  if (holding->cpus != NULL)
+    g_ptr_array_add (lines, g_strdup_printf ("CPUs %s", holding->cpus));
+  for (guint i = 0; i < holding->devices->len; i++)
+    g_ptr_array_add (lines, g_strdup_printf ("device %s", (const char *) holding->devices->pdata[i]));
+  for (guint i = 0; i < holding->records->len; i++)
+    g_ptr_array_add (lines, dup_record_line (holding->records->pdata[i]));
   g_ptr_array_add (lines, NULL);
   return (GStrv) g_ptr_array_free (lines, FALSE);
 }

@@ -1,43 +1,44 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the parts of VpHolds share; nobody else includes it.
+ * What the parts of VpBook share; nobody else includes it.
  *
  * Locks, in this order:
  *   work     one thread at a time changes the host or removes a guest from the table; whoever waits for it
  *            has a deadline. It is a flag below `mutex`, with `idle` to wait on.
- *   journal  one thread at a time writes the journal; a run folder is a tmpfs.
+ *   saving   one thread at a time writes the journal; a run folder is a tmpfs.
  *   mutex    the table and everything in it; held for memory only.
- * A VpHold is removed with the work lock alone, so its holder may keep the pointer. `records` and `uses`
+ * A VpHolding is removed with the work lock alone, so its holder may keep the pointer. `records` and `uses`
  * are changed by it alone, too; it reads them without the mutex, and changes them under it.
  */
 #pragma once
 
-#include "daemon/hold/holds.h"
-#include "daemon/hold/pages.h"
+#include "daemon/hold/book.h"
+#include "daemon/hold/kernel-pages.h"
+#include "journal/journal.h"
 
 G_BEGIN_DECLS
 
-struct VpHolds {
+struct VpBook {
   const VpRoot *root;
-  char *folder;
-  GMutex journal;
+  VpJournal *journal;
+  GMutex saving;
   GMutex mutex;
   GCond idle;
   gboolean working;
   char *working_for; /* a guest's name */
-  GHashTable *table; /* char *, the UUID -> VpHold * */
-  VpHoldAccess access[VP_N_HOLD_KINDS]; /* not that of pages */
+  GHashTable *table; /* char *, the UUID -> VpHolding * */
+  VpBookAccess access[VP_N_HOLDING_KINDS]; /* not that of pages */
 };
 
 /* FALSE at the deadline, with an error that names whom it waited for. */
-gboolean vp_holds_begin_work (VpHolds *holds, const char *name, gint64 deadline, GError **error);
-void vp_holds_end_work (VpHolds *holds);
+gboolean vp_book_begin_work (VpBook *book, const char *name, gint64 deadline, GError **error);
+void vp_book_end_work (VpBook *book);
 
 /* The guest's entry, made where there is none, ready for a start; call it with the mutex. */
-VpHold *vp_holds_ensure (VpHolds *holds, const char *uuid, const char *name);
+VpHolding *vp_book_ensure (VpBook *book, const char *uuid, const char *name);
 /* The guest's file as the table is now; removes it where the table has no such guest. */
-gboolean vp_holds_save (VpHolds *holds, const char *uuid, GError **error);
-void vp_holds_save_or_warn (VpHolds *holds, const char *uuid);
+gboolean vp_book_save (VpBook *book, const char *uuid, GError **error);
+void vp_book_save_or_warn (VpBook *book, const char *uuid);
 
 typedef struct {
   guint64 promised; /* to guests that are starting */
@@ -45,20 +46,20 @@ typedef struct {
 } VpPoolClaims;
 
 /* Of one pool, all guests but one (NULL: all). */
-VpPoolClaims vp_holds_sum_pool (VpHolds *holds, int node, guint64 page_kib, const VpHold *but);
+VpPoolClaims vp_book_sum_pool (VpBook *book, int node, guint64 page_kib, const VpHolding *but);
 
 /* With the work lock. A record that is pending is counted as what the kernel shows; FALSE: that cannot be read. */
-gboolean vp_holds_settle (VpHolds *holds, const VpHold *hold, VpHoldRecord *record, GError **error);
+gboolean vp_book_settle (VpBook *book, const VpHolding *holding, VpHoldingRecord *record, GError **error);
 /* Puts back what a guest changed of that kind, or leaves it to whoever came after it. TRUE: it is undone. */
-gboolean vp_holds_undo_change (VpHolds *holds, const VpHold *hold, const VpHoldRecord *record, GError **error);
+gboolean vp_book_undo_change (VpBook *book, const VpHolding *holding, const VpHoldingRecord *record, GError **error);
 /* Undoes what can be undone now, and removes the guest when nothing is left: then it is freed, and TRUE. */
-gboolean vp_holds_undo_all (VpHolds *holds, VpHold *hold);
+gboolean vp_book_undo_all (VpBook *book, VpHolding *holding);
 /* That, for everyone who ended, but one (NULL: for all); TRUE: nothing is left of them. */
-gboolean vp_holds_undo_releasing (VpHolds *holds, const VpHold *but);
+gboolean vp_book_undo_releasing (VpBook *book, const VpHolding *but);
 
 /* With the work lock, before the error's reader gives back what was taken: the numbers, and what helps. */
 typedef struct {
-  const VpHold *hold;
+  const VpHolding *holding;
   const VpPageNeed *need;
   guint64 left;       /* of the need */
   gboolean allocate;
@@ -67,9 +68,9 @@ typedef struct {
   int number;         /* errno of the last write that failed; 0: the kernel gave what it had */
 } VpShortage;
 
-void vp_holds_set_shortage (VpHolds *holds, const VpShortage *shortage, GError **error);
+void vp_book_set_shortage (VpBook *book, const VpShortage *shortage, GError **error);
 /* There is no pool of that size where the need wants one. */
-void vp_holds_set_no_pool (VpHolds *holds, const VpPageNeed *need, GError **error);
+void vp_book_set_no_pool (VpBook *book, const VpPageNeed *need, GError **error);
 gboolean vp_page_need_wishes (const VpPageNeed *need, int node);
 
 G_END_DECLS

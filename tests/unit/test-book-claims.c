@@ -3,46 +3,47 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "sim-holds.h"
+#include "journal/journal.h"
+#include "sim-book.h"
 
 static void
 test_devices (void)
 {
   g_autoptr (Sim) sim = sim_new (1);
-  g_autoptr (VpHolds) holds = sim_load (sim);
+  g_autoptr (VpBook) book = sim_load (sim);
   static const char *const both[] = { "0000:01:00.0", "0000:01:00.1", NULL };
   static const char *const other[] = { "0000:02:00.0", "0000:01:00.1", NULL };
   g_autoptr (GError) error = NULL;
   g_autofree char *holder = NULL;
   g_autofree char *address = NULL;
 
-  g_assert_true (vp_holds_claim_devices (holds, A, "win10", both, &holder, &address, &error));
-  g_assert_true (vp_holds_claim_devices (holds, A, "win10", both, &holder, &address, &error));
-  g_assert_false (vp_holds_claim_devices (holds, B, "linux", other, &holder, &address, &error));
+  g_assert_true (vp_book_claim_devices (book, A, "win10", both, &holder, &address, &error));
+  g_assert_true (vp_book_claim_devices (book, A, "win10", both, &holder, &address, &error));
+  g_assert_false (vp_book_claim_devices (book, B, "linux", other, &holder, &address, &error));
   g_assert_no_error (error);
   g_assert_cmpstr (holder, ==, "win10");
   g_assert_cmpstr (address, ==, "0000:01:00.1");
-  g_assert_null (vp_holds_dup (holds, B)); /* none of them, not the free one either */
+  g_assert_null (vp_book_dup (book, B)); /* none of them, not the free one either */
   g_clear_pointer (&holder, g_free);
   g_clear_pointer (&address, g_free);
 
-  g_assert_true (vp_holds_set_cpus (holds, A, "win10", "2-5,8", &error));
-  g_autofree char *cpus = vp_holds_dup_cpus (holds, NULL);
-  g_autofree char *others = vp_holds_dup_cpus (holds, A);
+  g_assert_true (vp_book_set_cpus (book, A, "win10", "2-5,8", &error));
+  g_autofree char *cpus = vp_book_dup_cpus (book, NULL);
+  g_autofree char *others = vp_book_dup_cpus (book, A);
   g_assert_cmpstr (cpus, ==, "2-5,8");
   g_assert_cmpstr (others, ==, "");
 
-  g_autoptr (VpHolds) next = sim_load (sim); /* another daemon knows it, too */
+  g_autoptr (VpBook) next = sim_load (sim); /* another daemon knows it, too */
   sim_assert_lines (next, A, "CPUs 2-5,8\ndevice 0000:01:00.0\ndevice 0000:01:00.1");
   sim_release_ok (next, A);
-  g_assert_true (vp_holds_claim_devices (next, B, "linux", other, &holder, &address, &error));
+  g_assert_true (vp_book_claim_devices (next, B, "linux", other, &holder, &address, &error));
 }
 
 static gboolean
-change (VpHolds *holds, const char *uuid, const char *path, const char *text)
+change (VpBook *book, const char *uuid, const char *path, const char *text)
 {
   g_autoptr (GError) error = NULL;
-  gboolean changed = vp_holds_change (holds, uuid, uuid, VP_HOLD_FILE, path, text, sim_in_ms (1000), &error);
+  gboolean changed = vp_book_change (book, uuid, uuid, VP_HOLDING_FILE, path, text, sim_in_ms (1000), &error);
 
   g_assert_no_error (error);
   return changed;
@@ -62,35 +63,35 @@ test_files (void)
   static const char governor[] = "sys/sim/governor";
   static const char irq[] = "sys/sim/irq";
   g_autoptr (Sim) sim = sim_new (1);
-  g_autoptr (VpHolds) holds = sim_load (sim);
+  g_autoptr (VpBook) book = sim_load (sim);
   g_autoptr (GError) error = NULL;
 
   sim_write_file (sim, governor, "powersave\n");
   sim_write_file (sim, irq, "0-7\n");
-  change (holds, A, governor, "performance");
-  change (holds, A, irq, "0-3,6-7");
-  change (holds, B, governor, "performance"); /* on the same core */
-  change (holds, B, irq, "0-3");
-  sim_release_ok (holds, A);
+  change (book, A, governor, "performance");
+  change (book, A, irq, "0-3,6-7");
+  change (book, B, governor, "performance"); /* on the same core */
+  change (book, B, irq, "0-3");
+  sim_release_ok (book, A);
   assert_file (sim, governor, "performance"); /* B still wants it */
   assert_file (sim, irq, "0-3");
-  sim_release_ok (holds, B);
+  sim_release_ok (book, B);
   assert_file (sim, governor, "powersave");
   assert_file (sim, irq, "0-7");
 
-  change (holds, A, irq, "0-3");
-  change (holds, A, irq, "0-1");
+  change (book, A, irq, "0-3");
+  change (book, A, irq, "0-1");
   sim_write_file (sim, irq, "0,1\n"); /* the same in the kernel's words */
-  sim_release_ok (holds, A);
+  sim_release_ok (book, A);
   assert_file (sim, irq, "0-7");
 
-  change (holds, A, governor, "performance");
+  change (book, A, governor, "performance");
   sim_write_file (sim, governor, "schedutil\n");
-  sim_release_ok (holds, A);
+  sim_release_ok (book, A);
   assert_file (sim, governor, "schedutil");
   sim_assert_said ("somebody made it 'schedutil' meanwhile: it stays");
-  g_assert_false (vp_holds_change (holds, A, "a", VP_HOLD_FILE, "sys/sim/none", "1", sim_in_ms (100), &error));
-  g_assert_null (vp_holds_dup (holds, A));
+  g_assert_false (vp_book_change (book, A, "a", VP_HOLDING_FILE, "sys/sim/none", "1", sim_in_ms (100), &error));
+  g_assert_null (vp_book_dup (book, A));
 }
 
 /* A thing that is no file; its D-Bus does not answer for a while. */
@@ -139,22 +140,22 @@ test_slice (void)
 {
   static const char key[] = "system.slice AllowedCPUs";
   g_autoptr (Sim) sim = sim_new (1);
-  g_autoptr (VpHolds) holds = sim_load (sim);
+  g_autoptr (VpBook) book = sim_load (sim);
   g_autoptr (GError) error = NULL;
   Slice slice = { g_strdup (""), 0 };
-  const VpHoldAccess access = { read_slice, write_slice, &slice };
+  const VpBookAccess access = { read_slice, write_slice, &slice };
 
-  g_assert_false (vp_holds_change (holds, A, "a", VP_HOLD_SLICE, key, "0-1", sim_in_ms (100), &error));
+  g_assert_false (vp_book_change (book, A, "a", VP_HOLDING_SLICE, key, "0-1", sim_in_ms (100), &error));
   g_assert_error (error, VP_ERROR, VP_ERROR_HOST);
   g_clear_error (&error);
-  vp_holds_set_access (holds, VP_HOLD_SLICE, &access);
-  g_assert_true (vp_holds_change (holds, A, "a", VP_HOLD_SLICE, key, "0-1", sim_in_ms (100), &error));
+  vp_book_set_access (book, VP_HOLDING_SLICE, &access);
+  g_assert_true (vp_book_change (book, A, "a", VP_HOLDING_SLICE, key, "0-1", sim_in_ms (100), &error));
   g_assert_cmpstr (slice.value, ==, "0-1");
-  sim_assert_lines (holds, A, "system.slice AllowedCPUs is '0-1', was ''");
+  sim_assert_lines (book, A, "system.slice AllowedCPUs is '0-1', was ''");
   slice.silent = 1;
-  g_assert_false (vp_holds_release (holds, A, sim_in_ms (100)));
+  g_assert_false (vp_book_release (book, A, sim_in_ms (100)));
   sim_assert_said ("systemd does not answer; it is tried again");
-  g_assert_false (vp_holds_retry (holds));
+  g_assert_false (vp_book_retry (book));
   g_assert_cmpstr (slice.value, ==, "");
   g_free (slice.value);
 }
@@ -167,29 +168,29 @@ test_reconcile (void)
 
   sim_set_pool (sim, 0, SIM_2M, 10, 1000);
   {
-    g_autoptr (VpHolds) holds = sim_load (sim);
-    sim_take_ok (holds, A, SIM_2M, 60, "0");
-    sim_take_ok (holds, B, SIM_2M, 30, "0");
-    vp_holds_started (holds, B);
+    g_autoptr (VpBook) book = sim_load (sim);
+    sim_take_ok (book, A, SIM_2M, 60, "0");
+    sim_take_ok (book, B, SIM_2M, 30, "0");
+    vp_book_started (book, B);
   }
-  g_autoptr (VpHolds) holds = sim_load (sim);
+  g_autoptr (VpBook) book = sim_load (sim);
   sim_assert_pool (sim, 0, SIM_2M, 90, 90); /* libvirt was not asked yet */
-  sim_take_ok (holds, C, SIM_2M, 10, "0");
-  vp_holds_reconcile (holds, running);
-  g_assert_null (vp_holds_dup (holds, A));
-  sim_assert_lines (holds, B, "30 hugepages of 2M on node 0\n30 hugepages of 2M on node 0, allocated for it");
-  g_assert_false (vp_holds_retry (holds));
+  sim_take_ok (book, C, SIM_2M, 10, "0");
+  vp_book_reconcile (book, running);
+  g_assert_null (vp_book_dup (book, A));
+  sim_assert_lines (book, B, "30 hugepages of 2M on node 0\n30 hugepages of 2M on node 0, allocated for it");
+  g_assert_false (vp_book_retry (book));
   sim_assert_pool (sim, 0, SIM_2M, 40, 40);
-  g_autoptr (VpHold) c = vp_holds_dup (holds, C); /* new since the journal was loaded: libvirt's list may be older */
+  g_autoptr (VpHolding) c = vp_book_dup (book, C); /* new since the journal was loaded: libvirt's list may be older */
   g_assert_nonnull (c);
 
-  vp_holds_begin_reconcile (holds);
-  sim_take_ok (holds, C, SIM_2M, 10, "0");
-  vp_holds_reconcile (holds, (const char *const[]){ NULL });
-  g_assert_null (vp_holds_dup (holds, B));
-  g_autoptr (VpHold) c_again = vp_holds_dup (holds, C);
+  vp_book_begin_reconcile (book);
+  sim_take_ok (book, C, SIM_2M, 10, "0");
+  vp_book_reconcile (book, (const char *const[]){ NULL });
+  g_assert_null (vp_book_dup (book, B));
+  g_autoptr (VpHolding) c_again = vp_book_dup (book, C);
   g_assert_nonnull (c_again);
-  sim_release_ok (holds, C);
+  sim_release_ok (book, C);
   sim_assert_pool (sim, 0, SIM_2M, 10, 10);
 }
 
@@ -211,16 +212,16 @@ test_damaged (void)
   for (gsize i = 0; i < G_N_ELEMENTS (texts); i++) {
     g_autofree char *aside = g_strdup_printf (SIM_HOLDS "/" A ".damaged-%u", (guint) i + 1);
     sim_write_file (sim, SIM_HOLDS "/" A, texts[i]);
-    g_autoptr (VpHolds) holds = sim_load (sim);
-    g_assert_null (vp_holds_dup (holds, A));
+    g_autoptr (VpBook) book = sim_load (sim);
+    g_assert_null (vp_book_dup (book, A));
     g_autofree char *kept = sim_read_file (sim, aside);
     g_autofree char *expected = g_strchomp (g_strdup (texts[i]));
     g_assert_cmpstr (kept, ==, expected);
     sim_assert_said (A ".damaged-");
   }
-  g_autofree char *large = g_strnfill (VP_HOLD_MAX_BYTES + 1, '#');
+  g_autofree char *large = g_strnfill (VP_JOURNAL_MAX_BYTES + 1, '#');
   sim_write_file (sim, SIM_HOLDS "/" A, large);
-  g_autoptr (VpHolds) holds = sim_load (sim);
+  g_autoptr (VpBook) book = sim_load (sim);
   sim_assert_said ("of at most 262144 bytes, is needed");
   g_assert_null (sim_read_file (sim, SIM_HOLDS "/" A ".new"));
   assert_file (sim, SIM_HOLDS "/README", "not ours");
@@ -231,16 +232,16 @@ static void
 test_full_disk (void)
 {
   g_autoptr (Sim) sim = sim_new (1);
-  g_autoptr (VpHolds) holds = sim_load (sim);
+  g_autoptr (VpBook) book = sim_load (sim);
   g_autoptr (GArray) needs = sim_need (SIM_2M, 20, NULL, FALSE);
   g_autoptr (GError) error = NULL;
 
   sim_set_pool (sim, 0, SIM_2M, 5, 50);
   sim_write_file (sim, SIM_HOLDS "/" A ".new/in-the-way", ""); /* a folder where the temporary file would be */
-  g_assert_false (vp_holds_take_pages (holds, A, "a", needs, TRUE, sim_in_ms (100), &error));
+  g_assert_false (vp_book_take_pages (book, A, "a", needs, TRUE, sim_in_ms (100), &error));
   g_assert_error (error, VP_ERROR, VP_ERROR_IO);
   sim_assert_pool (sim, 0, SIM_2M, 5, 5);
-  g_assert_null (vp_holds_dup (holds, A));
+  g_assert_null (vp_book_dup (book, A));
 }
 
 /* A note of one run does not stand for the next; a guest that holds nothing has one, too. */
@@ -248,25 +249,25 @@ static void
 test_calls (void)
 {
   g_autoptr (Sim) sim = sim_new (1);
-  g_autoptr (VpHolds) holds = sim_load (sim);
+  g_autoptr (VpBook) book = sim_load (sim);
 
-  vp_holds_note_called (holds, A, "a", 7);
-  g_assert_false (vp_holds_note_silent (holds, A, "a", 7, "it is gone"));
-  g_assert_true (vp_holds_note_silent (holds, A, "a", 8, "it is gone"));
-  g_assert_false (vp_holds_note_silent (holds, A, "a", 8, "it is gone"));
-  g_assert_true (vp_holds_note_silent (holds, B, "b", 9, "no bit\nor \"label\""));
+  vp_book_note_called (book, A, "a", 7);
+  g_assert_false (vp_book_note_silent (book, A, "a", 7, "it is gone"));
+  g_assert_true (vp_book_note_silent (book, A, "a", 8, "it is gone"));
+  g_assert_false (vp_book_note_silent (book, A, "a", 8, "it is gone"));
+  g_assert_true (vp_book_note_silent (book, B, "b", 9, "no bit\nor \"label\""));
 
-  g_autoptr (VpHolds) next = sim_load (sim); /* another daemon knows it, too */
-  g_autoptr (VpHold) past = vp_holds_dup (next, B);
+  g_autoptr (VpBook) next = sim_load (sim); /* another daemon knows it, too */
+  g_autoptr (VpHolding) past = vp_book_dup (next, B);
   g_assert_cmpstr (past->silent, ==, "no bit\nor \"label\"");
   g_assert_cmpint (past->run, ==, 9);
-  g_assert_false (vp_holds_note_silent (next, A, "a", 8, "it is gone"));
-  vp_holds_note_called (next, A, "a", 10);
-  g_autoptr (VpHold) called = vp_holds_dup (next, A);
+  g_assert_false (vp_book_note_silent (next, A, "a", 8, "it is gone"));
+  vp_book_note_called (next, A, "a", 10);
+  g_autoptr (VpHolding) called = vp_book_dup (next, A);
   g_assert_null (called->silent);
   sim_release_ok (next, A);
   sim_release_ok (next, B);
-  g_auto (GStrv) left = vp_holds_list (next);
+  g_auto (GStrv) left = vp_book_list (next);
   g_assert_null (left[0]);
 }
 
@@ -275,24 +276,24 @@ static void
 test_silent_again (void)
 {
   g_autoptr (Sim) sim = sim_new (1);
-  g_autoptr (VpHolds) holds = sim_load (sim);
+  g_autoptr (VpBook) book = sim_load (sim);
   static const char *const none[] = { NULL };
   static const char *const ours[] = { A, NULL };
 
   sim_set_pool (sim, 0, SIM_2M, 5, 50);
-  sim_take_ok (holds, A, SIM_2M, 20, "0");
-  vp_holds_note_called (holds, A, "a", 3);
-  vp_holds_started (holds, A);
-  g_assert_true (vp_holds_note_silent (holds, A, "a", 4, "it is gone"));
-  vp_holds_begin_reconcile (holds);
-  vp_holds_reconcile (holds, ours);
+  sim_take_ok (book, A, SIM_2M, 20, "0");
+  vp_book_note_called (book, A, "a", 3);
+  vp_book_started (book, A);
+  g_assert_true (vp_book_note_silent (book, A, "a", 4, "it is gone"));
+  vp_book_begin_reconcile (book);
+  vp_book_reconcile (book, ours);
   sim_assert_pool (sim, 0, SIM_2M, 20, 20);
-  g_autoptr (VpHold) past = vp_holds_dup (holds, A);
+  g_autoptr (VpHolding) past = vp_book_dup (book, A);
   g_assert_cmpstr (past->silent, ==, "it is gone");
-  vp_holds_begin_reconcile (holds);
-  vp_holds_reconcile (holds, none);
+  vp_book_begin_reconcile (book);
+  vp_book_reconcile (book, none);
   sim_assert_pool (sim, 0, SIM_2M, 5, 5);
-  g_assert_null (vp_holds_dup (holds, A));
+  g_assert_null (vp_book_dup (book, A));
 }
 
 static const SimTest tests[] = {
@@ -309,5 +310,5 @@ static const SimTest tests[] = {
 int
 main (int argc, char **argv)
 {
-  return sim_run_tests (argc, argv, "/holds/", tests, G_N_ELEMENTS (tests));
+  return sim_run_tests (argc, argv, "/book/", tests, G_N_ELEMENTS (tests));
 }

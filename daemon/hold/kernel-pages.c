@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Reads and resizes hugepage pools; decides nothing. */
-#include "daemon/hold/pages.h"
+#include "daemon/hold/kernel-pages.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "domain/hugepages.h"
+#include "host/page-words.h"
 
 #define NODES "sys/devices/system/node"
 #define POOLS "sys/kernel/mm/hugepages"
@@ -30,7 +30,7 @@ read_pool (const VpRoot *root, int node, guint64 page_kib, const char *file, gui
 
 /* Two files that belong together: a page freed in between would count as a persistent one. */
 static gboolean
-read_persistent (const VpRoot *root, VpPages *pages)
+read_persistent (const VpRoot *root, VpKernelPages *pages)
 {
   guint64 all = 0;
   guint64 again = 0;
@@ -48,9 +48,9 @@ read_persistent (const VpRoot *root, VpPages *pages)
 }
 
 gboolean
-vp_pages_read (const VpRoot *root, int node, guint64 page_kib, VpPages *pages, GError **error)
+vp_kernel_pages_read (const VpRoot *root, int node, guint64 page_kib, VpKernelPages *pages, GError **error)
 {
-  *pages = (VpPages){ .node = node, .page_kib = page_kib };
+  *pages = (VpKernelPages){ .node = node, .page_kib = page_kib };
   if (read_persistent (root, pages) && read_pool (root, node, page_kib, "free_hugepages", &pages->free) &&
       read_pool (root, -1, page_kib, "resv_hugepages", &pages->reserved))
     return TRUE;
@@ -60,7 +60,7 @@ vp_pages_read (const VpRoot *root, int node, guint64 page_kib, VpPages *pages, G
 }
 
 gboolean
-vp_pages_write (const VpRoot *root, int node, guint64 page_kib, guint64 persistent, int *number, GError **error)
+vp_kernel_pages_write (const VpRoot *root, int node, guint64 page_kib, guint64 persistent, int *number, GError **error)
 {
   g_autofree char *path = dup_pool_path (node, page_kib, "nr_hugepages");
   g_autofree char *text = g_strdup_printf ("%" G_GUINT64_FORMAT, persistent);
@@ -70,7 +70,7 @@ vp_pages_write (const VpRoot *root, int node, guint64 page_kib, guint64 persiste
 
 /* A node's own is enough where it is there: the other does the same for every node, and takes as much longer. */
 void
-vp_pages_compact (const VpRoot *root, int node)
+vp_kernel_pages_compact (const VpRoot *root, int node)
 {
   g_autofree char *path = g_strdup_printf (NODES "/node%d/compact", node);
 
@@ -88,7 +88,7 @@ compare_nodes (gconstpointer a, gconstpointer b)
 }
 
 GArray *
-vp_pages_nodes (const VpRoot *root, guint64 page_kib)
+vp_kernel_pages_nodes (const VpRoot *root, guint64 page_kib)
 {
   GArray *found = g_array_new (FALSE, FALSE, sizeof (int));
   g_auto (GStrv) names = vp_root_list (root, NODES);
@@ -121,7 +121,7 @@ compare_sizes (gconstpointer a, gconstpointer b)
 }
 
 char *
-vp_pages_dup_sizes (const VpRoot *root)
+vp_kernel_pages_dup_sizes (const VpRoot *root)
 {
   g_auto (GStrv) names = vp_root_list (root, POOLS);
   g_autoptr (GArray) sizes = g_array_new (FALSE, FALSE, sizeof (guint64));
@@ -141,7 +141,7 @@ vp_pages_dup_sizes (const VpRoot *root)
 }
 
 guint64
-vp_pages_memory_kib (const VpRoot *root, int node)
+vp_kernel_pages_memory_kib (const VpRoot *root, int node)
 {
   g_autofree char *path =
     node < 0 ? g_strdup ("proc/meminfo") : g_strdup_printf (NODES "/node%d/meminfo", node);
@@ -149,10 +149,4 @@ vp_pages_memory_kib (const VpRoot *root, int node)
   const char *line = text != NULL ? strstr (text, "MemTotal:") : NULL;
 
   return line != NULL ? g_ascii_strtoull (line + strlen ("MemTotal:"), NULL, 10) : 0;
-}
-
-char *
-vp_pages_dup_place (int node)
-{
-  return node < 0 ? g_strdup ("this host") : g_strdup_printf ("node %d", node);
 }

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "sim-holds.h"
+#include "sim-book.h"
 
 #define GUEST A
 #define OTHER B
@@ -22,28 +22,28 @@
 typedef struct {
   const char *name;
   guint least_steps; /* that it must have, or it did not do what it is for */
-  void (*set_up) (Sim *sim, VpHolds *holds); /* before the guest: what must be there afterwards */
-  void (*run) (Sim *sim, VpHolds *holds);
+  void (*set_up) (Sim *sim, VpBook *book); /* before the guest: what must be there afterwards */
+  void (*run) (Sim *sim, VpBook *book);
 } Scenario;
 
 static gboolean
-take (VpHolds *holds, const char *uuid, guint64 kib, guint64 pages, const char *nodes, gint64 ms)
+take (VpBook *book, const char *uuid, guint64 kib, guint64 pages, const char *nodes, gint64 ms)
 {
   g_autoptr (GArray) needs = g_array_new (FALSE, TRUE, sizeof (VpPageNeed));
   VpPageNeed need = { kib, pages, vp_list_parse (nodes), nodes != NULL };
 
   g_array_set_clear_func (needs, (GDestroyNotify) vp_page_need_clear);
   g_array_append_val (needs, need);
-  return vp_holds_take_pages (holds, uuid, uuid, needs, TRUE, sim_in_ms (ms), NULL);
+  return vp_book_take_pages (book, uuid, uuid, needs, TRUE, sim_in_ms (ms), NULL);
 }
 
 static void
-give_back (VpHolds *holds, const char *uuid)
+give_back (VpBook *book, const char *uuid)
 {
-  (void) vp_holds_release (holds, uuid, sim_in_ms (1000));
-  for (guint i = 0; i < 100 && vp_holds_retry (holds); i++)
+  (void) vp_book_release (book, uuid, sim_in_ms (1000));
+  for (guint i = 0; i < 100 && vp_book_retry (book); i++)
     continue;
-  g_assert_false (vp_holds_retry (holds));
+  g_assert_false (vp_book_retry (book));
 }
 
 /* All pages that are in use are let go: those of the guest; no other one maps any here. */
@@ -66,183 +66,183 @@ end_guest (Sim *sim)
 
 /* The whole life of a guest: pool first, then three writes of the kernel's. */
 static void
-set_up_plain (Sim *sim, VpHolds *holds)
+set_up_plain (Sim *sim, VpBook *book)
 {
-  (void) holds;
+  (void) book;
   sim_set_pool (sim, 0, SIM_2M, 100, 3000);
 }
 
 static void
-run_plain (Sim *sim, VpHolds *holds)
+run_plain (Sim *sim, VpBook *book)
 {
-  g_assert_true (take (holds, GUEST, SIM_2M, 1300, "0", 1000));
+  g_assert_true (take (book, GUEST, SIM_2M, 1300, "0", 1000));
   sim_use (sim, 0, SIM_2M, 1300);
-  vp_holds_started (holds, GUEST);
+  vp_book_started (book, GUEST);
   end_guest (sim);
-  give_back (holds, GUEST);
+  give_back (book, GUEST);
 }
 
 static void
-run_small (Sim *sim, VpHolds *holds)
+run_small (Sim *sim, VpBook *book)
 {
-  g_assert_true (take (holds, GUEST, SIM_2M, 103, "0", 1000));
+  g_assert_true (take (book, GUEST, SIM_2M, 103, "0", 1000));
   sim_use (sim, 0, SIM_2M, 103);
-  vp_holds_started (holds, GUEST);
+  vp_book_started (book, GUEST);
   end_guest (sim);
-  give_back (holds, GUEST);
+  give_back (book, GUEST);
 }
 
 static void
-set_up_refused (Sim *sim, VpHolds *holds)
+set_up_refused (Sim *sim, VpBook *book)
 {
-  (void) holds;
+  (void) book;
   sim_set_pool (sim, 0, SIM_2M, 10, 20);
 }
 
 static void
-run_refused (Sim *sim, VpHolds *holds)
+run_refused (Sim *sim, VpBook *book)
 {
   (void) sim;
-  g_assert_false (take (holds, GUEST, SIM_2M, 50, "0", 30));
+  g_assert_false (take (book, GUEST, SIM_2M, 50, "0", 30));
 }
 
 static void
-set_up_compaction (Sim *sim, VpHolds *holds)
+set_up_compaction (Sim *sim, VpBook *book)
 {
-  (void) holds;
+  (void) book;
   sim_set_pool (sim, 0, SIM_2M, 0, 8);
   sim_set_knob (sim, "compact-at", 2);
   sim_set_knob (sim, "compact-gain", 10);
 }
 
 static void
-run_compaction (Sim *sim, VpHolds *holds)
+run_compaction (Sim *sim, VpBook *book)
 {
   (void) sim;
-  g_assert_true (take (holds, GUEST, SIM_2M, 16, "0", 5000));
-  give_back (holds, GUEST);
+  g_assert_true (take (book, GUEST, SIM_2M, 16, "0", 5000));
+  give_back (book, GUEST);
 }
 
 static void
-set_up_spread (Sim *sim, VpHolds *holds)
+set_up_spread (Sim *sim, VpBook *book)
 {
-  (void) holds;
+  (void) book;
   sim_set_pool (sim, 0, SIM_1G, 1, 2);
   sim_set_pool (sim, 1, SIM_1G, 0, 20);
 }
 
 static void
-run_spread (Sim *sim, VpHolds *holds)
+run_spread (Sim *sim, VpBook *book)
 {
-  g_assert_true (take (holds, GUEST, SIM_1G, 9, NULL, 1000));
+  g_assert_true (take (book, GUEST, SIM_1G, 9, NULL, 1000));
   sim_use (sim, 1, SIM_1G, 4);
-  vp_holds_started (holds, GUEST);
+  vp_book_started (book, GUEST);
   end_guest (sim);
-  give_back (holds, GUEST);
+  give_back (book, GUEST);
 }
 
 /* A kernel that says no, and one that gives back a little at a time. */
 static void
-set_up_busy (Sim *sim, VpHolds *holds)
+set_up_busy (Sim *sim, VpBook *book)
 {
-  (void) holds;
+  (void) book;
   sim_set_pool (sim, 0, SIM_2M, 3, 40);
   sim_set_knob (sim, "refuse", 2);
   sim_set_knob (sim, "slow", 4);
 }
 
 static void
-run_busy (Sim *sim, VpHolds *holds)
+run_busy (Sim *sim, VpBook *book)
 {
-  g_assert_true (take (holds, GUEST, SIM_2M, 15, "0", 5000));
+  g_assert_true (take (book, GUEST, SIM_2M, 15, "0", 5000));
   sim_set_knob (sim, "refuse", 1);
-  give_back (holds, GUEST);
+  give_back (book, GUEST);
 }
 
 /* Another guest has pages in the same pool, and goes on running. */
 static void
-set_up_beside (Sim *sim, VpHolds *holds)
+set_up_beside (Sim *sim, VpBook *book)
 {
   sim_set_pool (sim, 0, SIM_2M, 10, 100);
-  g_assert_true (take (holds, OTHER, SIM_2M, 30, "0", 1000));
-  vp_holds_started (holds, OTHER);
+  g_assert_true (take (book, OTHER, SIM_2M, 30, "0", 1000));
+  vp_book_started (book, OTHER);
 }
 
 static void
-run_beside (Sim *sim, VpHolds *holds)
+run_beside (Sim *sim, VpBook *book)
 {
-  g_assert_true (take (holds, GUEST, SIM_2M, 60, "0", 1000));
+  g_assert_true (take (book, GUEST, SIM_2M, 60, "0", 1000));
   sim_use (sim, 0, SIM_2M, 60);
-  vp_holds_started (holds, GUEST);
+  vp_book_started (book, GUEST);
   end_guest (sim);
-  give_back (holds, GUEST);
+  give_back (book, GUEST);
 }
 
 static void
-change (VpHolds *holds, const char *uuid, const char *path, const char *text)
+change (VpBook *book, const char *uuid, const char *path, const char *text)
 {
-  g_assert_true (vp_holds_change (holds, uuid, uuid, VP_HOLD_FILE, path, text, sim_in_ms (1000), NULL));
+  g_assert_true (vp_book_change (book, uuid, uuid, VP_HOLDING_FILE, path, text, sim_in_ms (1000), NULL));
 }
 
 static void
-set_up_files (Sim *sim, VpHolds *holds)
+set_up_files (Sim *sim, VpBook *book)
 {
   sim_write_file (sim, GOVERNOR, "powersave\n");
   sim_write_file (sim, IRQ, "0-7\n");
-  (void) holds;
+  (void) book;
 }
 
 static void
-run_files (Sim *sim, VpHolds *holds)
+run_files (Sim *sim, VpBook *book)
 {
   static const char *const devices[] = { "0000:01:00.0", NULL };
   g_autofree char *holder = NULL;
   g_autofree char *address = NULL;
 
   sim_set_pool (sim, 0, SIM_2M, 0, 10);
-  g_assert_true (vp_holds_claim_devices (holds, GUEST, "guest", devices, &holder, &address, NULL));
-  g_assert_true (vp_holds_set_cpus (holds, GUEST, "guest", "2-5", NULL));
-  change (holds, GUEST, GOVERNOR, "performance");
-  change (holds, GUEST, IRQ, "0-1,6-7");
-  vp_holds_started (holds, GUEST);
-  give_back (holds, GUEST);
+  g_assert_true (vp_book_claim_devices (book, GUEST, "guest", devices, &holder, &address, NULL));
+  g_assert_true (vp_book_set_cpus (book, GUEST, "guest", "2-5", NULL));
+  change (book, GUEST, GOVERNOR, "performance");
+  change (book, GUEST, IRQ, "0-1,6-7");
+  vp_book_started (book, GUEST);
+  give_back (book, GUEST);
 }
 
 static void
-set_up_small_pool (Sim *sim, VpHolds *holds)
+set_up_small_pool (Sim *sim, VpBook *book)
 {
   sim_set_pool (sim, 0, SIM_2M, 0, 10);
-  set_up_files (sim, holds);
+  set_up_files (sim, book);
 }
 
 /* Two guests on one core, in the order in which they came and left, and the other way round. */
 static void
-run_heirs (Sim *sim, VpHolds *holds)
+run_heirs (Sim *sim, VpBook *book)
 {
   (void) sim;
-  change (holds, GUEST, GOVERNOR, "performance");
-  change (holds, OTHER, GOVERNOR, "performance");
-  change (holds, GUEST, IRQ, "0-3");
-  change (holds, OTHER, IRQ, "0-1");
-  give_back (holds, GUEST);
-  give_back (holds, OTHER);
+  change (book, GUEST, GOVERNOR, "performance");
+  change (book, OTHER, GOVERNOR, "performance");
+  change (book, GUEST, IRQ, "0-3");
+  change (book, OTHER, IRQ, "0-1");
+  give_back (book, GUEST);
+  give_back (book, OTHER);
 }
 
 /* The guest ends while another one is starting on its pages, which it then gives back later. */
 static void
-run_promised (Sim *sim, VpHolds *holds)
+run_promised (Sim *sim, VpBook *book)
 {
-  g_assert_true (take (holds, GUEST, SIM_2M, 130, "0", 1000));
+  g_assert_true (take (book, GUEST, SIM_2M, 130, "0", 1000));
   sim_use (sim, 0, SIM_2M, 130);
-  vp_holds_started (holds, GUEST);
+  vp_book_started (book, GUEST);
   end_guest (sim);
-  g_assert_true (take (holds, OTHER, SIM_2M, 120, "0", 1000));
-  g_assert_false (vp_holds_release (holds, GUEST, sim_in_ms (1000)));
+  g_assert_true (take (book, OTHER, SIM_2M, 120, "0", 1000));
+  g_assert_false (vp_book_release (book, GUEST, sim_in_ms (1000)));
   sim_use (sim, 0, SIM_2M, 120);
-  vp_holds_started (holds, OTHER);
-  g_assert_false (vp_holds_retry (holds));
+  vp_book_started (book, OTHER);
+  g_assert_false (vp_book_retry (book));
   end_guest (sim);
-  give_back (holds, OTHER);
+  give_back (book, OTHER);
 }
 
 static const Scenario scenarios[] = {
@@ -261,19 +261,19 @@ static Sim *
 new_host (const Scenario *scenario)
 {
   Sim *sim = sim_new (2);
-  g_autoptr (VpHolds) holds = sim_load (sim);
+  g_autoptr (VpBook) book = sim_load (sim);
 
-  scenario->set_up (sim, holds);
+  scenario->set_up (sim, book);
   return sim;
 }
 
 static void
 recover_gone (Sim *sim, const char *const *others)
 {
-  g_autoptr (VpHolds) holds = sim_load (sim);
+  g_autoptr (VpBook) book = sim_load (sim);
 
-  vp_holds_reconcile (holds, others);
-  give_back (holds, GUEST);
+  vp_book_reconcile (book, others);
+  give_back (book, GUEST);
 }
 
 /* FALSE: it came to its end. */
@@ -343,14 +343,14 @@ crash_then_runs (const Scenario *scenario, guint step)
 
   (void) run_until (sim, step, run_scenario, scenario);
   {
-    g_autoptr (VpHolds) holds = sim_load (sim);
-    vp_holds_reconcile (holds, both);
-    g_autoptr (VpHold) hold = vp_holds_dup (holds, GUEST);
-    g_assert_true (hold == NULL || hold->state == VP_HOLD_RUNNING);
+    g_autoptr (VpBook) book = sim_load (sim);
+    vp_book_reconcile (book, both);
+    g_autoptr (VpHolding) holding = vp_book_dup (book, GUEST);
+    g_assert_true (holding == NULL || holding->state == VP_HOLDING_RUNNING);
     end_guest (sim);
     if (!has_other (scenario))
-      give_back (holds, OTHER);
-    give_back (holds, GUEST);
+      give_back (book, OTHER);
+    give_back (book, GUEST);
   }
   g_autofree char *after = sim_snapshot (sim);
   if (strcmp (after, before) != 0)
@@ -409,9 +409,9 @@ main (int argc, char **argv)
   g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL); /* a busy kernel is warned of */
   g_log_set_writer_func (drop_log, NULL, NULL);
   for (gsize i = 0; i < G_N_ELEMENTS (scenarios); i++) {
-    g_autofree char *path = g_strconcat ("/holds/crash/", scenarios[i].name, NULL);
+    g_autofree char *path = g_strconcat ("/book/crash/", scenarios[i].name, NULL);
     g_test_add_data_func (path, &scenarios[i], test_each_step);
   }
-  g_test_add_func ("/holds/crash/twice", test_twice);
+  g_test_add_func ("/book/crash/twice", test_twice);
   return g_test_run ();
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "sim-holds.h"
+#include "sim-book.h"
 
 #include <string.h>
 
@@ -34,14 +34,14 @@ sim_in_ms (gint64 ms)
   return g_get_monotonic_time () + ms * G_TIME_SPAN_MILLISECOND;
 }
 
-VpHolds *
+VpBook *
 sim_load (Sim *sim)
 {
   g_autoptr (GError) error = NULL;
-  VpHolds *holds = vp_holds_new (sim->root, SIM_HOLDS, &error);
+  VpBook *book = vp_book_new (sim->root, "run", &error);
 
   g_assert_no_error (error);
-  return holds;
+  return book;
 }
 
 /* `nodes` NULL: any. */
@@ -57,24 +57,24 @@ sim_need (guint64 page_kib, guint64 pages, const char *nodes, gboolean strict)
 }
 
 void
-sim_take_ok (VpHolds *holds, const char *uuid, guint64 kib, guint64 pages, const char *nodes)
+sim_take_ok (VpBook *book, const char *uuid, guint64 kib, guint64 pages, const char *nodes)
 {
   g_autoptr (GArray) needs = sim_need (kib, pages, nodes, TRUE);
   g_autoptr (GError) error = NULL;
 
-  vp_holds_take_pages (holds, uuid, uuid, needs, TRUE, sim_in_ms (2000), &error);
+  vp_book_take_pages (book, uuid, uuid, needs, TRUE, sim_in_ms (2000), &error);
   g_assert_no_error (error);
 }
 
 /* The message has all parts, which are separated by "|". */
 void
-sim_take_refused (VpHolds *holds, const char *uuid, const GArray *needs, gboolean allocate, gint64 ms,
+sim_take_refused (VpBook *book, const char *uuid, const GArray *needs, gboolean allocate, gint64 ms,
                   const char *parts)
 {
   g_autoptr (GError) error = NULL;
   g_auto (GStrv) list = g_strsplit (parts, "|", -1);
 
-  g_assert_false (vp_holds_take_pages (holds, uuid, uuid, needs, allocate, sim_in_ms (ms), &error));
+  g_assert_false (vp_book_take_pages (book, uuid, uuid, needs, allocate, sim_in_ms (ms), &error));
   g_assert_error (error, VP_ERROR, VP_ERROR_UNFIT);
   for (guint i = 0; list[i] != NULL; i++)
     if (strstr (error->message, list[i]) == NULL)
@@ -82,9 +82,9 @@ sim_take_refused (VpHolds *holds, const char *uuid, const GArray *needs, gboolea
 }
 
 void
-sim_release_ok (VpHolds *holds, const char *uuid)
+sim_release_ok (VpBook *book, const char *uuid)
 {
-  g_assert_true (vp_holds_release (holds, uuid, sim_in_ms (1000)));
+  g_assert_true (vp_book_release (book, uuid, sim_in_ms (1000)));
 }
 
 void
@@ -95,10 +95,10 @@ sim_assert_pool (Sim *sim, int node, guint64 kib, guint64 nr, guint64 free_pages
 }
 
 void
-sim_assert_lines (VpHolds *holds, const char *uuid, const char *expected)
+sim_assert_lines (VpBook *book, const char *uuid, const char *expected)
 {
-  g_autoptr (VpHold) hold = vp_holds_dup (holds, uuid);
-  g_auto (GStrv) lines = hold != NULL ? vp_hold_describe (hold) : g_new0 (char *, 1);
+  g_autoptr (VpHolding) holding = vp_book_dup (book, uuid);
+  g_auto (GStrv) lines = holding != NULL ? vp_holding_describe (holding) : g_new0 (char *, 1);
   g_autofree char *text = g_strjoinv ("\n", lines);
 
   g_assert_cmpstr (text, ==, expected);

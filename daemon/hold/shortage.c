@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "daemon/hold/holds-private.h"
+#include "daemon/hold/book-private.h"
 
 gboolean
 vp_page_need_wishes (const VpPageNeed *need, int node)
@@ -22,11 +22,11 @@ dup_places (const VpPageNeed *need)
 }
 
 void
-vp_holds_set_no_pool (VpHolds *holds, const VpPageNeed *need, GError **error)
+vp_book_set_no_pool (VpBook *book, const VpPageNeed *need, GError **error)
 {
   g_autofree char *size = vp_hugepages_dup_size (need->page_kib);
   g_autofree char *places = dup_places (need);
-  g_autofree char *sizes = vp_pages_dup_sizes (holds->root);
+  g_autofree char *sizes = vp_kernel_pages_dup_sizes (book->root);
 
   g_set_error (error, VP_ERROR, VP_ERROR_UNFIT,
                "it needs hugepages of %s on %s, and there is no pool of them; the kernel has sizes %s (see "
@@ -45,18 +45,18 @@ dup_boot_parameter (const VpPageNeed *need, const char *size)
 
 /* Over the pools of the need: what of it was allocated for this guest, and what is promised to others. */
 static void
-sum_need (VpHolds *holds, const VpShortage *shortage, guint64 *allocated, guint64 *promised)
+sum_need (VpBook *book, const VpShortage *shortage, guint64 *allocated, guint64 *promised)
 {
   const VpPageNeed *need = shortage->need;
-  g_autoptr (GArray) nodes = vp_pages_nodes (holds->root, need->page_kib);
+  g_autoptr (GArray) nodes = vp_kernel_pages_nodes (book->root, need->page_kib);
 
   for (guint i = 0; i < nodes->len; i++) {
     int node = g_array_index (nodes, int, i);
-    const VpHoldRecord *record = vp_hold_find_pages (shortage->hold, node, need->page_kib);
+    const VpHoldingRecord *record = vp_holding_find_pages (shortage->holding, node, need->page_kib);
     if (need->strict && !vp_page_need_wishes (need, node))
       continue;
     *allocated += record != NULL ? record->pages.count : 0;
-    *promised += vp_holds_sum_pool (holds, node, need->page_kib, shortage->hold).promised;
+    *promised += vp_book_sum_pool (book, node, need->page_kib, shortage->holding).promised;
   }
 }
 
@@ -73,7 +73,7 @@ dup_effort (const VpShortage *shortage)
 }
 
 void
-vp_holds_set_shortage (VpHolds *holds, const VpShortage *shortage, GError **error)
+vp_book_set_shortage (VpBook *book, const VpShortage *shortage, GError **error)
 {
   const VpPageNeed *need = shortage->need;
   guint64 got = need->pages - shortage->left;
@@ -84,7 +84,7 @@ vp_holds_set_shortage (VpHolds *holds, const VpShortage *shortage, GError **erro
   g_autofree char *boot = dup_boot_parameter (need, size);
   g_autofree char *effort = dup_effort (shortage);
 
-  sum_need (holds, shortage, &allocated, &promised);
+  sum_need (book, shortage, &allocated, &promised);
   allocated = MIN (allocated, got);
   g_autofree char *others =
     promised > 0 ? g_strdup_printf (" (%" G_GUINT64_FORMAT " more are promised to guests that are starting)", promised)

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What is changed for a guest while it runs and is no pool of pages: attributes of
+ * the kernel's, and other things that are read and written as text. Each change is
+ * in the journal before it is made, and what came of it afterwards.
+ *
+ * Guests that change the same thing make a chain: each found what the one before it
+ * had left. Who goes from the middle of it hands what it found to the next.
+ */
+#include <string.h>
+
+#include "base/error.h"
+#include "daemon/hold/book-private.h"
+
+static gboolean
+read_value (const VpBook *book, VpHoldingKind kind, const char *key, char **value, GError **error)
+{
+  *value = NULL;
+  if (kind == VP_HOLDING_FILE) {
+    *value = vp_root_dup_text (book->root, key);
+    return TRUE;
+  }
+  if (book->access[kind].read != NULL)
+    return book->access[kind].read (key, value, book->access[kind].data, error);
+  g_set_error (error, VP_ERROR, VP_ERROR_HOST, "nothing here can read '%s' yet", key);
+  return FALSE;
+}
+
+static gboolean
+write_value (const VpBook *book, VpHoldingKind kind, const char *key, const char *value, GError **error)
+{
+  return kind == VP_HOLDING_FILE ? vp_root_write_text (book->root, key, value, NULL, error)
+                              : book->access[kind].write (key, value, book->access[kind].data, error);
+}
+
+void
+vp_book_set_access (VpBook *book, VpHoldingKind kind, const VpBookAccess *access)
+{
+  book->access[kind] = *access;
+}
+
+/* As lists of CPUs they may differ in their text and be the same. */
+static gboolean
+is_same_value (const char *a, const char *b)
+{
+  if (strcmp (a, b) == 0)
+    return TRUE;
+  hwloc_bitmap_t left = vp_list_parse (a);
+  hwloc_bitmap_t right = vp_list_parse (b);
+  gboolean is_same = left != NULL && right != NULL && hwloc_bitmap_isequal (left, right);
+  hwloc_bitmap_free (left);
+  hwloc_bitmap_free (right);
+  return is_same;
+}
+
+/*
+ * The record of another guest that found what this one had left. One that left it as it was comes first: whoever
+ * changed it found the same, but behind that one. With the mutex.
+ */
+static VpHoldingRecord *
+find_heir (const VpBook *book, const VpHolding *holding, const VpHoldingRecord *record, const VpHolding **owner)
+{
+  VpHoldingRecord *heir = NULL;
+  GHashTableIter iter;
+  gpointer other = NULL;
+
+  g_hash_table_iter_init (&iter, book->table);
+  while (g_hash_table_iter_next (&iter, NULL, &other)) {
+    VpHoldingRecord *found = other != holding ? vp_holding_find_record (other, record->kind, record->key) : NULL;
+    if (found == NULL || !is_same_value (found->before, record->after) ||
+        (heir != NULL && !is_same_value (found->before, found->after)))
+      continue;
+    *owner = other;
+    heir = found;
+  }
+  return heir;
+}
+
+/* What was there before us is what the other guest shall find back, when it ends. */
+static gboolean
+pass_to_heir (VpBook *book, const VpHolding *holding, const VpHoldingRecord *record)
+{
+  const VpHolding *owner = NULL;
+
+  g_mutex_lock (&book->mutex);
+  VpHoldingRecord *heir = find_heir (book, holding, record, &owner);
+  if (heir != NULL) {
+    g_free (heir->before);
+    heir->before = g_strdup (record->before);
+  }
+  g_mutex_unlock (&book->mutex);
+  if (heir != NULL)
+    vp_book_save_or_warn (book, owner->uuid);
+  return heir != NULL;
+}
+
+static void
+replace_text (char **text, const char *with)
+{
+  char *old = *text;
+
+  *text = g_strdup (with);
+  g_free (old);
+}
+
+/* Its daemon died amid the change. What is there now says whether it was made; one that was not changed nothing. */
+static gboolean
+settle_record (VpBook *book, VpHoldingRecord *record, const char *now)
+{
+  gboolean is_before = is_same_value (now, record->before);
+
+  if (!record->pending || (!is_before && !is_same_value (now, record->after)))
+    return FALSE;
+  g_mutex_lock (&book->mutex);
+  record->pending = FALSE;
+  if (is_before)
+    replace_text (&record->after, record->before);
+  g_mutex_unlock (&book->mutex);
+  return TRUE;
+}
+
+/* Of all guests, before anybody concludes something from what is there. */
+static void
+settle_all (VpBook *book, VpHoldingKind kind, const char *key, const char *now)
+{
+  GHashTableIter iter;
+  gpointer value = NULL;
+
+  g_hash_table_iter_init (&iter, book->table);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    const VpHolding *holding = value;
+    VpHoldingRecord *record = vp_holding_find_record (holding, kind, key);
+    if (record != NULL && settle_record (book, record, now))
+      vp_book_save_or_warn (book, holding->uuid);
+  }
+}
+
+gboolean
+vp_book_undo_change (VpBook *book, const VpHolding *holding, const VpHoldingRecord *record, GError **error)
+{
+  const char *slash = record->kind == VP_HOLDING_FILE ? "/" : "";
+  g_autofree char *now = NULL;
+
+  if (!read_value (book, record->kind, record->key, &now, error))
+    return FALSE;
+  if (now == NULL) {
+    g_message ("domain '%s': %s%s is not there any more to get '%s' back", holding->name, slash, record->key,
+               record->before);
+    return TRUE;
+  }
+  settle_all (book, record->kind, record->key, now);
+  if (pass_to_heir (book, holding, record) || is_same_value (now, record->before))
+    return TRUE;
+  if (is_same_value (now, record->after))
+    return write_value (book, record->kind, record->key, record->before, error);
+  g_message ("domain '%s': %s%s was '%s' before it, but somebody made it '%s' meanwhile: it stays",
+             holding->name, slash, record->key, record->before, now);
+  return TRUE;
+}
+
+static gboolean
+check_text (const char *key, const char *text, GError **error)
+{
+  if (g_utf8_validate (text, -1, NULL))
+    return TRUE;
+  g_set_error (error, VP_ERROR, VP_ERROR_HOST, "%s holds something that is no text: it is left alone", key);
+  return FALSE;
+}
+
+/* A second change of the same thing keeps what was there before the first. */
+static gboolean
+note_pending (VpBook *book, const char *uuid, const char *name, const VpHoldingRecord *wanted, GError **error)
+{
+  g_mutex_lock (&book->mutex);
+  VpHolding *holding = vp_book_ensure (book, uuid, name);
+  VpHoldingRecord *record = vp_holding_find_record (holding, wanted->kind, wanted->key);
+  if (record == NULL)
+    record = vp_holding_add_record (holding, wanted->kind, wanted->key, wanted->before, wanted->after);
+  else
+    replace_text (&record->after, wanted->after);
+  record->pending = TRUE;
+  g_mutex_unlock (&book->mutex);
+  return vp_book_save (book, uuid, error);
+}
+
+/*
+ * What is there after the change. One that the kernel refused leaves no record; one that made no difference
+ * does, for the guest that was there before may go first.
+ */
+static gboolean
+note_done (VpBook *book, const char *uuid, const VpHoldingRecord *wanted, const char *now, gboolean written,
+           GError **error)
+{
+  g_mutex_lock (&book->mutex);
+  const VpHolding *holding = g_hash_table_lookup (book->table, uuid);
+  VpHoldingRecord *record = vp_holding_find_record (holding, wanted->kind, wanted->key);
+  replace_text (&record->after, now);
+  record->pending = FALSE;
+  if (!written && strcmp (record->before, now) == 0)
+    (void) g_ptr_array_remove (holding->records, record);
+  g_mutex_unlock (&book->mutex);
+  return vp_book_save (book, uuid, error);
+}
+
+static gboolean
+change (VpBook *book, const char *uuid, const char *name, VpHoldingKind kind, const char *key, const char *value,
+        GError **error)
+{
+  g_autofree char *before = NULL;
+  g_autofree char *after = NULL;
+  g_autoptr (GError) problem = NULL;
+
+  if (!read_value (book, kind, key, &before, error))
+    return FALSE;
+  if (before == NULL) {
+    g_set_error (error, VP_ERROR, VP_ERROR_HOST, "cannot read %s%s to change it to '%s'",
+                 kind == VP_HOLDING_FILE ? "/" : "", key, value);
+    return FALSE;
+  }
+  settle_all (book, kind, key, before);
+  const VpHoldingRecord wanted = { .kind = kind, .key = (char *) key, .before = before, .after = (char *) value };
+  if (!check_text (key, before, error) || !note_pending (book, uuid, name, &wanted, error))
+    return FALSE;
+  gboolean written = write_value (book, kind, key, value, error);
+  /* The kernel may say it in other words: those have to be there to be undone. */
+  if (!read_value (book, kind, key, &after, &problem) || after == NULL || !g_utf8_validate (after, -1, NULL))
+    replace_text (&after, written ? value : before);
+  return note_done (book, uuid, &wanted, after, written, written ? error : NULL) && written;
+}
+
+gboolean
+vp_book_change (VpBook *book, const char *uuid, const char *name, VpHoldingKind kind, const char *key,
+                 const char *value, gint64 deadline, GError **error)
+{
+  if (!check_text (key, value, error) || !vp_book_begin_work (book, name, deadline, error))
+    return FALSE;
+  gboolean changed = change (book, uuid, name, kind, key, value, error);
+  vp_book_end_work (book);
+  return changed;
+}
