@@ -316,30 +316,6 @@ start_gate (VpDaemon *daemon, GError **error)
   return daemon->gate != NULL;
 }
 
-/* Who held CPUs and devices when the last daemon ended holds them until libvirt says that it does not run. */
-static void
-remember_holders (const VpDaemon *daemon)
-{
-  VpBook *book = vp_admission_get_book (daemon->admission);
-  g_auto (GStrv) uuids = vp_book_list (book);
-
-  for (guint i = 0; uuids[i] != NULL; i++) {
-    g_autoptr (VpHolding) holding = vp_book_dup (book, uuids[i]);
-    g_autoptr (GArray) devices = g_array_new (FALSE, FALSE, sizeof (VpPciAddress));
-    hwloc_bitmap_t cpus = holding != NULL ? vp_list_parse (holding->cpus) : NULL;
-    for (guint j = 0; holding != NULL && j < holding->devices->len; j++) {
-      VpPciAddress address;
-      if (vp_pci_address_parse (holding->devices->pdata[j], &address))
-        g_array_append_val (devices, address);
-    }
-    if (holding != NULL && cpus != NULL) {
-      const VpRunning running = { holding->uuid, holding->name, cpus, devices };
-      vp_ledger_remember (daemon->ledger, &running);
-    }
-    hwloc_bitmap_free (cpus);
-  }
-}
-
 /* The gate must answer before libvirt is there: autostart asks it while libvirt starts. */
 static gboolean
 start_parts (VpDaemon *daemon, GError **error)
@@ -355,11 +331,11 @@ start_parts (VpDaemon *daemon, GError **error)
     daemon->admission = vp_admission_new (daemon->root, daemon->run_folder, daemon->session, error);
   if (daemon->admission == NULL)
     return FALSE;
-  remember_holders (daemon);
   daemon->versions = vp_versions_new (daemon->config_folder, on_definition, daemon, error);
   if (daemon->versions == NULL)
     return FALSE;
-  daemon->keeper = vp_keeper_new (daemon->ledger, daemon->versions, daemon->session, on_wrapper_made, daemon);
+  daemon->keeper = vp_keeper_new (daemon->ledger, vp_admission_get_book (daemon->admission), daemon->versions,
+                                  daemon->session, on_wrapper_made, daemon);
   daemon->host_watch = vp_host_watch_new (on_host_changed, daemon);
   vp_host_watch_add_folders (daemon->host_watch, profiles);
   vp_host_watch_add_folders (daemon->host_watch, (const char *const *) rules);

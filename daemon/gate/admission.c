@@ -83,7 +83,11 @@ warn_all (const char *name, const GPtrArray *findings)
 static char *
 look_at_devices (const VpAdmission *admission, const VpAdmissionRequest *request)
 {
+  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (request->domain);
   g_autoptr (GError) error = NULL;
+
+  if (hostdevs->len == 0)
+    return NULL;
   g_autoptr (VpDeviceNames) names = vp_device_names_new (NULL);
   g_autoptr (GPtrArray) findings = vp_device_check_now (admission->root, request->domain, request->plan->settings,
                                                         request->held, names, LOOK_MS, &error);
@@ -92,31 +96,6 @@ look_at_devices (const VpAdmission *admission, const VpAdmissionRequest *request
     return g_strdup (error->message);
   warn_all (request->name, findings);
   return vp_device_findings_dup_refusal (findings);
-}
-
-static char *
-take_devices (VpAdmission *admission, const VpAdmissionRequest *request)
-{
-  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (request->domain);
-  g_autoptr (GPtrArray) addresses = g_ptr_array_new_with_free_func (g_free);
-  g_autoptr (GError) error = NULL;
-  g_autofree char *holder = NULL;
-  g_autofree char *address = NULL;
-
-  if (hostdevs->len == 0)
-    return NULL;
-  char *refusal = look_at_devices (admission, request);
-  if (refusal != NULL)
-    return refusal;
-  for (guint i = 0; i < hostdevs->len; i++)
-    g_ptr_array_add (addresses, vp_pci_address_dup_text (&g_array_index (hostdevs, VpHostdev, i).address));
-  g_ptr_array_add (addresses, NULL);
-  if (vp_book_claim_devices (admission->book, request->uuid, request->name, (const char *const *) addresses->pdata,
-                              &holder, &address, &error))
-    return NULL;
-  return holder != NULL ? g_strdup_printf ("the device %s is that of domain '%s', which is starting or runs", address,
-                                           holder)
-                        : g_strdup (error->message);
 }
 
 static char *
@@ -226,8 +205,11 @@ clear_cpus (VpAdmission *admission, const VpAdmissionRequest *request)
 char *
 vp_admission_admit (VpAdmission *admission, const VpAdmissionRequest *request)
 {
-  g_autofree char *refusal = take_devices (admission, request);
+  g_autofree char *refusal = look_at_devices (admission, request);
+  g_autoptr (GError) error = NULL;
 
+  if (refusal == NULL && !vp_book_note_claim (admission->book, request->uuid, &error))
+    refusal = g_strdup (error->message);
   if (refusal == NULL)
     refusal = take_pages (admission, request);
   if (refusal == NULL)

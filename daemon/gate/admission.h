@@ -30,12 +30,12 @@ typedef struct {
   const VpDomain *domain;
   const VpPlan *plan;
   hwloc_const_bitmap_t cpus; /* of its vCPUs; empty: it is not pinned */
-  const GArray *held;    /* of VpDeviceHeld: devices of guests that run, others than this one */
+  const GArray *held;        /* of VpDeviceHeld: devices of others, who were first */
   void (*wait) (guint seconds, gpointer data); /* called before what may take so long */
   gpointer data;
 } VpAdmissionRequest;
 
-/* NULL: it may start. Else why not, in one line, and nothing is held. */
+/* After the claim of its CPUs and devices. NULL: it may start. Else why not, in one line, and nothing is held. */
 char *vp_admission_admit (VpAdmission *admission, const VpAdmissionRequest *request);
 /* After vp_book_begin_reconcile: these run, others do not. */
 void vp_admission_reconcile (VpAdmission *admission, const char *const *running);

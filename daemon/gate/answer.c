@@ -238,13 +238,16 @@ claim_cpus (const VpGateContext *context, const VpHookCall *request, const VpDom
   gboolean claimed = FALSE;
   g_autoptr (GArray) devices = vp_domain_device_addresses (domain);
   const VpRunning claim = { uuid, request->domain, cpus, devices };
-  g_autoptr (VpNeighbours) running = vp_ledger_claim (context->ledger, &claim, share, &claimed);
+  VpBook *book = vp_admission_get_book (context->admission);
+  g_autoptr (VpNeighbours) running = vp_book_claim (book, &claim, share, &claimed);
   g_autofree char *holders = dup_holders (running, cpus);
   if (holders == NULL)
     return TRUE;
   g_autofree char *why = g_strdup_printf ("its CPUs are those of guests that run: %s", holders);
   gboolean avoidable = can_avoid (domain, host, profiles, running);
-  if (claimed || (avoidable && plan->rule != NULL)) {
+  if (!claimed && avoidable && plan->rule != NULL)
+    vp_neighbours_unref (vp_book_claim (book, &claim, TRUE, &claimed)); /* for as long as it takes to tune it */
+  if (claimed) {
     g_message ("domain '%s': %s: %s", request->domain, why,
                avoidable ? "it gets others once it runs" : "they are shared, there are no others left");
     if (avoidable)
@@ -264,13 +267,12 @@ static gboolean
 ready_host (const VpGateContext *context, const VpHookCall *request, const VpDomain *domain, const char *uuid,
             hwloc_const_bitmap_t cpus, const VpPlan *plan, char **text)
 {
-  g_autoptr (GArray) held = vp_ledger_dup_devices (context->ledger, uuid);
+  g_autoptr (GArray) held = vp_book_dup_devices (vp_admission_get_book (context->admission), uuid);
   const VpAdmissionRequest asked = { uuid, request->domain, domain, plan, cpus, held, request->wait, request->data };
   g_autofree char *refusal = vp_admission_admit (context->admission, &asked);
 
   if (refusal == NULL)
     return TRUE;
-  vp_ledger_release (context->ledger, uuid);
   *text = dup_refusal (request->domain, refusal);
   return FALSE;
 }
@@ -336,7 +338,6 @@ static gboolean
 answer_end (const VpGateContext *context, const char *uuid)
 {
   vp_admission_release (context->admission, uuid);
-  vp_ledger_release (context->ledger, uuid);
   return TRUE;
 }
 
@@ -373,7 +374,7 @@ answer_filter (const VpGateContext *context, const VpHookCall *request, const Vp
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *uuid = vp_domain_dup_uuid (domain);
-  VpNeighbours *running = vp_ledger_new_neighbours (context->ledger, uuid);
+  VpNeighbours *running = vp_book_new_neighbours (vp_admission_get_book (context->admission), uuid);
   g_autoptr (VpPlan) plan = vp_plan_new (domain, host, profiles, running, VP_PLAN_HOST_ONLY, &error);
 
   if (plan != NULL && plan->placement != NULL && plan->placement->vcpus != NULL) {

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the threads share: the host snapshot, the profiles, who is being started by us,
- * who holds which CPUs and devices, and beside whom each definition was prepared. One
- * mutex, held for memory only, so that the gate never waits for anything that asks
+ * What main and gate share beside the book of what guests hold: the host snapshot, the
+ * profiles, who is being started by us, and beside whom each definition was prepared.
+ * One mutex, held for memory only, so that the gate never waits for anything that asks
  * libvirt.
  */
 #pragma once
 
-#include "devices/device-check.h"
 #include "host/host.h"
 #include "placement/neighbours.h"
-#include "plan/fleet.h"
 #include "profile/profile.h"
 
 G_BEGIN_DECLS
@@ -49,23 +47,8 @@ void vp_ledger_begin_prepare (VpLedger *ledger, const char *uuid, VpNeighbours *
 void vp_ledger_end_prepare (VpLedger *ledger, const char *uuid, gboolean prepared);
 GPtrArray *vp_ledger_dup_neighbours (VpLedger *ledger, const char *uuid); /* of VpNeighbours; may be empty */
 
-/*
- * CPUs and devices of guests that run or are being started. The fleet says which run; a claim is the
- * gate's, at prepare, and ends with release. It is made unless it meets other guests'
- * CPUs and `share` is FALSE. Gives the guests of that moment, as neighbours: nothing is
- * planned, only taken.
- */
-void vp_ledger_set_running (VpLedger *ledger, const VpFleet *fleet);
-void vp_ledger_remember (VpLedger *ledger, const VpRunning *running); /* until the next set_running */
-VpNeighbours *vp_ledger_claim (VpLedger *ledger, const VpRunning *claim, gboolean share, gboolean *claimed);
-void vp_ledger_release (VpLedger *ledger, const char *uuid);
 /* FALSE: whom that definition was prepared beside is not known, as another daemon did it. */
 gboolean vp_ledger_has_prepared (VpLedger *ledger, const char *uuid);
-/* The same guests, without a claim. */
-VpNeighbours *vp_ledger_new_neighbours (VpLedger *ledger, const char *uuid);
-/* Of VpDeviceHeld: the PCI devices of the guests that run, other than that one. */
-GArray *vp_ledger_dup_devices (VpLedger *ledger, const char *uuid);
-
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpLedger, vp_ledger_free)
 
 G_END_DECLS

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What each guest holds of the host, from prepare to release: hugepages, changed
- * files, slices, CPUs and devices; in memory, and as a journal with one file a
- * guest (holds/UUID in the run folder), which is written before the host is
- * touched. A daemon that was killed anywhere in between finds in it what to undo.
+ * The one book of who has what of the host: hugepages, changed files, slices, CPUs and
+ * devices of guests that are admitted, until they are released; and CPUs and devices of
+ * all that libvirt says run. In memory; what was taken for a guest is in the journal,
+ * too (lib/journal), written before the host is touched. A daemon that was killed
+ * anywhere in between finds in it what to undo.
  *
- * Everything may be called from any thread and waits to its deadline at most;
- * nothing here asks libvirt. All undoing is idempotent.
+ * Everything may be called from any thread and waits to its deadline at most (of the
+ * monotonic clock, µs); nothing here asks libvirt. All undoing is idempotent. A guest is
+ * named by its UUID; names are for messages. Texts are read, not kept.
  */
 #pragma once
 
 #include "base/root.h"
-#include "journal/holding.h"
+#include "devices/device-check.h"
 #include "domain/hugepages.h"
+#include "journal/holding.h"
+#include "plan/fleet.h"
 
 G_BEGIN_DECLS
 
@@ -26,17 +30,18 @@ VpBook *vp_book_new (const VpRoot *root, const char *run_folder, GError **error)
 void vp_book_free (VpBook *book); /* gives nothing back: the guests go on running */
 
 /*
- * The pages that a start needs: promised from what is free and nobody else's, the shortfall allocated.
- * Deadlines are of the monotonic clock. All of it, or the guest is released (its devices, too) and the error
- * has the numbers. Another start that is under way is waited for up to two seconds longer.
+ * The pages that a start needs (of VpPageNeed): promised from what is free and nobody else's, the shortfall
+ * allocated if it may be. All of it, or the guest is released (its CPUs and devices, too) and the error has the
+ * numbers (VP_ERROR_UNFIT). Another start that is under way is waited for up to two seconds longer (VP_ERROR_BUSY).
  */
-gboolean vp_book_take_pages (VpBook *book, const char *uuid, const char *name, const GArray *needs,
-                              gboolean allocate, gint64 deadline, GError **error);
+gboolean vp_book_take_pages (VpBook *book, const char *uuid, const char *name, const GArray *needs, gboolean allocate,
+                             gint64 deadline, GError **error);
 /* QEMU has its pages now: they are no longer promised but in use. Call it when `started` is asked. */
 void vp_book_started (VpBook *book, const char *uuid);
 /*
- * Everything back: at release, and after a start that we refused. FALSE: some of it has to be tried again,
- * with vp_book_retry; a warning said why. One who holds nothing has nothing to release.
+ * Everything back: at release, and after a start that we refused. A list of libvirt's that still has the guest is
+ * too old, then. FALSE: some of it has to be tried again, with vp_book_retry; a warning said why. One who holds
+ * nothing has nothing to release.
  */
 gboolean vp_book_release (VpBook *book, const char *uuid, gint64 deadline);
 /* For a timer: tries once more, without waiting for a start that is under way; TRUE: there is still something left. */
@@ -51,13 +56,25 @@ void vp_book_begin_reconcile (VpBook *book);
 void vp_book_reconcile (VpBook *book, const char *const *running);
 
 /*
- * PCI devices, by their addresses as text (0000:01:00.0): all of them or none. FALSE with *holder NULL:
- * the error says why; else *holder is the name of the guest that has `*address`. Both are the caller's.
+ * CPUs and devices, from prepare to release. The gate claims them for a start, unless its CPUs are others' and `share`
+ * is FALSE (*claimed, then nothing is noted). Gives the guests of that moment that have CPUs, as neighbours (the
+ * caller's): nothing is planned, only taken. Devices are claimed without a look at others': see dup_devices.
  */
-gboolean vp_book_claim_devices (VpBook *book, const char *uuid, const char *name, const char *const *addresses,
-                                 char **holder, char **address, GError **error);
-/* The CPUs that are the guest's alone, as a list ("2-5,8"); NULL: none. */
-gboolean vp_book_set_cpus (VpBook *book, const char *uuid, const char *name, const char *cpus, GError **error);
+VpNeighbours *vp_book_claim (VpBook *book, const VpRunning *claim, gboolean share, gboolean *claimed);
+/* The claim on disk, before anything is done to the host; one of nothing needs no disk. */
+gboolean vp_book_note_claim (VpBook *book, const char *uuid, GError **error);
+/*
+ * Who runs, as libvirt has them at `now` (monotonic, µs; read, not kept): of these it is known better than by their
+ * claims. Claims of others end when they are two minutes old.
+ */
+void vp_book_set_running (VpBook *book, const VpFleet *fleet, gint64 now);
+/* The guests that have CPUs, but one (NULL: all), as neighbours; the caller's. */
+VpNeighbours *vp_book_new_neighbours (VpBook *book, const char *uuid);
+/*
+ * Of VpDeviceHeld, the caller's: devices of all guests but one (NULL: all), and where that one has a claim, without
+ * those of later claims: of two who want the same device the first gets it.
+ */
+GArray *vp_book_dup_devices (VpBook *book, const char *uuid);
 
 /*
  * Who was heard of at all has an entry, also one that holds nothing: the hook was called for that run of the guest;
@@ -77,18 +94,19 @@ typedef struct {
   gpointer data;
 } VpBookAccess;
 
-void vp_book_set_access (VpBook *book, VpHoldingKind kind, const VpBookAccess *access);
+void vp_book_set_access (VpBook *book, VpHoldingKind kind, const VpBookAccess *access); /* copied, without `data` */
 /*
  * Changes something (a governor, an interrupt's CPUs, a slice) until release, when it gets back what was in it, if
  * it still holds what we wrote; where another guest changed it after us, that one inherits what was there before.
+ * FALSE: it is as it was, or (VP_ERROR_BUSY) another start was under way until the deadline.
  */
 gboolean vp_book_change (VpBook *book, const char *uuid, const char *name, VpHoldingKind kind, const char *key,
-                          const char *value, gint64 deadline, GError **error);
+                         const char *value, gint64 deadline, GError **error);
 
-/* A copy of all that a guest holds; NULL: nothing. */
+/* All are the caller's. A copy of what was taken for a guest; NULL: nothing, though it may run. */
 VpHolding *vp_book_dup (VpBook *book, const char *uuid);
-GStrv vp_book_list (VpBook *book); /* the UUIDs of all that hold something, sorted */
-/* CPUs that guests hold, all of them together but for one (NULL: for none), as a list; "" where there are none. */
+GStrv vp_book_list (VpBook *book); /* the UUIDs of all that something was taken for, sorted */
+/* CPUs that guests were admitted with, of all but one (NULL: all), as a list; "" where there are none. */
 char *vp_book_dup_cpus (VpBook *book, const char *but_uuid);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpBook, vp_book_free)

@@ -45,12 +45,9 @@ is_same_value (const char *a, const char *b)
 {
   if (strcmp (a, b) == 0)
     return TRUE;
-  hwloc_bitmap_t left = vp_list_parse (a);
-  hwloc_bitmap_t right = vp_list_parse (b);
-  gboolean is_same = left != NULL && right != NULL && hwloc_bitmap_isequal (left, right);
-  hwloc_bitmap_free (left);
-  hwloc_bitmap_free (right);
-  return is_same;
+  g_autoptr (VpBitmap) left = vp_list_parse (a);
+  g_autoptr (VpBitmap) right = vp_list_parse (b);
+  return left != NULL && right != NULL && hwloc_bitmap_isequal (left, right);
 }
 
 /*
@@ -76,24 +73,6 @@ find_heir (const VpBook *book, const VpHolding *holding, const VpHoldingRecord *
   return heir;
 }
 
-/* What was there before us is what the other guest shall find back, when it ends. */
-static gboolean
-pass_to_heir (VpBook *book, const VpHolding *holding, const VpHoldingRecord *record)
-{
-  const VpHolding *owner = NULL;
-
-  g_mutex_lock (&book->mutex);
-  VpHoldingRecord *heir = find_heir (book, holding, record, &owner);
-  if (heir != NULL) {
-    g_free (heir->before);
-    heir->before = g_strdup (record->before);
-  }
-  g_mutex_unlock (&book->mutex);
-  if (heir != NULL)
-    vp_book_save_or_warn (book, owner->uuid);
-  return heir != NULL;
-}
-
 static void
 replace_text (char **text, const char *with)
 {
@@ -103,19 +82,39 @@ replace_text (char **text, const char *with)
   g_free (old);
 }
 
-/* Its daemon died amid the change. What is there now says whether it was made; one that was not changed nothing. */
-static gboolean
-settle_record (VpBook *book, VpHoldingRecord *record, const char *now)
+/* What was there before us is what the other guest shall find back, when it ends. Its UUID; NULL: there is none. */
+static char *
+pass_to_heir (VpBook *book, const VpHolding *holding, const VpHoldingRecord *record)
 {
-  gboolean is_before = is_same_value (now, record->before);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&book->mutex);
+  const VpHolding *owner = NULL;
+  VpHoldingRecord *heir = find_heir (book, holding, record, &owner);
 
-  if (!record->pending || (!is_before && !is_same_value (now, record->after)))
+  if (heir == NULL)
+    return NULL;
+  replace_text (&heir->before, record->before);
+  return g_strdup (owner->uuid);
+}
+
+/*
+ * The daemon of that guest died amid the change. What is there now says whether it was made; one that was not changed
+ * nothing. TRUE: it is known now.
+ */
+static gboolean
+settle_record (VpBook *book, const char *uuid, VpHoldingKind kind, const char *key, const char *now)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&book->mutex);
+  const VpHolding *holding = vp_book_find (book, uuid);
+  VpHoldingRecord *record = holding != NULL ? vp_holding_find_record (holding, kind, key) : NULL;
+
+  if (record == NULL || !record->pending)
     return FALSE;
-  g_mutex_lock (&book->mutex);
+  gboolean is_before = is_same_value (now, record->before);
+  if (!is_before && !is_same_value (now, record->after))
+    return FALSE;
   record->pending = FALSE;
   if (is_before)
     replace_text (&record->after, record->before);
-  g_mutex_unlock (&book->mutex);
   return TRUE;
 }
 
@@ -123,16 +122,11 @@ settle_record (VpBook *book, VpHoldingRecord *record, const char *now)
 static void
 settle_all (VpBook *book, VpHoldingKind kind, const char *key, const char *now)
 {
-  GHashTableIter iter;
-  gpointer value = NULL;
+  g_auto (GStrv) uuids = vp_book_list (book);
 
-  g_hash_table_iter_init (&iter, book->table);
-  while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    const VpHolding *holding = value;
-    VpHoldingRecord *record = vp_holding_find_record (holding, kind, key);
-    if (record != NULL && settle_record (book, record, now))
-      vp_book_save_or_warn (book, holding->uuid);
-  }
+  for (guint i = 0; uuids[i] != NULL; i++)
+    if (settle_record (book, uuids[i], kind, key, now))
+      vp_book_save_or_warn (book, uuids[i]);
 }
 
 gboolean
@@ -149,7 +143,10 @@ vp_book_undo_change (VpBook *book, const VpHolding *holding, const VpHoldingReco
     return TRUE;
   }
   settle_all (book, record->kind, record->key, now);
-  if (pass_to_heir (book, holding, record) || is_same_value (now, record->before))
+  g_autofree char *heir = pass_to_heir (book, holding, record);
+  if (heir != NULL)
+    vp_book_save_or_warn (book, heir);
+  if (heir != NULL || is_same_value (now, record->before))
     return TRUE;
   if (is_same_value (now, record->after))
     return write_value (book, record->kind, record->key, record->before, error);
@@ -168,38 +165,35 @@ check_text (const char *key, const char *text, GError **error)
 }
 
 /* A second change of the same thing keeps what was there before the first. */
-static gboolean
-note_pending (VpBook *book, const char *uuid, const char *name, const VpHoldingRecord *wanted, GError **error)
+static void
+note_pending (VpBook *book, const char *uuid, const char *name, const VpHoldingRecord *wanted)
 {
-  g_mutex_lock (&book->mutex);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&book->mutex);
   VpHolding *holding = vp_book_ensure (book, uuid, name);
   VpHoldingRecord *record = vp_holding_find_record (holding, wanted->kind, wanted->key);
+
   if (record == NULL)
     record = vp_holding_add_record (holding, wanted->kind, wanted->key, wanted->before, wanted->after);
   else
     replace_text (&record->after, wanted->after);
   record->pending = TRUE;
-  g_mutex_unlock (&book->mutex);
-  return vp_book_save (book, uuid, error);
 }
 
 /*
  * What is there after the change. One that the kernel refused leaves no record; one that made no difference
  * does, for the guest that was there before may go first.
  */
-static gboolean
-note_done (VpBook *book, const char *uuid, const VpHoldingRecord *wanted, const char *now, gboolean written,
-           GError **error)
+static void
+note_done (VpBook *book, const char *uuid, const VpHoldingRecord *wanted, const char *now, gboolean written)
 {
-  g_mutex_lock (&book->mutex);
-  const VpHolding *holding = g_hash_table_lookup (book->table, uuid);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&book->mutex);
+  const VpHolding *holding = vp_book_find (book, uuid);
   VpHoldingRecord *record = vp_holding_find_record (holding, wanted->kind, wanted->key);
+
   replace_text (&record->after, now);
   record->pending = FALSE;
   if (!written && strcmp (record->before, now) == 0)
     (void) g_ptr_array_remove (holding->records, record);
-  g_mutex_unlock (&book->mutex);
-  return vp_book_save (book, uuid, error);
 }
 
 static gboolean
@@ -219,18 +213,22 @@ change (VpBook *book, const char *uuid, const char *name, VpHoldingKind kind, co
   }
   settle_all (book, kind, key, before);
   const VpHoldingRecord wanted = { .kind = kind, .key = (char *) key, .before = before, .after = (char *) value };
-  if (!check_text (key, before, error) || !note_pending (book, uuid, name, &wanted, error))
+  if (!check_text (key, before, error))
+    return FALSE;
+  note_pending (book, uuid, name, &wanted);
+  if (!vp_book_save (book, uuid, error))
     return FALSE;
   gboolean written = write_value (book, kind, key, value, error);
   /* The kernel may say it in other words: those have to be there to be undone. */
   if (!read_value (book, kind, key, &after, &problem) || after == NULL || !g_utf8_validate (after, -1, NULL))
     replace_text (&after, written ? value : before);
-  return note_done (book, uuid, &wanted, after, written, written ? error : NULL) && written;
+  note_done (book, uuid, &wanted, after, written);
+  return vp_book_save (book, uuid, written ? error : NULL) && written;
 }
 
 gboolean
 vp_book_change (VpBook *book, const char *uuid, const char *name, VpHoldingKind kind, const char *key,
-                 const char *value, gint64 deadline, GError **error)
+                const char *value, gint64 deadline, GError **error)
 {
   if (!check_text (key, value, error) || !vp_book_begin_work (book, name, deadline, error))
     return FALSE;

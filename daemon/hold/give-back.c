@@ -17,31 +17,6 @@ clamp_difference (guint64 more, guint64 less, guint64 most)
   return more > less ? MIN (more - less, most) : 0;
 }
 
-/*
- * Between the note and the write, or between the write and the next note, somebody died. The pool shows
- * which: as many pages as it moved from `from` towards `to` are what that write did.
- */
-gboolean
-vp_book_settle (VpBook *book, const VpHolding *holding, VpHoldingRecord *record, GError **error)
-{
-  VpHoldingPages *pages = &record->pages;
-  VpKernelPages now;
-
-  if (!record->pending)
-    return TRUE;
-  if (!vp_kernel_pages_read (book->root, pages->node, pages->page_kib, &now, error))
-    return FALSE;
-  g_mutex_lock (&book->mutex);
-  if (pages->to > pages->from)
-    pages->count += clamp_difference (now.persistent, pages->from, pages->to - pages->from);
-  else
-    pages->count -= MIN (pages->count, clamp_difference (pages->from, now.persistent, pages->from - pages->to));
-  record->pending = FALSE;
-  g_mutex_unlock (&book->mutex);
-  vp_book_save_or_warn (book, holding->uuid);
-  return TRUE;
-}
-
 /* How much smaller the pool may get now; *count is cut to what is the guest's to give at all. */
 static guint64
 count_spare (VpBook *book, const VpHolding *holding, const VpKernelPages *now, const VpHoldingPages *pages,
@@ -59,15 +34,16 @@ static gboolean
 shrink_pool (VpBook *book, const VpHolding *holding, VpHoldingRecord *record, const VpKernelPages *now, guint64 by,
              GError **error)
 {
-  g_mutex_lock (&book->mutex);
-  record->pages.from = now->persistent;
-  record->pages.to = now->persistent - by;
-  record->pending = TRUE;
-  g_mutex_unlock (&book->mutex);
+  {
+    g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&book->mutex);
+    record->pages.from = now->persistent;
+    record->pages.to = now->persistent - by;
+    record->pending = TRUE;
+  }
   /* A journal that cannot be written does not keep the pages: `base` guards the pool when they are given twice. */
   vp_book_save_or_warn (book, holding->uuid);
   gboolean written = vp_kernel_pages_write (book->root, now->node, now->page_kib, record->pages.to, NULL, error);
-  return vp_book_settle (book, holding, record, written ? error : NULL) && written;
+  return vp_book_settle_pages (book, holding, record, written ? error : NULL) && written;
 }
 
 static void
@@ -91,7 +67,7 @@ undo_pages (VpBook *book, const VpHolding *holding, VpHoldingRecord *record, GEr
   VpKernelPages now;
   VpKernelPages after;
 
-  if (!vp_book_settle (book, holding, record, error) ||
+  if (!vp_book_settle_pages (book, holding, record, error) ||
       !vp_kernel_pages_read (book->root, record->pages.node, record->pages.page_kib, &now, error))
     return FALSE;
   guint64 spare = count_spare (book, holding, &now, &record->pages, &count);
@@ -99,9 +75,10 @@ undo_pages (VpBook *book, const VpHolding *holding, VpHoldingRecord *record, GEr
     g_message ("domain '%s': the pool of %s pages on %s was made smaller by somebody else: %" G_GUINT64_FORMAT
                " of the %" G_GUINT64_FORMAT " pages allocated for it are there to give back",
                holding->name, size, place, count, record->pages.count);
-  g_mutex_lock (&book->mutex);
-  record->pages.count = count;
-  g_mutex_unlock (&book->mutex);
+  {
+    g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&book->mutex);
+    record->pages.count = count;
+  }
   if (spare > 0 && !shrink_pool (book, holding, record, &now, spare, error))
     return FALSE;
   if (vp_kernel_pages_read (book->root, now.node, now.page_kib, &after, NULL))
@@ -122,43 +99,133 @@ undo_record (VpBook *book, const VpHolding *holding, VpHoldingRecord *record, GE
                                        : vp_book_undo_change (book, holding, record, error);
 }
 
-/* One that was started anew meanwhile, past the hook, stays, and is known to be so. */
-static gboolean
+/*
+ * One that was admitted anew meanwhile has its place; one that was started anew past the hook stays, and is known to
+ * be so; one that libvirt lists, though nothing was taken for it, is known to run. With the mutex.
+ */
+static void
 remove_guest (VpBook *book, VpHolding *holding)
 {
-  g_autofree char *uuid = g_strdup (holding->uuid);
-
-  g_mutex_lock (&book->mutex);
-  if (holding->silent != NULL)
-    holding->state = VP_HOLDING_RUNNING;
+  if (holding->state != VP_HOLDING_RELEASING)
+    return;
+  if (holding->silent == NULL && holding->live_cpus == NULL)
+    g_hash_table_remove (book->table, holding->uuid);
   else
-    g_hash_table_remove (book->table, uuid);
-  g_mutex_unlock (&book->mutex);
-  vp_book_save_or_warn (book, uuid);
-  return TRUE;
+    holding->state = holding->silent != NULL ? VP_HOLDING_RUNNING : VP_HOLDING_SEEN;
+}
+
+static void
+drop_record (VpBook *book, VpHolding *holding, guint i)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&book->mutex);
+
+  g_ptr_array_remove_index (holding->records, i);
+}
+
+/* TRUE: nothing of it is left. */
+static gboolean
+end_undo (VpBook *book, VpHolding *holding)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&book->mutex);
+  gboolean done = holding->records->len == 0;
+
+  g_array_set_size (holding->uses, 0);
+  holding->reported = !done;
+  if (done)
+    remove_guest (book, holding);
+  return done;
 }
 
 /* Last done, first undone. */
 gboolean
 vp_book_undo_all (VpBook *book, VpHolding *holding)
 {
-  g_mutex_lock (&book->mutex);
-  g_array_set_size (holding->uses, 0);
-  g_mutex_unlock (&book->mutex);
+  g_autofree char *uuid = g_strdup (holding->uuid);
+
   for (guint i = holding->records->len; i > 0; i--) {
     g_autoptr (GError) error = NULL;
-    if (!undo_record (book, holding, holding->records->pdata[i - 1], &error)) {
-      if (!holding->reported)
-        g_warning ("domain '%s': %s; it is tried again", holding->name, error->message);
-      continue;
-    }
-    g_mutex_lock (&book->mutex);
-    g_ptr_array_remove_index (holding->records, i - 1);
-    g_mutex_unlock (&book->mutex);
+    if (undo_record (book, holding, holding->records->pdata[i - 1], &error))
+      drop_record (book, holding, i - 1);
+    else if (!holding->reported)
+      g_warning ("domain '%s': %s; it is tried again", holding->name, error->message);
   }
-  if (holding->records->len == 0)
-    return remove_guest (book, holding);
-  holding->reported = TRUE;
-  vp_book_save_or_warn (book, holding->uuid);
-  return FALSE;
+  gboolean done = end_undo (book, holding);
+  vp_book_save_or_warn (book, uuid);
+  return done;
+}
+
+/* With the work lock, which keeps it there. */
+static VpHolding *
+find_releasing (VpBook *book, const char *uuid)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&book->mutex);
+  VpHolding *holding = vp_book_find (book, uuid);
+
+  return holding != NULL && holding->state == VP_HOLDING_RELEASING ? holding : NULL;
+}
+
+gboolean
+vp_book_undo_releasing (VpBook *book, const VpHolding *but)
+{
+  g_auto (GStrv) uuids = vp_book_list (book);
+  gboolean all = TRUE;
+
+  for (guint i = 0; uuids[i] != NULL; i++) {
+    VpHolding *holding = find_releasing (book, uuids[i]);
+    if (holding != NULL && holding != but && !vp_book_undo_all (book, holding))
+      all = FALSE;
+  }
+  return all;
+}
+
+gboolean
+vp_book_retry (VpBook *book)
+{
+  if (!vp_book_begin_work (book, "another guest", 0, NULL))
+    return TRUE;
+  gboolean all = vp_book_undo_releasing (book, NULL);
+  vp_book_end_work (book);
+  return !all;
+}
+
+/* FALSE: nothing was taken for it. */
+static gboolean
+begin_release (VpBook *book, const char *uuid)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&book->mutex);
+  VpHolding *holding = vp_book_find (book, uuid);
+
+  if (holding != NULL)
+    vp_book_end_guest (holding);
+  else
+    g_hash_table_remove (book->table, uuid);
+  return holding != NULL;
+}
+
+gboolean
+vp_book_give_back (VpBook *book, const char *uuid, gint64 deadline)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!begin_release (book, uuid))
+    return TRUE;
+  vp_book_save_or_warn (book, uuid);
+  if (!vp_book_begin_work (book, uuid, deadline, &error)) {
+    g_message ("domain %s: what it held is given back later: %s", uuid, error->message);
+    return FALSE;
+  }
+  VpHolding *holding = find_releasing (book, uuid);
+  gboolean done = holding == NULL || vp_book_undo_all (book, holding);
+  vp_book_end_work (book);
+  return done;
+}
+
+gboolean
+vp_book_release (VpBook *book, const char *uuid, gint64 deadline)
+{
+  {
+    g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&book->mutex);
+    g_hash_table_add (book->released, g_strdup (uuid));
+  }
+  return vp_book_give_back (book, uuid, deadline);
 }

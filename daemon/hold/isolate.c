@@ -43,10 +43,7 @@ vp_isolate_apply (VpIsolate *isolate, const VpIsolateRequest *request, GPtrArray
                               "they need cpu.pin");
     return TRUE;
   }
-  /* Noted for all who have some, since others' interrupts shall not come to them and nobody takes them away. */
-  g_autofree char *list = vp_list_dup (request->cpus);
-  return vp_book_set_cpus (isolate->ground.book, request->uuid, request->name, list, error) &&
-         (!governor || vp_isolate_set_governors (&task, error)) &&
+  return (!governor || vp_isolate_set_governors (&task, error)) &&
          (!irqs || vp_isolate_move_interrupts (&task, error)) &&
          (!units || vp_isolate_confine_units (&task, error));
 }

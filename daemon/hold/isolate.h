@@ -32,9 +32,9 @@ typedef struct {
 } VpIsolateRequest;
 
 /*
- * Notes its CPUs in VpBook, and does what cpu.governor, cpu.irqs and cpu.isolate ask for. What the host cannot do
- * adds a line (char *) to `warnings`. FALSE: the journal could not be written, or (VP_ERROR_BUSY) another start kept
- * the host busy until the deadline; release the guest then.
+ * After the claim of its CPUs in VpBook: does what cpu.governor, cpu.irqs and cpu.isolate ask for. What the host
+ * cannot do adds a line (char *) to `warnings`. FALSE: the journal could not be written, or (VP_ERROR_BUSY) another
+ * start kept the host busy until the deadline; release the guest then.
  */
 gboolean vp_isolate_apply (VpIsolate *isolate, const VpIsolateRequest *request, GPtrArray *warnings, GError **error);
 

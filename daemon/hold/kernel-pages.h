@@ -23,14 +23,22 @@ typedef struct {
   guint64 reserved; /* of the whole host */
 } VpKernelPages;
 
+/* Of one pool, as it is now; FALSE: there is none, or its files cannot be read (VP_ERROR_HOST). */
 gboolean vp_kernel_pages_read (const VpRoot *root, int node, guint64 page_kib, VpKernelPages *pages, GError **error);
-/* How many persistent pages there shall be. The kernel may give fewer and say nothing: read again. */
+/*
+ * How many persistent pages there shall be. The kernel may give fewer and say nothing: read again. FALSE: the write
+ * failed (VP_ERROR_IO); `number` (NULL: not wanted) gets its errno, or 0.
+ */
 gboolean vp_kernel_pages_write (const VpRoot *root, int node, guint64 page_kib, guint64 persistent, int *number,
-                         GError **error);
-void vp_kernel_pages_compact (const VpRoot *root, int node); /* where the kernel can */
-/* Of int, ascending: the nodes with a pool of that size, -1 alone on a host without nodes; empty: no such size. */
+                                GError **error);
+/* Makes free memory contiguous, where the kernel can; takes as long as the node has memory. */
+void vp_kernel_pages_compact (const VpRoot *root, int node);
+/*
+ * Of int, ascending, the caller's: the nodes with a pool of that size, -1 alone on a host without nodes; empty: no
+ * such size.
+ */
 GArray *vp_kernel_pages_nodes (const VpRoot *root, guint64 page_kib);
-char *vp_kernel_pages_dup_sizes (const VpRoot *root); /* "2M, 1G", for messages */
+char *vp_kernel_pages_dup_sizes (const VpRoot *root); /* "2M, 1G" or "none", for messages; the caller's */
 guint64 vp_kernel_pages_memory_kib (const VpRoot *root, int node); /* of the node, used or not; 0: not known */
 
 G_END_DECLS

@@ -23,6 +23,7 @@
 typedef struct {
   VpBook *book;
   VpHolding *holding;
+  gint64 claimed; /* when this start was admitted; 0: it was not */
   gboolean allocate;
   gint64 deadline;
   guint tries;
@@ -61,19 +62,17 @@ count_available (const Take *take, int node, guint64 page_kib, guint64 *availabl
 static void
 promise (const Take *take, int node, guint64 page_kib, guint64 pages)
 {
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&take->book->mutex);
   VpHoldingUse use = { node, page_kib, pages };
 
-  g_mutex_lock (&take->book->mutex);
   for (guint i = 0; i < take->holding->uses->len; i++) {
     VpHoldingUse *old = &g_array_index (take->holding->uses, VpHoldingUse, i);
-    if (old->node != node || old->page_kib != page_kib)
-      continue;
-    old->pages += pages;
-    use.pages = 0;
+    if (old->node == node && old->page_kib == page_kib) {
+      old->pages += pages;
+      return;
+    }
   }
-  if (use.pages > 0)
-    g_array_append_val (take->holding->uses, use);
-  g_mutex_unlock (&take->book->mutex);
+  g_array_append_val (take->holding->uses, use);
 }
 
 /* Promises what the node has, *left at most. */
@@ -96,9 +95,9 @@ static VpHoldingRecord *
 note_growth (const Take *take, const VpKernelPages *now, guint64 to)
 {
   VpPoolClaims others = vp_book_sum_pool (take->book, now->node, now->page_kib, take->holding);
-
-  g_mutex_lock (&take->book->mutex);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&take->book->mutex);
   VpHoldingRecord *record = vp_holding_find_pages (take->holding, now->node, now->page_kib);
+
   if (record == NULL) {
     record = vp_holding_add_record (take->holding, VP_HOLDING_PAGES, NULL, NULL, NULL);
     record->pages.node = now->node;
@@ -109,7 +108,6 @@ note_growth (const Take *take, const VpKernelPages *now, guint64 to)
   record->pages.from = now->persistent;
   record->pages.to = to;
   record->pending = TRUE;
-  g_mutex_unlock (&take->book->mutex);
   return record;
 }
 
@@ -136,7 +134,7 @@ grow (Take *take, int node, guint64 page_kib, guint64 by, GError **error)
   VpHoldingRecord *record = vp_holding_find_pages (take->holding, node, page_kib);
   VpKernelPages now;
 
-  if (record != NULL && !vp_book_settle (take->book, take->holding, record, error))
+  if (record != NULL && !vp_book_settle_pages (take->book, take->holding, record, error))
     return FALSE;
   if (!vp_kernel_pages_read (take->book->root, node, page_kib, &now, error))
     return FALSE;
@@ -144,7 +142,7 @@ grow (Take *take, int node, guint64 page_kib, guint64 by, GError **error)
   if (!vp_book_save (take->book, take->holding->uuid, error))
     return FALSE;
   write_growth (take, &now, record->pages.to);
-  return vp_book_settle (take->book, take->holding, record, error);
+  return vp_book_settle_pages (take->book, take->holding, record, error);
 }
 
 static gboolean
@@ -210,9 +208,9 @@ check_need (Take *take, const VpPageNeed *need, GError **error)
 static void
 forget_promises (const Take *take)
 {
-  g_mutex_lock (&take->book->mutex);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&take->book->mutex);
+
   g_array_set_size (take->holding->uses, 0);
-  g_mutex_unlock (&take->book->mutex);
 }
 
 /* All needs once; *missing is the first that was not satisfied, NULL: none. */
@@ -253,10 +251,9 @@ compact (const Take *take, const VpPageNeed *need)
 static gboolean
 is_wanted (const Take *take)
 {
-  g_mutex_lock (&take->book->mutex);
-  gboolean is = take->holding->state == VP_HOLDING_TAKING;
-  g_mutex_unlock (&take->book->mutex);
-  return is;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&take->book->mutex);
+
+  return take->holding->state == VP_HOLDING_TAKING;
 }
 
 static gboolean
@@ -301,40 +298,42 @@ report_growth (const VpHolding *holding)
 static gboolean
 finish (const Take *take, GError **error)
 {
-  g_mutex_lock (&take->book->mutex);
-  gboolean wanted = take->holding->state == VP_HOLDING_TAKING;
-  if (wanted)
+  {
+    g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&take->book->mutex);
+    if (take->holding->state != VP_HOLDING_TAKING) {
+      g_set_error (error, VP_ERROR, VP_ERROR_UNFIT, "the start was given up while its hugepages were allocated");
+      return FALSE;
+    }
     take->holding->state = VP_HOLDING_STARTING;
-  g_mutex_unlock (&take->book->mutex);
-  if (!wanted)
-    g_set_error (error, VP_ERROR, VP_ERROR_UNFIT, "the start was given up while its hugepages were allocated");
-  return wanted && vp_book_save (take->book, take->holding->uuid, error);
-}
-
-static VpHolding *
-begin (VpBook *book, const char *uuid, const char *name)
-{
-  g_mutex_lock (&book->mutex);
-  VpHolding *holding = vp_book_ensure (book, uuid, name);
-  holding->state = VP_HOLDING_TAKING;
-  g_mutex_unlock (&book->mutex);
-  return holding;
+  }
+  return vp_book_save (take->book, take->holding->uuid, error);
 }
 
 static void
+begin (Take *take, const char *uuid, const char *name)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&take->book->mutex);
+
+  take->holding = vp_book_ensure (take->book, uuid, name);
+  take->holding->state = VP_HOLDING_TAKING;
+  take->claimed = take->holding->claimed;
+}
+
+/* One that was admitted anew meanwhile has another start to come. */
+static void
 give_up (const Take *take)
 {
-  g_mutex_lock (&take->book->mutex);
-  take->holding->state = VP_HOLDING_RELEASING;
-  g_ptr_array_set_size (take->holding->devices, 0);
-  g_clear_pointer (&take->holding->cpus, g_free);
-  g_mutex_unlock (&take->book->mutex);
+  {
+    g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&take->book->mutex);
+    if (take->holding->claimed == 0 || take->holding->claimed == take->claimed)
+      vp_book_end_guest (take->holding);
+  }
   (void) vp_book_undo_all (take->book, take->holding); /* what stays is tried again, and was reported */
 }
 
 gboolean
 vp_book_take_pages (VpBook *book, const char *uuid, const char *name, const GArray *needs, gboolean allocate,
-                     gint64 deadline, GError **error)
+                    gint64 deadline, GError **error)
 {
   Take take = { .book = book, .allocate = allocate, .deadline = deadline };
 
@@ -342,7 +341,7 @@ vp_book_take_pages (VpBook *book, const char *uuid, const char *name, const GArr
     return TRUE;
   if (!vp_book_begin_work (book, name, deadline + GRACE, error))
     return FALSE;
-  take.holding = begin (book, uuid, name);
+  begin (&take, uuid, name);
   gboolean taken = take_all (&take, needs, error) && finish (&take, error);
   if (taken)
     report_growth (take.holding);

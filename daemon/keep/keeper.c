@@ -25,6 +25,7 @@ typedef struct {
 
 struct VpKeeper {
   VpLedger *ledger;
+  VpBook *book;
   VpVersions *versions;
   void (*wrapper_made) (gpointer data);
   gpointer data;
@@ -63,11 +64,13 @@ get_entry (VpKeeper *keeper, const char *name)
 }
 
 VpKeeper *
-vp_keeper_new (VpLedger *ledger, VpVersions *versions, gboolean session, void (*wrapper_made) (gpointer data), gpointer data)
+vp_keeper_new (VpLedger *ledger, VpBook *book, VpVersions *versions, gboolean session,
+               void (*wrapper_made) (gpointer data), gpointer data)
 {
   VpKeeper *keeper = g_new0 (VpKeeper, 1);
 
   keeper->ledger = ledger;
+  keeper->book = book;
   keeper->versions = versions;
   keeper->wrapper_made = wrapper_made;
   keeper->data = data;
@@ -177,7 +180,7 @@ settle (Entry *entry, VpHost *host, VpProfiles *profiles)
 
   vp_roster_refresh (keeper->roster, keeper->connection, entry->name);
   const VpFleet *fleet = vp_roster_settle (keeper->roster, host, profiles);
-  vp_ledger_set_running (keeper->ledger, fleet);
+  vp_book_set_running (keeper->book, fleet, g_get_monotonic_time ());
   g_hash_table_iter_init (&iter, keeper->entries);
   while (g_hash_table_iter_next (&iter, NULL, &value)) {
     Entry *other = value;

@@ -7,6 +7,7 @@
 
 #include "daemon/gate/after.h"
 #include "daemon/gate/ledger.h"
+#include "daemon/hold/book.h"
 #include "daemon/keep/versions.h"
 #include "libvirt/libvirt-client.h"
 
@@ -14,9 +15,9 @@ G_BEGIN_DECLS
 
 typedef struct VpKeeper VpKeeper;
 
-/* `wrapper_made`: a wrapper that the host snapshot does not know yet. */
-VpKeeper *vp_keeper_new (VpLedger *ledger, VpVersions *versions, gboolean session, void (*wrapper_made) (gpointer data),
-                         gpointer data);
+/* `wrapper_made`: a wrapper that the host snapshot does not know yet. All others stay the caller's. */
+VpKeeper *vp_keeper_new (VpLedger *ledger, VpBook *book, VpVersions *versions, gboolean session,
+                         void (*wrapper_made) (gpointer data), gpointer data);
 void vp_keeper_free (VpKeeper *keeper);
 
 /* NULL while libvirt is away. The connection stays the caller's. */

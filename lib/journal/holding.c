@@ -38,31 +38,8 @@ vp_holding_new (const char *uuid, const char *name)
   holding->name = g_strdup (name);
   holding->uses = g_array_new (FALSE, TRUE, sizeof (VpHoldingUse));
   holding->records = g_ptr_array_new_with_free_func ((GDestroyNotify) record_free);
-  holding->devices = g_ptr_array_new_with_free_func (g_free);
+  holding->devices = g_array_new (FALSE, FALSE, sizeof (VpPciAddress));
   return holding;
-}
-
-VpHolding *
-vp_holding_copy (const VpHolding *holding)
-{
-  VpHolding *copy = vp_holding_new (holding->uuid, holding->name);
-
-  copy->state = holding->state;
-  copy->unconfirmed = holding->unconfirmed;
-  copy->reported = holding->reported;
-  copy->cpus = g_strdup (holding->cpus);
-  copy->run = holding->run;
-  copy->silent = g_strdup (holding->silent);
-  g_array_append_vals (copy->uses, holding->uses->data, holding->uses->len);
-  for (guint i = 0; i < holding->devices->len; i++)
-    g_ptr_array_add (copy->devices, g_strdup (holding->devices->pdata[i]));
-  for (guint i = 0; i < holding->records->len; i++) {
-    const VpHoldingRecord *record = holding->records->pdata[i];
-    VpHoldingRecord *new = vp_holding_add_record (copy, record->kind, record->key, record->before, record->after);
-    new->pending = record->pending;
-    new->pages = record->pages;
-  }
-  return copy;
 }
 
 void
@@ -72,11 +49,13 @@ vp_holding_free (VpHolding *holding)
     return;
   g_free (holding->uuid);
   g_free (holding->name);
-  g_free (holding->cpus);
   g_free (holding->silent);
   g_array_unref (holding->uses);
   g_ptr_array_unref (holding->records);
-  g_ptr_array_unref (holding->devices);
+  g_array_unref (holding->devices);
+  hwloc_bitmap_free (holding->cpus);
+  hwloc_bitmap_free (holding->live_cpus);
+  g_clear_pointer (&holding->live_devices, g_array_unref);
   g_free (holding);
 }
 
@@ -91,6 +70,26 @@ vp_holding_add_record (VpHolding *holding, VpHoldingKind kind, const char *key, 
   record->after = g_strdup (after);
   g_ptr_array_add (holding->records, record);
   return record;
+}
+
+VpHolding *
+vp_holding_copy (const VpHolding *holding)
+{
+  VpHolding *copy = vp_holding_new (holding->uuid, holding->name);
+
+  copy->state = holding->state;
+  copy->run = holding->run;
+  copy->silent = g_strdup (holding->silent);
+  copy->cpus = holding->cpus != NULL ? hwloc_bitmap_dup (holding->cpus) : NULL;
+  g_array_append_vals (copy->uses, holding->uses->data, holding->uses->len);
+  g_array_append_vals (copy->devices, holding->devices->data, holding->devices->len);
+  for (guint i = 0; i < holding->records->len; i++) {
+    const VpHoldingRecord *record = holding->records->pdata[i];
+    VpHoldingRecord *new = vp_holding_add_record (copy, record->kind, record->key, record->before, record->after);
+    new->pending = record->pending;
+    new->pages = record->pages;
+  }
+  return copy;
 }
 
 VpHoldingRecord *
@@ -144,6 +143,16 @@ save_record (GKeyFile *file, const char *group, const VpHoldingRecord *record)
   g_key_file_set_string (file, group, "after", record->after);
 }
 
+static GStrv
+dup_devices (const VpHolding *holding)
+{
+  GStrv texts = g_new0 (char *, holding->devices->len + 1);
+
+  for (guint i = 0; i < holding->devices->len; i++)
+    texts[i] = vp_pci_address_dup_text (&g_array_index (holding->devices, VpPciAddress, i));
+  return texts;
+}
+
 char *
 vp_holding_dup_text (const VpHolding *holding)
 {
@@ -156,10 +165,11 @@ vp_holding_dup_text (const VpHolding *holding)
     g_key_file_set_integer (file, "guest", "run", holding->run);
   if (holding->silent != NULL)
     g_key_file_set_string (file, "guest", "silent", holding->silent);
-  if (holding->cpus != NULL)
-    g_key_file_set_string (file, "guest", "cpus", holding->cpus);
-  g_key_file_set_string_list (file, "guest", "devices", (const char *const *) holding->devices->pdata,
-                              holding->devices->len);
+  g_autofree char *cpus = holding->cpus != NULL ? vp_list_dup (holding->cpus) : NULL;
+  if (cpus != NULL)
+    g_key_file_set_string (file, "guest", "cpus", cpus);
+  g_auto (GStrv) devices = dup_devices (holding);
+  g_key_file_set_string_list (file, "guest", "devices", (const char *const *) devices, holding->devices->len);
   for (guint i = 0; i < holding->uses->len; i++) {
     const VpHoldingUse *use = &g_array_index (holding->uses, VpHoldingUse, i);
     g_autofree char *group = g_strdup_printf ("use-%u", i);
@@ -275,6 +285,35 @@ load_use (GKeyFile *file, const char *group, VpHolding *holding, GError **error)
 }
 
 static gboolean
+load_cpus (GKeyFile *file, VpHolding *holding, GError **error)
+{
+  g_autofree char *text = g_key_file_get_string (file, "guest", "cpus", NULL);
+  g_autoptr (VpBitmap) cpus = vp_list_parse (text);
+
+  if (text != NULL && cpus == NULL)
+    g_set_error (error, VP_ERROR, VP_ERROR_IO, "[guest] cpus is '%s'", text);
+  if (cpus != NULL && !hwloc_bitmap_iszero (cpus))
+    holding->cpus = hwloc_bitmap_dup (cpus);
+  return text == NULL || cpus != NULL;
+}
+
+static gboolean
+load_devices (GKeyFile *file, VpHolding *holding, GError **error)
+{
+  g_auto (GStrv) texts = g_key_file_get_string_list (file, "guest", "devices", NULL, NULL);
+  VpPciAddress address;
+
+  for (guint i = 0; texts != NULL && texts[i] != NULL; i++) {
+    if (!vp_pci_address_parse (texts[i], &address)) {
+      g_set_error (error, VP_ERROR, VP_ERROR_IO, "[guest] devices has '%s'", texts[i]);
+      return FALSE;
+    }
+    g_array_append_val (holding->devices, address);
+  }
+  return TRUE;
+}
+
+static gboolean
 load_guest (GKeyFile *file, VpHolding *holding, GError **error)
 {
   int version = 0;
@@ -289,11 +328,7 @@ load_guest (GKeyFile *file, VpHolding *holding, GError **error)
       !load_integer (file, "guest", "run", 0, G_MAXINT, &holding->run, error))
     return FALSE;
   holding->silent = g_key_file_get_string (file, "guest", "silent", NULL);
-  holding->cpus = g_key_file_get_string (file, "guest", "cpus", NULL);
-  g_auto (GStrv) devices = g_key_file_get_string_list (file, "guest", "devices", NULL, NULL);
-  for (guint i = 0; devices != NULL && devices[i] != NULL; i++)
-    g_ptr_array_add (holding->devices, g_strdup (devices[i]));
-  return TRUE;
+  return load_cpus (file, holding, error) && load_devices (file, holding, error);
 }
 
 VpHolding *
@@ -344,10 +379,12 @@ vp_holding_describe (const VpHolding *holding)
     g_ptr_array_add (lines, dup_pages_line (use->node, use->page_kib, use->pages,
                                             holding->state == VP_HOLDING_RUNNING ? "" : ", promised"));
   }
-  if (holding->cpus != NULL)
-    g_ptr_array_add (lines, g_strdup_printf ("CPUs %s", holding->cpus));
-  for (guint i = 0; i < holding->devices->len; i++)
-    g_ptr_array_add (lines, g_strdup_printf ("device %s", (const char *) holding->devices->pdata[i]));
+  g_autofree char *cpus = holding->cpus != NULL ? vp_list_dup (holding->cpus) : NULL;
+  if (cpus != NULL)
+    g_ptr_array_add (lines, g_strdup_printf ("CPUs %s", cpus));
+  g_auto (GStrv) devices = dup_devices (holding);
+  for (guint i = 0; devices[i] != NULL; i++)
+    g_ptr_array_add (lines, g_strdup_printf ("device %s", devices[i]));
   for (guint i = 0; i < holding->records->len; i++)
     g_ptr_array_add (lines, dup_record_line (holding->records->pdata[i]));
   g_ptr_array_add (lines, NULL);

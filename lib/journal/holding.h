@@ -5,7 +5,8 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "base/list.h"
+#include "base/pci-address.h"
 
 G_BEGIN_DECLS
 
@@ -40,44 +41,54 @@ typedef struct {
 } VpHoldingRecord;
 
 typedef struct {
-  int node;
+  int node; /* -1: the host as a whole */
   guint64 page_kib;
   guint64 pages;
 } VpHoldingUse;
 
 typedef enum {
   VP_HOLDING_TAKING,    /* its pages are being allocated */
-  VP_HOLDING_STARTING,  /* prepared; its pages are promised */
+  VP_HOLDING_STARTING,  /* admitted; its pages are promised */
   VP_HOLDING_RUNNING,   /* its pages are in use */
   VP_HOLDING_RELEASING, /* ended; something could not be given back yet */
+  VP_HOLDING_SEEN,      /* nothing was taken for it: libvirt's list alone says that it runs; never in the journal */
 } VpHoldingState;
 
 typedef struct {
   char *uuid;
   char *name;
   VpHoldingState state;
-  int run;              /* libvirt's number of the run that this is about; 0: not known */
-  char *silent;         /* it was started past the hook, and why; NULL: the hook was called */
-  gboolean unconfirmed; /* not heard of since a reconcile began; not in the journal */
-  gboolean reported;    /* that it cannot be given back yet was said; not in the journal */
-  GArray *uses;         /* of VpHoldingUse: where its pages come from, whoever made them; promised until it runs */
-  GPtrArray *records;   /* of VpHoldingRecord *, in the order in which they were done */
-  GPtrArray *devices;   /* of char *, PCI addresses */
-  char *cpus;           /* NULL: none */
+  int run;            /* libvirt's number of the run that this is about; 0: not known */
+  char *silent;       /* it was started past the hook, and why; NULL: the hook was called */
+  GArray *uses;       /* of VpHoldingUse: where its pages come from, whoever made them; promised until it runs */
+  GPtrArray *records; /* of VpHoldingRecord *, in the order in which they were done */
+  GArray *devices;    /* of VpPciAddress, that it was admitted with */
+  VpBitmap *cpus;     /* of its vCPUs, that it was admitted with; NULL: none */
+
+  /* The daemon's alone: neither in the journal nor in a copy. */
+  gboolean unconfirmed;  /* not heard of since a reconcile began */
+  gboolean reported;     /* that it cannot be given back yet was said */
+  gint64 claimed;        /* monotonic, µs: when it was admitted; 0: libvirt's list knows better */
+  VpBitmap *live_cpus;   /* of its vCPUs' live pins; NULL: libvirt does not list it as running */
+  GArray *live_devices;  /* of VpPciAddress; NULL like that */
 } VpHolding;
 
+/* The caller's: in state TAKING, and empty. `name` may be NULL until it is known. */
 VpHolding *vp_holding_new (const char *uuid, const char *name);
 VpHolding *vp_holding_copy (const VpHolding *holding);
 void vp_holding_free (VpHolding *holding);
-gboolean vp_holding_uuid_is_valid (const char *uuid);
+gboolean vp_holding_uuid_is_valid (const char *uuid); /* FALSE also for NULL; a file may have a name that is one */
 
+/* What they give is the holding's, until it is taken out of `records`; find: NULL, there is none. Texts are copied. */
 VpHoldingRecord *vp_holding_add_record (VpHolding *holding, VpHoldingKind kind, const char *key, const char *before,
-                                  const char *after);
+                                        const char *after);
 VpHoldingRecord *vp_holding_find_record (const VpHolding *holding, VpHoldingKind kind, const char *key);
 VpHoldingRecord *vp_holding_find_pages (const VpHolding *holding, int node, guint64 page_kib);
 
+/* Its file in the journal, and back; both are the caller's. NULL, with VP_ERROR_IO or a key file's error: damaged. */
 char *vp_holding_dup_text (const VpHolding *holding);
 VpHolding *vp_holding_parse (const char *uuid, const char *text, GError **error);
+/* A line for a person for each thing that it holds; the caller's. */
 GStrv vp_holding_describe (const VpHolding *holding);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpHolding, vp_holding_free)

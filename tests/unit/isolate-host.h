@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/list.h"
 #include "daemon/hold/isolate.h"
+#include "made-claim.h"
 #include "made-tree.h"
 
 #define A "aaaaaaaa-0000-4000-8000-000000000001"
@@ -108,6 +109,8 @@ isolate_start (IsolateHost *host, const char *uuid, const char *cpus, const char
   settings->values[VP_KEY_CPU_IRQS] = strstr (wishes, "irqs") != NULL ? g_strdup ("move") : NULL;
   settings->values[VP_KEY_CPU_GOVERNOR] = strstr (wishes, "governor") != NULL ? g_strdup ("performance") : NULL;
   g_ptr_array_set_size (host->warnings, 0);
+  if (cpus != NULL)
+    made_claim_ok (host->book, uuid, name, cpus, NULL);
   vp_isolate_apply (host->isolate, &request, host->warnings, &error);
   g_assert_no_error (error);
   vp_book_started (host->book, uuid);

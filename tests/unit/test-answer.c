@@ -8,13 +8,11 @@
 #include <string.h>
 
 #include "daemon/gate/answer.h"
+#include "made-claim.h"
 #include "made-tree.h"
-#include "sim-kernel.h"
+#include "sim-book.h"
 #include "support.h"
 
-#define A "aaaaaaaa-0000-4000-8000-000000000001"
-#define B "bbbbbbbb-0000-4000-8000-000000000002"
-#define C "cccccccc-0000-4000-8000-000000000003"
 #define TOPOLOGY "pack:1 [numa(memory=34359738368)] l3:1(size=8388608) core:4 pu:2(indexes=2*4:4*1)"
 #define EDITED "it was edited and is not prepared for 'pinned' yet "
 #define NOBODY "(nobody)"
@@ -220,7 +218,7 @@ assert_log (const char *part)
 static void
 assert_holders (const Fixture *fixture, const char *expected)
 {
-  g_autoptr (VpNeighbours) neighbours = vp_ledger_new_neighbours (fixture->ledger, NULL);
+  g_autoptr (VpNeighbours) neighbours = vp_book_new_neighbours (vp_admission_get_book (fixture->admission), NULL);
   g_autoptr (GString) text = g_string_new (NULL);
 
   g_assert_cmpuint (neighbours->others->len, <=, 1); /* in no order */
@@ -249,15 +247,17 @@ assert_journal (const Fixture *fixture, const char *uuid, const char *line)
 static void
 claim (const Fixture *fixture, const char *uuid, const char *cpus)
 {
-  hwloc_bitmap_t set = vp_list_parse (cpus);
-  g_autoptr (GArray) devices = g_array_new (FALSE, FALSE, sizeof (VpPciAddress));
   g_autofree char *name = g_strndup (uuid, 1);
-  const VpRunning running = { uuid, name, set, devices };
-  gboolean claimed = FALSE;
+  g_autoptr (VpNeighbours) others =
+    made_claim (vp_admission_get_book (fixture->admission), uuid, name, cpus, NULL, FALSE);
 
-  g_autoptr (VpNeighbours) others = vp_ledger_claim (fixture->ledger, &running, FALSE, &claimed);
-  g_assert_true (claimed);
-  hwloc_bitmap_free (set);
+  g_assert_nonnull (others);
+}
+
+static void
+release (const Fixture *fixture, const char *uuid)
+{
+  sim_release_ok (vp_admission_get_book (fixture->admission), uuid);
 }
 
 static void
@@ -561,7 +561,7 @@ test_conflict_refused (Fixture *fixture, gconstpointer data)
                  "refuse: stop one of them, or give one of them fewer vCPUs", "");
   assert_holders (fixture, "b (0-7)");
   assert_journal (fixture, A, NULL);
-  vp_ledger_release (fixture->ledger, B);
+  release (fixture, B);
   assert_answer (fixture, "prepare", "a", xml, "OK", "");
 }
 
@@ -813,7 +813,7 @@ test_filter_then_prepare (Fixture *fixture, gconstpointer data)
   claim (fixture, B, "3,7");
   g_autofree char *answer = ask (fixture, "restore", "a", xml);
   g_assert_true (g_str_has_prefix (answer, "OK <"));
-  vp_ledger_release (fixture->ledger, B);
+  release (fixture, B);
   assert_answer (fixture, "prepare", "a", answer + 3, "OK", "");
   assert_holders (fixture, "a (2,6)");
   assert_answer (fixture, "release", "a", xml, "OK", "");

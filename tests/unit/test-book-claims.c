@@ -6,39 +6,6 @@
 #include "journal/journal.h"
 #include "sim-book.h"
 
-static void
-test_devices (void)
-{
-  g_autoptr (Sim) sim = sim_new (1);
-  g_autoptr (VpBook) book = sim_load (sim);
-  static const char *const both[] = { "0000:01:00.0", "0000:01:00.1", NULL };
-  static const char *const other[] = { "0000:02:00.0", "0000:01:00.1", NULL };
-  g_autoptr (GError) error = NULL;
-  g_autofree char *holder = NULL;
-  g_autofree char *address = NULL;
-
-  g_assert_true (vp_book_claim_devices (book, A, "win10", both, &holder, &address, &error));
-  g_assert_true (vp_book_claim_devices (book, A, "win10", both, &holder, &address, &error));
-  g_assert_false (vp_book_claim_devices (book, B, "linux", other, &holder, &address, &error));
-  g_assert_no_error (error);
-  g_assert_cmpstr (holder, ==, "win10");
-  g_assert_cmpstr (address, ==, "0000:01:00.1");
-  g_assert_null (vp_book_dup (book, B)); /* none of them, not the free one either */
-  g_clear_pointer (&holder, g_free);
-  g_clear_pointer (&address, g_free);
-
-  g_assert_true (vp_book_set_cpus (book, A, "win10", "2-5,8", &error));
-  g_autofree char *cpus = vp_book_dup_cpus (book, NULL);
-  g_autofree char *others = vp_book_dup_cpus (book, A);
-  g_assert_cmpstr (cpus, ==, "2-5,8");
-  g_assert_cmpstr (others, ==, "");
-
-  g_autoptr (VpBook) next = sim_load (sim); /* another daemon knows it, too */
-  sim_assert_lines (next, A, "CPUs 2-5,8\ndevice 0000:01:00.0\ndevice 0000:01:00.1");
-  sim_release_ok (next, A);
-  g_assert_true (vp_book_claim_devices (next, B, "linux", other, &holder, &address, &error));
-}
-
 static gboolean
 change (VpBook *book, const char *uuid, const char *path, const char *text)
 {
@@ -297,7 +264,6 @@ test_silent_again (void)
 }
 
 static const SimTest tests[] = {
-  { "devices", test_devices },
   { "files", test_files },
   { "slice", test_slice },
   { "reconcile", test_reconcile },

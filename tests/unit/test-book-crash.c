@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "made-claim.h"
 #include "sim-book.h"
 
 #define GUEST A
@@ -195,13 +196,8 @@ set_up_files (Sim *sim, VpBook *book)
 static void
 run_files (Sim *sim, VpBook *book)
 {
-  static const char *const devices[] = { "0000:01:00.0", NULL };
-  g_autofree char *holder = NULL;
-  g_autofree char *address = NULL;
-
   sim_set_pool (sim, 0, SIM_2M, 0, 10);
-  g_assert_true (vp_book_claim_devices (book, GUEST, "guest", devices, &holder, &address, NULL));
-  g_assert_true (vp_book_set_cpus (book, GUEST, "guest", "2-5", NULL));
+  made_claim_ok (book, GUEST, "guest", "2-5", "0000:01:00.0");
   change (book, GUEST, GOVERNOR, "performance");
   change (book, GUEST, IRQ, "0-1,6-7");
   vp_book_started (book, GUEST);

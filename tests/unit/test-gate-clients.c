@@ -97,7 +97,7 @@ ask (const Fixture *fixture, const char *operation, const char *xml, VpGateVerdi
 static gboolean
 is_held (const Fixture *fixture)
 {
-  g_autoptr (VpNeighbours) neighbours = vp_ledger_new_neighbours (fixture->ledger, NULL);
+  g_autoptr (VpNeighbours) neighbours = vp_book_new_neighbours (vp_admission_get_book (fixture->admission), NULL);
 
   return neighbours->others->len > 0;
 }

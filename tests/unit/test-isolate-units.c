@@ -138,7 +138,7 @@ test_machines (void)
   fake_systemd_set (fixture->systemd, OTHER, "");
   fake_systemd_set (fixture->systemd, "machine-box.scope", "0-3");
   fake_systemd_set (fixture->systemd, ours, "");
-  g_assert_true (vp_book_set_cpus (fixture->host->book, B, "my_guest", "4-5", NULL));
+  made_claim_ok (fixture->host->book, B, "my_guest", "4-5", NULL);
   isolate_start (fixture->host, A, "2-3", "isolate");
   assert_unit (fixture, OTHER, "0-1,4-7");
   assert_unit (fixture, "machine-box.scope", "0-1");

@@ -261,7 +261,7 @@ test_irqs_obstacles (void)
   isolate_assert_warned (host, "cpu.pin");
 
   make_irqs (full);
-  g_assert_true (vp_book_set_cpus (full->book, B, "b", "0-3", NULL));
+  made_claim_ok (full->book, B, "b", "0-3", NULL);
   isolate_start (full, A, "4-7", "irqs");
   isolate_assert_warned (full, "none is left");
   assert_irqs_as_made (full);

@@ -18,6 +18,7 @@ typedef struct {
   MadeTree *tree;
   virConnectPtr connection;
   VpLedger *ledger;
+  VpBook *book;
   VpVersions *versions;
   VpKeeper *keeper;
   const char *lost; /* what on_prepared stores before our own; NULL: an undefine */
@@ -47,17 +48,20 @@ set_up (Fixture *fixture, gconstpointer data)
   fixture->tree = made_tree_new ();
   made_file (fixture->tree, "node.xml", "<node/>");
   made_file (fixture->tree, "qemu/.keep", "");
+  made_file (fixture->tree, "run/.keep", "");
   uri = g_strdup_printf ("test://%s/node.xml", fixture->tree->folder);
   folder = g_build_filename (fixture->tree->folder, "qemu", NULL);
   fixture->connection = virConnectOpen (uri);
   g_assert_nonnull (fixture->connection);
   fixture->ledger = vp_ledger_new ();
   vp_ledger_set (fixture->ledger, test_host (NULL, TEST_I7_3770K), test_profiles ());
+  fixture->book = vp_book_new (fixture->tree->root, "run", &error);
+  g_assert_no_error (error);
   fixture->versions = vp_versions_new (folder, ignore_change, NULL, &error);
   g_assert_no_error (error);
   vp_versions_ensure (fixture->versions, &error);
   g_assert_no_error (error);
-  fixture->keeper = vp_keeper_new (fixture->ledger, fixture->versions, FALSE, ignore_wrapper, NULL);
+  fixture->keeper = vp_keeper_new (fixture->ledger, fixture->book, fixture->versions, FALSE, ignore_wrapper, NULL);
   vp_keeper_set_connection (fixture->keeper, fixture->connection);
 }
 
@@ -67,6 +71,7 @@ tear_down (Fixture *fixture, gconstpointer data)
   (void) data;
   vp_keeper_free (fixture->keeper);
   vp_versions_free (fixture->versions);
+  vp_book_free (fixture->book);
   vp_ledger_free (fixture->ledger);
   g_assert_cmpint (virConnectClose (fixture->connection), >=, 0);
   made_tree_free (fixture->tree);
@@ -207,11 +212,11 @@ test_neighbours (Fixture *fixture, gconstpointer data)
   g_autoptr (virDomain) domain = find (fixture, "a");
   g_assert_cmpint (virDomainCreate (domain), ==, 0);
   vp_keeper_started (fixture->keeper, domain);
-  g_autoptr (VpNeighbours) running = vp_ledger_new_neighbours (fixture->ledger, NULL);
+  g_autoptr (VpNeighbours) running = vp_book_new_neighbours (fixture->book, NULL);
   while (running->others->len == 0) { /* the look comes when the burst of our own defines is over */
     g_main_context_iteration (NULL, TRUE);
     vp_neighbours_unref (running);
-    running = vp_ledger_new_neighbours (fixture->ledger, NULL);
+    running = vp_book_new_neighbours (fixture->book, NULL);
   }
   g_assert_cmpuint (running->others->len, ==, 1);
   g_assert_true (hwloc_bitmap_isset (running->taken, 2) && hwloc_bitmap_isset (running->taken, 3));
