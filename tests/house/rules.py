@@ -37,15 +37,6 @@ MAY["cli/doctor"] = MAY["cli/cards"] | {"cli/cards"}
 MAY["cli/commands"] = MAY["cli/doctor"] | {"cli/doctor", "cli/plan", "cli/map", "cli/status"}
 MAY["cli"] = MAY["cli/commands"] | {"cli/commands"}
 
-# Arrows that are still there.
-YET = {
-    "cli/doctor": {"daemon/hold"},
-    "cli/status": {"daemon/hold"},
-    "cli/commands": {"daemon/hold"},
-}
-for folder, others in YET.items():
-    MAY[folder] = MAY[folder] | others
-
 # These may not name libvirt's own headers, nor link it.
 WITHOUT_LIBVIRT = CORE | {"hooks", "daemon/hold", "daemon/gate"}
 
