@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Installs what the tests need, builds, and runs every suite; unit and integration once
-# more with ASan and UBSan; and at last the whole machines. Works in a fresh clone, as
+# more with ASan and UBSan, those of the daemon's threads with TSan; and at last the whole machines. Works in a fresh clone, as
 # root, on a Debian 12 that has git and nothing else.
 set -eu
 
@@ -10,9 +10,9 @@ usage() {
   cat <<'TEXT'
 Usage: tests/run.sh [OPTION…] [BUILD-FOLDER]
 
-  BUILD-FOLDER    where the two builds go (default: build, in the clone)
+  BUILD-FOLDER    where the three builds go (default: build, in the clone)
   --ci            a skip that was not expected is a failure
-  --no-sanitizers leave the second build out
+  --no-sanitizers leave the builds with sanitizers out
   --no-machines   leave the whole machines out (the suite vm)
   --install-only  install the packages that build and tests need, fetch a kernel, and end
   --help          show this text
@@ -63,8 +63,8 @@ fetch_kernel() {
   tests/integration/guest/fetch-kernel > /dev/null || :
 }
 
-# build FOLDER OPTION…
-build() {
+# configure FOLDER OPTION…
+configure() {
   folder=$1
   shift
   if [ -f "$folder/build.ninja" ]; then
@@ -72,7 +72,6 @@ build() {
   else
     meson setup "$folder" . --prefix=/usr -Dwerror=true "$@"
   fi
-  meson compile -C "$folder"
 }
 
 # run FOLDER LOG ARGUMENT…: the results go to the end's sum, whatever they are.
@@ -81,7 +80,7 @@ run() {
   shift 2
   logs="$logs $folder/meson-logs/$log.json"
   rm -f "$folder/meson-logs/$log.json"
-  meson test -C "$folder" --no-rebuild --logbase "$log" "$@" || status=1
+  meson test -C "$folder" --logbase "$log" "$@" || status=1
 }
 
 # Prints "PASSED FAILED SKIPPED" and then each skip, of whole tests and of parts of one.
@@ -130,22 +129,29 @@ install_packages
 fetch_kernel
 
 step 'Build'
-build "$builds/plain"
+configure "$builds/plain"
+meson compile -C "$builds/plain"
 step 'Tests'
-run "$builds/plain" tests --print-errorlogs --no-suite vm
+run "$builds/plain" tests --no-rebuild --print-errorlogs --no-suite vm
 
 if [ -n "$sanitizers" ]; then
   step 'Build with AddressSanitizer and UndefinedBehaviorSanitizer'
-  build "$builds/sanitized" -Db_sanitize=address,undefined
+  configure "$builds/sanitized" -Db_sanitize=address,undefined
+  meson compile -C "$builds/sanitized"
   step 'Tests with the sanitizers'
   # The same paths, fewer rounds: each is several times slower.
   STRESS_EDITS=${STRESS_EDITS:-150} CRASH_KILLS=${CRASH_KILLS:-30} PAGES_ROUNDS=${PAGES_ROUNDS:-30} \
-    run "$builds/sanitized" tests --print-errorlogs --suite unit --suite integration --timeout-multiplier 3
+    run "$builds/sanitized" tests --no-rebuild --print-errorlogs --suite unit --suite integration --timeout-multiplier 3
+
+  step "Build with ThreadSanitizer what the tests of the daemon's threads need, and these tests"
+  configure "$builds/threads" -Db_sanitize=thread
+  meson compile -C "$builds/threads" glib-locks
+  run "$builds/threads" tests --print-errorlogs --suite threads --timeout-multiplier 3
 fi
 
 if [ -n "$machines" ]; then
   step 'Whole machines'
-  run "$builds/plain" machines --verbose --suite vm
+  run "$builds/plain" machines --no-rebuild --verbose --suite vm
 fi
 
 # shellcheck disable=SC2086
