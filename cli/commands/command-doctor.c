@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "cli/base/command.h"
 #include "cli/base/output.h"
-#include "cli/doctor/doctor.h"
+#include "cli/doctor/doctor-run.h"
 
 static gboolean
 show (const VpDoctor *doctor, gboolean json, GError **error)

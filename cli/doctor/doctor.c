@@ -1,23 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Gathers the facts, runs the table of checks, keeps what they say. Prints a progress line alone. */
+/* What is known of a machine, what checks ask of it, and what they say. */
 #include "cli/doctor/doctor.h"
 
-#include <stdio.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "base/error.h"
 #include "devices/device-kernel.h"
 
 #define MAX_FILE (4u * 1024 * 1024) /* a policy's file contexts have half a megabyte */
 #define MAX_LABEL 512
-#define CLEAR_LINE "\r\033[K"
-
-static const VpCheck *const tables[] = {
-  vp_doctor_iommu_checks,   vp_doctor_devices_checks, vp_doctor_driver_checks,   vp_doctor_memory_checks,
-  vp_doctor_cpu_checks,     vp_doctor_libvirt_checks, vp_doctor_wrapper_checks,  vp_doctor_security_checks,
-  vp_doctor_domain_checks,  vp_doctor_running_checks,
-};
 
 static void
 result_free (gpointer data)
@@ -141,10 +132,10 @@ vp_doctor_dup_file (const VpDoctor *doctor, const char *path)
   return vp_root_dup_bytes (doctor->root, path, MAX_FILE, &length);
 }
 
-static VpDoctor *
-new_doctor (const VpDoctorQuestion *question, GError **error)
+VpDoctor *
+vp_doctor_new (const char *recorded, GError **error)
 {
-  const char *folder = question->root != NULL ? question->root : "/";
+  const char *folder = recorded != NULL ? recorded : "/";
   VpRoot *root = vp_root_open (folder, error);
 
   if (root == NULL)
@@ -152,64 +143,13 @@ new_doctor (const VpDoctorQuestion *question, GError **error)
   VpDoctor *doctor = g_new0 (VpDoctor, 1);
   doctor->root = root;
   doctor->folder = g_strdup (folder);
-  doctor->recorded = question->root != NULL;
+  doctor->recorded = recorded != NULL;
   doctor->privileged = doctor->recorded || geteuid () == 0;
   doctor->results = g_ptr_array_new_with_free_func (result_free);
   doctor->groups = vp_groups_read (root);
   doctor->names = vp_device_names_new (NULL);
   doctor->cpu = vp_kernel_read_cpu (root);
   return doctor;
-}
-
-/* A name that libvirt does not know is a mistake; where it cannot be asked, a check says so. */
-static gboolean
-find_subject (VpDoctor *doctor, const char *name, GError **error)
-{
-  const VpDoctorGuests *guests = doctor->guests;
-
-  doctor->subject = vp_doctor_guests_find (guests, name);
-  if (doctor->subject != NULL)
-    return TRUE;
-  if (guests->connection != NULL) {
-    g_autoptr (virDomain) domain = vp_source_find_domain (guests->connection, name, error);
-    if (domain != NULL)
-      g_set_error (error, VP_ERROR, VP_ERROR_LIBVIRT, "domain '%s' is being made or removed: try again", name);
-    return FALSE;
-  }
-  g_set_error (error, VP_ERROR, VP_ERROR_LIBVIRT, "there is no definition of a domain '%s' to be found%s%s", name,
-               guests->problem != NULL ? ": " : "", guests->problem != NULL ? guests->problem : "");
-  return FALSE;
-}
-
-/* After a second, and where somebody looks at it. */
-static void
-show_progress (gint64 begin, const char *what)
-{
-  if (isatty (STDERR_FILENO) != 0 && g_get_monotonic_time () - begin > G_TIME_SPAN_SECOND)
-    g_printerr (CLEAR_LINE "%s%s", what, what[0] != '\0' ? " …" : "");
-}
-
-VpDoctor *
-vp_doctor_run (const VpDoctorQuestion *question, GError **error)
-{
-  gint64 begin = g_get_monotonic_time ();
-  g_autoptr (VpDoctor) doctor = new_doctor (question, error);
-
-  if (doctor == NULL)
-    return NULL;
-  doctor->guests = vp_doctor_guests_read (question->source, doctor->root, doctor->recorded);
-  doctor->session = doctor->guests->session;
-  doctor->system = vp_system_read (doctor->root, doctor->session);
-  if (question->subject != NULL && !find_subject (doctor, question->subject, error))
-    return NULL;
-  for (gsize i = 0; i < G_N_ELEMENTS (tables); i++)
-    for (const VpCheck *check = tables[i]; check->id != NULL; check++) {
-      show_progress (begin, check->title);
-      doctor->check = check;
-      check->run (doctor);
-    }
-  show_progress (begin, "");
-  return g_steal_pointer (&doctor);
 }
 
 guint

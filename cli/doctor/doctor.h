@@ -89,14 +89,8 @@ char *vp_doctor_dup_label (const VpDoctor *doctor, const char *path); /* SELinux
 /* A file of some size; NULL: not there or not readable. */
 char *vp_doctor_dup_file (const VpDoctor *doctor, const char *path);
 
-/* Runs all; `subject` (a name or UUID) may be NULL. */
-typedef struct {
-  const VpSource *source;
-  const char *root;    /* a recorded machine's folder; NULL: this one */
-  const char *subject;
-} VpDoctorQuestion;
-
-VpDoctor *vp_doctor_run (const VpDoctorQuestion *question, GError **error);
+/* The facts of a machine but for its guests, the caller's; `root` is a recorded machine's folder, NULL: this one. */
+VpDoctor *vp_doctor_new (const char *root, GError **error);
 void vp_doctor_free (VpDoctor *doctor);
 VpCheckLevel vp_doctor_worst (const VpDoctor *doctor);
 guint vp_doctor_count (const VpDoctor *doctor, VpCheckLevel level);

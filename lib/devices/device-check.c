@@ -2,69 +2,13 @@
 /* Judges each hostdev of a domain, the plainest reason first: a device that is not there has no group. */
 #include "devices/device-check.h"
 
-
 #include "base/x-vga-mark.h"
-#include "devices/device-judge.h"
 
 static void
 finding_free (VpDeviceFinding *finding)
 {
   g_free (finding->text);
   g_free (finding);
-}
-
-void
-vp_device_report (VpDeviceJudge *judge, VpDeviceSeverity severity, const VpPciAddress *device, const char *format, ...)
-{
-  VpDeviceFinding *finding = g_new0 (VpDeviceFinding, 1);
-  va_list arguments;
-
-  va_start (arguments, format);
-  finding->severity = severity;
-  finding->device = *device;
-  finding->text = g_strdup_vprintf (format, arguments);
-  va_end (arguments);
-  g_ptr_array_add (judge->findings, finding);
-}
-
-static char *
-describe_ids (const VpDeviceJudge *judge, guint16 vendor, guint16 device)
-{
-  VpDeviceNames *names = judge->question->names;
-  g_autofree char *name = names != NULL ? vp_device_names_dup (names, vendor, device) : NULL;
-
-  return g_strdup_printf ("%04x:%04x%s%s", vendor, device, name != NULL ? ", " : "", name != NULL ? name : "");
-}
-
-char *
-vp_device_describe (const VpDeviceJudge *judge, const VpPciDevice *device)
-{
-  g_autofree char *address = vp_pci_address_dup_text (&device->address);
-  g_autofree char *ids = describe_ids (judge, device->vendor, device->device);
-
-  return g_strdup_printf ("%s (%s)", address, ids);
-}
-
-gboolean
-vp_device_is_assigned (const VpDeviceJudge *judge, const VpPciAddress *address)
-{
-  for (guint i = 0; i < judge->hostdevs->len; i++)
-    if (vp_pci_address_equal (&g_array_index (judge->hostdevs, VpHostdev, i).address, address))
-      return TRUE;
-  return FALSE;
-}
-
-const char *
-vp_device_holder (const VpDeviceJudge *judge, const VpPciAddress *address)
-{
-  const GArray *held = judge->question->held;
-
-  for (guint i = 0; held != NULL && i < held->len; i++) {
-    const VpDeviceHeld *one = &g_array_index (held, VpDeviceHeld, i);
-    if (vp_pci_address_equal (&one->address, address))
-      return one->domain;
-  }
-  return NULL;
 }
 
 static const VpDeviceIds *
@@ -101,7 +45,7 @@ report_missing (VpDeviceJudge *judge, const VpPciAddress *address)
   const VpDeviceIds *ids = find_expected (judge, address);
   g_autofree char *text = vp_pci_address_dup_text (address);
   g_autofree char *place = dup_new_place (judge, ids);
-  g_autofree char *was = ids != NULL ? describe_ids (judge, ids->vendor, ids->device) : NULL;
+  g_autofree char *was = ids != NULL ? vp_device_describe_ids (judge, ids->vendor, ids->device) : NULL;
 
   if (was == NULL)
     vp_device_report (judge, VP_DEVICE_REFUSE, address,
@@ -124,7 +68,7 @@ report_moved (VpDeviceJudge *judge, const VpPciDevice *device)
   if (ids == NULL || (ids->vendor == device->vendor && ids->device == device->device))
     return FALSE;
   g_autofree char *name = vp_device_describe (judge, device);
-  g_autofree char *was = describe_ids (judge, ids->vendor, ids->device);
+  g_autofree char *was = vp_device_describe_ids (judge, ids->vendor, ids->device);
   g_autofree char *place = dup_new_place (judge, ids);
   vp_device_report (judge, VP_DEVICE_REFUSE, &device->address,
                     "%s is another device than when the profile was set: it was %s%s; correct the <hostdev>, or run "

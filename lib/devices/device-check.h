@@ -5,36 +5,9 @@
  */
 #pragma once
 
-#include "devices/device-ids.h"
-#include "devices/device-names.h"
-#include "devices/devices.h"
-#include "domain/domain.h"
+#include "devices/device-judge.h"
 
 G_BEGIN_DECLS
-
-typedef enum { VP_DEVICE_WARN, VP_DEVICE_REFUSE } VpDeviceSeverity;
-
-typedef struct {
-  VpDeviceSeverity severity;
-  VpPciAddress device;
-  char *text; /* one line; names the device and says what to do */
-} VpDeviceFinding;
-
-/* What another guest that runs or starts has. */
-typedef struct {
-  VpPciAddress address;
-  char *domain;
-} VpDeviceHeld;
-
-typedef struct {
-  const VpDeviceFacts *facts;   /* read for this domain's hostdevs */
-  const VpDomain *domain;
-  const GArray *held;           /* of VpDeviceHeld; NULL: nothing */
-  const GArray *expected;       /* of VpDeviceIds; NULL: nothing is known */
-  const VpPciAddress *x_vga;    /* the device that gets x-vga; NULL: none */
-  gboolean refuse_boot_vga;     /* devices.boot-vga */
-  VpDeviceNames *names;         /* NULL: devices have ids alone */
-} VpDeviceQuestion;
 
 /* Of VpDeviceFinding *, in the order of the hostdevs; those about x-vga last. */
 GPtrArray *vp_device_check (const VpDeviceQuestion *question);

@@ -1,10 +1,37 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Inside the device check: what its parts share. Not for others. */
+/* What the device check is asked and finds, and what its parts share. */
 #pragma once
 
-#include "devices/device-check.h"
+#include "devices/device-ids.h"
+#include "devices/device-names.h"
+#include "devices/device-facts.h"
+#include "domain/domain.h"
 
 G_BEGIN_DECLS
+
+typedef enum { VP_DEVICE_WARN, VP_DEVICE_REFUSE } VpDeviceSeverity;
+
+typedef struct {
+  VpDeviceSeverity severity;
+  VpPciAddress device;
+  char *text; /* one line; names the device and says what to do */
+} VpDeviceFinding;
+
+/* What another guest that runs or starts has. */
+typedef struct {
+  VpPciAddress address;
+  char *domain;
+} VpDeviceHeld;
+
+typedef struct {
+  const VpDeviceFacts *facts;   /* read for this domain's hostdevs */
+  const VpDomain *domain;
+  const GArray *held;           /* of VpDeviceHeld; NULL: nothing */
+  const GArray *expected;       /* of VpDeviceIds; NULL: nothing is known */
+  const VpPciAddress *x_vga;    /* the device that gets x-vga; NULL: none */
+  gboolean refuse_boot_vga;     /* devices.boot-vga */
+  VpDeviceNames *names;         /* NULL: devices have ids alone */
+} VpDeviceQuestion;
 
 typedef struct {
   const VpDeviceQuestion *question;
@@ -12,8 +39,11 @@ typedef struct {
   GPtrArray *findings; /* of VpDeviceFinding * */
 } VpDeviceJudge;
 
+/* Adds one to the findings. */
 void vp_device_report (VpDeviceJudge *judge, VpDeviceSeverity severity, const VpPciAddress *device, const char *format,
                        ...) G_GNUC_PRINTF (4, 5);
+/* "10de:1381, NVIDIA Corporation GM107 [GeForce GTX 750]"; the caller's. */
+char *vp_device_describe_ids (const VpDeviceJudge *judge, guint16 vendor, guint16 device);
 /* "0000:01:00.0 (10de:1381, NVIDIA Corporation GM107 [GeForce GTX 750])" */
 char *vp_device_describe (const VpDeviceJudge *judge, const VpPciDevice *device);
 gboolean vp_device_is_assigned (const VpDeviceJudge *judge, const VpPciAddress *address);

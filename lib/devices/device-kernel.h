@@ -2,7 +2,7 @@
 /* What the running kernel and its CPU can do for assigned devices. Reads; decides nothing. */
 #pragma once
 
-#include "devices/devices.h"
+#include "devices/device-facts.h"
 
 G_BEGIN_DECLS
 

@@ -2,7 +2,7 @@
 /* What the host's drivers made of a PCI function: displays, disks, network interfaces. Reads; decides nothing. */
 #pragma once
 
-#include "devices/devices.h"
+#include "devices/device-facts.h"
 
 G_BEGIN_DECLS
 

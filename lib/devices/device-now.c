@@ -2,6 +2,8 @@
 /* The question that is asked before a start. */
 #include "devices/device-now.h"
 
+#include "devices/devices.h"
+
 GPtrArray *
 vp_device_check_now (const VpRoot *root, const VpDomain *domain, const VpSettings *settings, const GArray *held,
                      VpDeviceNames *names, guint limit_ms, GError **error)

@@ -7,7 +7,6 @@
 #include <sys/sysmacros.h>
 
 #include "devices/device-nodes.h"
-#include "devices/device-users.h"
 
 #define MAX_LAYERS 4096
 #define MAX_TABLE (8 * 1024 * 1024) /* mountinfo of a host with thousands of containers */

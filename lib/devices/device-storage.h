@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "devices/devices.h"
+#include "devices/device-facts.h"
 
 G_BEGIN_DECLS
 

@@ -3,14 +3,8 @@
 #pragma once
 
 #include "devices/device-storage.h"
-#include "devices/devices.h"
 
 G_BEGIN_DECLS
-
-GArray *vp_device_uses_new (void);
-/* Each use once; what is not printable in `user` is escaped. */
-void vp_device_use_add (GArray *uses, const VpPciAddress *device, VpDeviceUseKind kind, const char *node,
-                        const char *user, int pid);
 
 void vp_device_users_read_console (const VpRoot *root, const GArray *devices, const GArray *nodes, GArray *uses);
 void vp_device_users_read_routes (const VpRoot *root, const GArray *nodes, GArray *uses);

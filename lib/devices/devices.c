@@ -51,14 +51,3 @@ vp_devices_read (const VpRoot *root, const GArray *hostdevs, guint limit_ms, GEr
     !vp_device_users_read_processes (root, taken, facts->nodes, layers, limit_ms, facts->uses);
   return g_steal_pointer (&facts);
 }
-
-void
-vp_device_facts_free (VpDeviceFacts *facts)
-{
-  if (facts == NULL)
-    return;
-  g_clear_pointer (&facts->devices, g_array_unref);
-  g_clear_pointer (&facts->nodes, g_array_unref);
-  g_clear_pointer (&facts->uses, g_array_unref);
-  g_free (facts);
-}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "devices/device-check.h"
+#include "devices/devices.h"
 #include "support.h"
 
 /* "0000:01:00.0 !0000:01:00.1": "!" is managed='no', "*" has the mark of x-vga. */
