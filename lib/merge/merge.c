@@ -549,8 +549,10 @@ recount_iothreads (xmlDoc *result, const xmlDoc *base, const xmlDoc *ours, const
 
   if (count == NULL || (listed > 0 ? list_threads (theirs) != read_count (theirs) : !both))
     return;
-  sum -= MIN (sum, read_count (base));
-  g_autofree char *text = g_strdup_printf ("%" G_GUINT64_FORMAT, listed > 0 ? listed : sum);
+  guint64 right = listed > 0 ? listed : sum - MIN (sum, read_count (base));
+  if (right == read_count (result))
+    return; /* as it is written */
+  g_autofree char *text = g_strdup_printf ("%" G_GUINT64_FORMAT, right);
   xmlNodeSetContent (count, (const xmlChar *) text);
 }
 
