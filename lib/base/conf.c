@@ -67,6 +67,17 @@ vp_conf_list_names (GHashTable *files)
   return names;
 }
 
+void
+vp_conf_clean_error (GError *error)
+{
+  char *quoted = error != NULL ? error->message : NULL;
+
+  if (quoted == NULL)
+    return;
+  error->message = g_utf8_make_valid (quoted, -1);
+  g_free (quoted);
+}
+
 GKeyFile *
 vp_conf_load (const char *path, GError **error)
 {

@@ -18,6 +18,9 @@ GPtrArray *vp_conf_list_names (GHashTable *files);
 /* The caller's. NULL with VP_ERROR_PROFILE, which names the file: it cannot be read, is no such file or over 64 KiB. */
 GKeyFile *vp_conf_load (const char *path, GError **error);
 
+/* An error that quotes a file may quote bytes that are no UTF-8: they are replaced. NULL: nothing is. */
+void vp_conf_clean_error (GError *error);
+
 /* Begins with a letter or digit, then also _ + . -, 64 at most. */
 gboolean vp_conf_name_is_valid (const char *name);
 

@@ -580,7 +580,8 @@ vp_merge_three_way (const xmlDoc *base, const xmlDoc *ours, const xmlDoc *theirs
     merge_node (&merge, NULL, &roots, FALSE, FALSE);
     merge_copy_around (&merge, theirs);
   }
-  if (merge.result && !merge.failed)
+  /* Where one side changed nothing, the count is the other's, whatever it says. */
+  if (merge.result && !merge.failed && base_tree->value != our_tree->value && base_tree->value != their_tree->value)
     recount_iothreads (merge.result, base, ours, theirs);
   if (!merge.result || merge.failed) {
     g_clear_pointer (&merge.result, xmlFreeDoc);

@@ -228,6 +228,7 @@ load_profile (const char *name, const char *path)
   profile->path = g_strdup (path);
   profile->description = g_strdup ("");
   profile->settings = read_file (profile->path, profile, &profile->error);
+  vp_conf_clean_error (profile->error);
   if (profile->error != NULL && profile->error->domain != VP_ERROR) {
     g_autofree char *reason = g_strdup (profile->error->message);
     g_clear_error (&profile->error);

@@ -237,6 +237,7 @@ vp_tag_rule_load (const char *name, const char *path)
   rule->description = g_strdup ("");
   rule->shipped_enabled = TRUE;
   (void) read_file (rule, &rule->error);
+  vp_conf_clean_error (rule->error);
   rule->enabled = rule->shipped_enabled;
   return rule;
 }
