@@ -116,7 +116,7 @@ add_domain (virDomainPtr handle, const GPtrArray *reports, const VpHost *host, c
   g_autoptr (VpDomain) domain = virDomainIsPersistent (handle) == 1 ? vp_libvirt_read (handle, NULL) : NULL;
 
   if (domain != NULL)
-    vp_rule_reports_add (reports, domain, host, profiles);
+    vp_tag_rule_reports_add (reports, domain, host, profiles);
 }
 
 static gboolean
@@ -129,7 +129,7 @@ add_domains (const VpSource *source, const GPtrArray *reports, const VpProfiles 
 
   if (handles == NULL)
     return FALSE;
-  vp_rule_reports_begin (reports);
+  vp_tag_rule_reports_begin (reports);
   for (guint i = 0; i < handles->len; i++)
     add_domain (handles->pdata[i], reports, input->host, profiles);
   return TRUE;
@@ -139,21 +139,21 @@ static gboolean
 show_list (const GPtrArray *reports, gboolean json, GError **error)
 {
   if (!json) {
-    vp_rule_reports_print (reports);
+    vp_tag_rule_reports_print (reports);
     return TRUE;
   }
   json_object *array = json_object_new_array ();
   for (guint i = 0; i < reports->len; i++)
-    json_object_array_add (array, vp_rule_report_to_json (reports->pdata[i]));
+    json_object_array_add (array, vp_tag_rule_report_to_json (reports->pdata[i]));
   return vp_output_json (array, error);
 }
 
 static gboolean
-show_one (const VpRuleReport *report, gboolean json, GError **error)
+show_one (const VpTagRuleReport *report, gboolean json, GError **error)
 {
   if (json)
-    return vp_output_json (vp_rule_report_to_json (report), error);
-  vp_rule_report_print (report);
+    return vp_output_json (vp_tag_rule_report_to_json (report), error);
+  vp_tag_rule_report_print (report);
   return TRUE;
 }
 
@@ -162,7 +162,7 @@ static gboolean
 show (const VpSource *source, const VpProfiles *profiles, const char *name, gboolean json, GError **error)
 {
   const GPtrArray *rules = vp_profiles_get_rules (profiles);
-  g_autoptr (GPtrArray) reports = g_ptr_array_new_with_free_func ((GDestroyNotify) vp_rule_report_free);
+  g_autoptr (GPtrArray) reports = g_ptr_array_new_with_free_func ((GDestroyNotify) vp_tag_rule_report_free);
   const VpTagRule *one = name != NULL ? find_rule (profiles, name, error) : NULL;
   g_autoptr (GError) problem = NULL;
 
@@ -170,7 +170,7 @@ show (const VpSource *source, const VpProfiles *profiles, const char *name, gboo
     return FALSE;
   for (guint i = 0; i < rules->len; i++)
     if (one == NULL || one == rules->pdata[i])
-      g_ptr_array_add (reports, vp_rule_report_new (rules->pdata[i]));
+      g_ptr_array_add (reports, vp_tag_rule_report_new (rules->pdata[i]));
   if (!add_domains (source, reports, profiles, &problem))
     vp_output_warn ("which domains they fit is not known: %s", problem->message);
   return one != NULL ? show_one (reports->pdata[0], json, error) : show_list (reports, json, error);

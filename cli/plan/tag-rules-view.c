@@ -7,7 +7,7 @@
 static void
 fit_free (gpointer data)
 {
-  VpRuleFit *fit = data;
+  VpTagRuleFit *fit = data;
 
   g_free (fit->domain);
   g_free (fit->reason);
@@ -16,17 +16,17 @@ fit_free (gpointer data)
   g_free (fit);
 }
 
-VpRuleReport *
-vp_rule_report_new (const VpTagRule *rule)
+VpTagRuleReport *
+vp_tag_rule_report_new (const VpTagRule *rule)
 {
-  VpRuleReport *report = g_new0 (VpRuleReport, 1);
+  VpTagRuleReport *report = g_new0 (VpTagRuleReport, 1);
 
   report->rule = rule;
   return report;
 }
 
 void
-vp_rule_report_free (VpRuleReport *report)
+vp_tag_rule_report_free (VpTagRuleReport *report)
 {
   if (report == NULL)
     return;
@@ -35,20 +35,20 @@ vp_rule_report_free (VpRuleReport *report)
 }
 
 void
-vp_rule_reports_begin (const GPtrArray *reports)
+vp_tag_rule_reports_begin (const GPtrArray *reports)
 {
   for (guint i = 0; i < reports->len; i++)
-    ((VpRuleReport *) reports->pdata[i])->fits = g_ptr_array_new_with_free_func (fit_free);
+    ((VpTagRuleReport *) reports->pdata[i])->fits = g_ptr_array_new_with_free_func (fit_free);
 }
 
 static gint
 compare_fits (gconstpointer a, gconstpointer b)
 {
-  return strcmp ((*(VpRuleFit *const *) a)->domain, (*(VpRuleFit *const *) b)->domain);
+  return strcmp ((*(VpTagRuleFit *const *) a)->domain, (*(VpTagRuleFit *const *) b)->domain);
 }
 
 /* NULL: it does not fit. */
-static VpRuleFit *
+static VpTagRuleFit *
 fit_new (const VpTagRule *rule, const VpTagMatch *match, const VpDomain *domain, const VpHost *host)
 {
   g_autofree char *reason = NULL;
@@ -56,7 +56,7 @@ fit_new (const VpTagRule *rule, const VpTagMatch *match, const VpDomain *domain,
 
   if (vp_tag_rule_fits (rule, domain, host, &reason) != VP_TAG_VERDICT_YES && !chosen)
     return NULL;
-  VpRuleFit *fit = g_new0 (VpRuleFit, 1);
+  VpTagRuleFit *fit = g_new0 (VpTagRuleFit, 1);
   fit->domain = vp_domain_dup_name (domain);
   fit->reason = g_strdup (chosen ? match->reason : reason);
   if (chosen)
@@ -71,13 +71,14 @@ fit_new (const VpTagRule *rule, const VpTagMatch *match, const VpDomain *domain,
 }
 
 void
-vp_rule_reports_add (const GPtrArray *reports, const VpDomain *domain, const VpHost *host, const VpProfiles *profiles)
+vp_tag_rule_reports_add (const GPtrArray *reports, const VpDomain *domain, const VpHost *host,
+                         const VpProfiles *profiles)
 {
   g_autoptr (VpTagMatch) match = vp_tag_match_new (profiles, domain, host);
 
   for (guint i = 0; i < reports->len; i++) {
-    VpRuleReport *report = reports->pdata[i];
-    VpRuleFit *fit = fit_new (report->rule, match, domain, host);
+    VpTagRuleReport *report = reports->pdata[i];
+    VpTagRuleFit *fit = fit_new (report->rule, match, domain, host);
     if (fit == NULL)
       continue;
     g_ptr_array_add (report->fits, fit);
@@ -112,12 +113,12 @@ dup_profiles (const VpTagRule *rule)
 
 /* "a, b (it has a tag of its own)"; "?": not known */
 static char *
-dup_domains (const VpRuleReport *report)
+dup_domains (const VpTagRuleReport *report)
 {
   g_autoptr (GString) text = g_string_new (NULL);
 
   for (guint i = 0; report->fits != NULL && i < report->fits->len; i++) {
-    const VpRuleFit *fit = report->fits->pdata[i];
+    const VpTagRuleFit *fit = report->fits->pdata[i];
     g_string_append_printf (text, "%s%s", i > 0 ? ", " : "", fit->domain);
     if (fit->instead != NULL)
       g_string_append_printf (text, " (%s)", fit->instead);
@@ -128,13 +129,13 @@ dup_domains (const VpRuleReport *report)
 }
 
 void
-vp_rule_reports_print (const GPtrArray *reports)
+vp_tag_rule_reports_print (const GPtrArray *reports)
 {
   static const char *const heads[] = { "RULE", "STATE", "PROFILES", "FITS", NULL };
   g_autoptr (VpTable) table = vp_table_new (heads);
 
   for (guint i = 0; i < reports->len; i++) {
-    const VpRuleReport *report = reports->pdata[i];
+    const VpTagRuleReport *report = reports->pdata[i];
     const VpTagRule *rule = report->rule;
     g_autofree char *profiles = dup_profiles (rule);
     g_autofree char *domains = dup_domains (report);
@@ -160,7 +161,7 @@ print_patterns (const VpTagRule *rule)
 }
 
 void
-vp_rule_report_print (const VpRuleReport *report)
+vp_tag_rule_report_print (const VpTagRuleReport *report)
 {
   const VpTagRule *rule = report->rule;
   g_autofree char *profiles = dup_profiles (rule);
@@ -177,7 +178,7 @@ vp_rule_report_print (const VpRuleReport *report)
   vp_output_line (VP_STYLE_PLAIN, "fits domains with");
   print_patterns (rule);
   for (guint i = 0; report->fits != NULL && i < report->fits->len; i++) {
-    const VpRuleFit *fit = report->fits->pdata[i];
+    const VpTagRuleFit *fit = report->fits->pdata[i];
     const char *outcome = fit->instead != NULL ? fit->instead
                           : fit->names != NULL ? fit->names
                                                : "while it is off, nothing";
@@ -186,7 +187,7 @@ vp_rule_report_print (const VpRuleReport *report)
 }
 
 static json_object *
-fit_to_json (const VpRuleFit *fit)
+fit_to_json (const VpTagRuleFit *fit)
 {
   json_object *object = json_object_new_object ();
 
@@ -210,7 +211,7 @@ match_to_json (const VpTagRule *rule)
 }
 
 json_object *
-vp_rule_report_to_json (const VpRuleReport *report)
+vp_tag_rule_report_to_json (const VpTagRuleReport *report)
 {
   const VpTagRule *rule = report->rule;
   json_object *object = json_object_new_object ();

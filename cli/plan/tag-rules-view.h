@@ -13,24 +13,24 @@ typedef struct {
   char *reason;   /* why it fits */
   char *names;    /* what it has or gets from this rule; NULL: nothing */
   char *instead;  /* "its own tag", "rule 10-hashtag": why it gets nothing; NULL: it does, or the rule is off */
-} VpRuleFit;
+} VpTagRuleFit;
 
 typedef struct {
   const VpTagRule *rule; /* borrowed */
-  GPtrArray *fits;       /* of VpRuleFit, by domain; NULL: libvirt could not be asked */
-} VpRuleReport;
+  GPtrArray *fits;       /* of VpTagRuleFit, by domain; NULL: libvirt could not be asked */
+} VpTagRuleReport;
 
-VpRuleReport *vp_rule_report_new (const VpTagRule *rule);
-void vp_rule_report_free (VpRuleReport *report);
+VpTagRuleReport *vp_tag_rule_report_new (const VpTagRule *rule);
+void vp_tag_rule_report_free (VpTagRuleReport *report);
 
 /* Before the first of libvirt's domains. */
-void vp_rule_reports_begin (const GPtrArray *reports);
+void vp_tag_rule_reports_begin (const GPtrArray *reports);
 /* One of libvirt's domains: into the reports of the rules that fit it. */
-void vp_rule_reports_add (const GPtrArray *reports, const VpDomain *domain, const VpHost *host,
-                          const VpProfiles *profiles);
+void vp_tag_rule_reports_add (const GPtrArray *reports, const VpDomain *domain, const VpHost *host,
+                             const VpProfiles *profiles);
 
-void vp_rule_reports_print (const GPtrArray *reports);
-void vp_rule_report_print (const VpRuleReport *report);
-json_object *vp_rule_report_to_json (const VpRuleReport *report);
+void vp_tag_rule_reports_print (const GPtrArray *reports);
+void vp_tag_rule_report_print (const VpTagRuleReport *report);
+json_object *vp_tag_rule_report_to_json (const VpTagRuleReport *report);
 
 G_END_DECLS

@@ -29,7 +29,7 @@ compare_numbers (guint a, guint b)
 }
 
 int
-vp_fit_compare (const VpFit *a, const VpFit *b)
+vp_bin_fit_compare (const VpBinFit *a, const VpBinFit *b)
 {
   int order = compare_numbers (a->n_bins, b->n_bins);
 
@@ -40,10 +40,10 @@ vp_fit_compare (const VpFit *a, const VpFit *b)
   return order != 0 ? order : compare_numbers (a->left, b->left);
 }
 
-static VpFit
+static VpBinFit
 rate (guint n_bins, guint n_used, guint left)
 {
-  return (VpFit) {
+  return (VpBinFit) {
     .n_bins = n_bins, .shared = MAX (n_used, left > 0), .breaks = n_used == 0 && left > 0, .left = left
   };
 }
@@ -74,13 +74,13 @@ static guint
 find_best_one (const VpBin *bins, guint n_bins, guint demand, const gboolean *chosen)
 {
   guint best = n_bins;
-  VpFit best_fit = { 0 };
+  VpBinFit best_fit = { 0 };
 
   for (guint i = n_bins; i-- > 0;) {
     if (chosen[i] || bins[i].room < demand)
       continue;
-    VpFit fit = rate (1, bins[i].pristine ? 0 : 1, bins[i].room - demand);
-    if (best == n_bins || vp_fit_compare (&fit, &best_fit) < 0) {
+    VpBinFit fit = rate (1, bins[i].pristine ? 0 : 1, bins[i].room - demand);
+    if (best == n_bins || vp_bin_fit_compare (&fit, &best_fit) < 0) {
       best = i;
       best_fit = fit;
     }
@@ -159,7 +159,7 @@ choose_best_sum (const VpBin *bins, guint n_bins, guint demand, guint k, guint w
   Sums whole = make_sums (bins, n_bins, TRUE, k, width);
   Sums used = make_sums (bins, n_bins, FALSE, k, width);
   g_autofree guint *next = g_new (guint, width + 1);
-  VpFit best = { .n_bins = G_MAXUINT };
+  VpBinFit best = { .n_bins = G_MAXUINT };
   guint best_used = 0;
   guint best_sums[2] = { 0, 0 };
 
@@ -176,8 +176,8 @@ choose_best_sum (const VpBin *bins, guint n_bins, guint demand, guint k, guint w
 
       if (of_whole[sum] == 0 || rest == width)
         continue;
-      VpFit fit = rate (k, n_used, sum + rest - demand);
-      if (vp_fit_compare (&fit, &best) < 0) {
+      VpBinFit fit = rate (k, n_used, sum + rest - demand);
+      if (vp_bin_fit_compare (&fit, &best) < 0) {
         best = fit;
         best_used = n_used;
         best_sums[0] = sum;
@@ -192,7 +192,7 @@ choose_best_sum (const VpBin *bins, guint n_bins, guint demand, guint k, guint w
 }
 
 void
-vp_fit_bins (const VpBin *bins, guint n_bins, guint demand, gboolean *chosen, guint *partial, VpFit *fit)
+vp_bins_choose (const VpBin *bins, guint n_bins, guint demand, gboolean *chosen, guint *partial, VpBinFit *fit)
 {
   guint k = count_needed (bins, n_bins, demand);
   guint largest = 0;

@@ -20,15 +20,15 @@ typedef struct {
   guint shared;    /* chosen bins that the demand does not have to itself, or does not fill */
   gboolean breaks; /* a pristine bin is used in part */
   guint left;      /* units that stay free in the chosen bins */
-} VpFit;
+} VpBinFit;
 
 /*
  * Chooses among bins, the later ones where that makes no difference. `chosen`
  * has a flag for each. All chosen bins are used up but `partial`, where
  * fit->left units stay free. The bins together must hold the demand.
  */
-void vp_fit_bins (const VpBin *bins, guint n_bins, guint demand, gboolean *chosen, guint *partial, VpFit *fit);
+void vp_bins_choose (const VpBin *bins, guint n_bins, guint demand, gboolean *chosen, guint *partial, VpBinFit *fit);
 
-int vp_fit_compare (const VpFit *a, const VpFit *b);
+int vp_bin_fit_compare (const VpBinFit *a, const VpBinFit *b);
 
 G_END_DECLS

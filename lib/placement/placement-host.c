@@ -19,7 +19,7 @@ typedef struct {
 } HostCore;
 
 guint *
-vp_host_side_count_on_cores (const VpView *view, const VpPlacement *answer)
+vp_host_side_count_on_cores (const VpPlacementView *view, const VpPlacement *answer)
 {
   guint *on_core = g_new0 (guint, view->topology->n_cores);
 
@@ -32,7 +32,7 @@ vp_host_side_count_on_cores (const VpView *view, const VpPlacement *answer)
 }
 
 static void
-add_core_cpus (const VpView *view, guint position, hwloc_bitmap_t cpus)
+add_core_cpus (const VpPlacementView *view, guint position, hwloc_bitmap_t cpus)
 {
   const VpCore *core = &view->topology->cores[position];
 
@@ -43,7 +43,7 @@ add_core_cpus (const VpView *view, guint position, hwloc_bitmap_t cpus)
 }
 
 hwloc_bitmap_t
-vp_host_side_dup_cpus (const VpView *view, const VpPlacement *answer)
+vp_host_side_dup_cpus (const VpPlacementView *view, const VpPlacement *answer)
 {
   g_autofree guint *on_core = vp_host_side_count_on_cores (view, answer);
   hwloc_bitmap_t cpus = hwloc_bitmap_alloc ();
@@ -67,7 +67,7 @@ compare_host_cores (const void *left, const void *right)
 }
 
 static HostCore *
-list_host_cores (const VpView *view, const guint *on_core, gboolean planned, gboolean isolated, guint *n)
+list_host_cores (const VpPlacementView *view, const guint *on_core, gboolean planned, gboolean isolated, guint *n)
 {
   const VpTopology *topology = view->topology;
   HostCore *list = g_new (HostCore, topology->n_cores);
@@ -95,7 +95,7 @@ list_host_cores (const VpView *view, const guint *on_core, gboolean planned, gbo
 
 /* Threads of the host's on isolated CPUs are never balanced: only where nothing else is left. */
 static HostCore *
-find_host_cores (const VpView *view, const guint *on_core, guint *n)
+find_host_cores (const VpPlacementView *view, const guint *on_core, guint *n)
 {
   HostCore *list = NULL;
 
@@ -109,7 +109,7 @@ find_host_cores (const VpView *view, const guint *on_core, guint *n)
 }
 
 static void
-fill_threads (const VpView *view, const guint *on_core, VpPlacement *answer)
+fill_threads (const VpPlacementView *view, const guint *on_core, VpPlacement *answer)
 {
   guint n = 0;
   g_autofree HostCore *cores = find_host_cores (view, on_core, &n);
@@ -132,8 +132,8 @@ fill_threads (const VpView *view, const guint *on_core, VpPlacement *answer)
   }
 }
 
-static VpLevel
-find_level (const VpView *view, const VpPlacementKey *key, const guint *on_core)
+static VpPlacementLevel
+find_level (const VpPlacementView *view, const VpPlacementKey *key, const guint *on_core)
 {
   const VpTopology *topology = view->topology;
 
@@ -177,7 +177,7 @@ find_more_memory (const VpTopology *topology, const gboolean *chosen, guint pack
 
 /* No binding where there is only one node, or where all that are known do not hold the guest. */
 static void
-fill_nodes (const VpView *view, const guint *on_core, VpPlacement *answer)
+fill_nodes (const VpPlacementView *view, const guint *on_core, VpPlacement *answer)
 {
   const VpTopology *topology = view->topology;
   g_autofree gboolean *chosen = g_new0 (gboolean, topology->n_nodes);
@@ -217,7 +217,7 @@ fill_nodes (const VpView *view, const guint *on_core, VpPlacement *answer)
 }
 
 static guint
-node_of_vcpu (const VpView *view, const VpPlacement *answer, guint vcpu)
+node_of_vcpu (const VpPlacementView *view, const VpPlacement *answer, guint vcpu)
 {
   int position = vp_topology_find_pu (view->topology, (unsigned) answer->vcpus[vcpu]);
 
@@ -226,7 +226,7 @@ node_of_vcpu (const VpView *view, const VpPlacement *answer, guint vcpu)
 
 /* Memory goes as the vCPUs go, in whole pages; the last cell has what rounding left. */
 static void
-split_memory (const VpView *view, VpPlacement *answer)
+split_memory (const VpPlacementView *view, VpPlacement *answer)
 {
   guint64 page = view->request->page_kib != 0 ? view->request->page_kib : DEFAULT_PAGE_KIB;
   guint64 left = view->request->memory_kib;
@@ -255,20 +255,20 @@ node_memory_kib (const VpTopology *topology, unsigned os_index)
 
 /* What a cell's node does not have goes to other cells. FALSE: that is not enough, or a cell has no memory at all. */
 static gboolean
-spread_excess (const VpView *view, VpPlacement *answer)
+spread_excess (const VpPlacementView *view, VpPlacement *answer)
 {
   guint64 page = view->request->page_kib != 0 ? view->request->page_kib : DEFAULT_PAGE_KIB;
   guint64 excess = 0;
 
   for (guint i = 0; i < answer->n_cells; i++) {
-    VpCell *cell = &answer->cells[i];
+    VpPlacementCell *cell = &answer->cells[i];
     guint64 room = node_memory_kib (view->topology, cell->node) / page * page;
 
     excess += cell->memory_kib > room ? cell->memory_kib - room : 0;
     cell->memory_kib = MIN (cell->memory_kib, room);
   }
   for (guint i = 0; i < answer->n_cells; i++) {
-    VpCell *cell = &answer->cells[i];
+    VpPlacementCell *cell = &answer->cells[i];
     guint64 room = node_memory_kib (view->topology, cell->node) / page * page;
     guint64 more = MIN (excess, room - cell->memory_kib);
 
@@ -290,7 +290,7 @@ clear_cells (VpPlacement *answer)
 }
 
 static void
-fill_cells (const VpView *view, const VpPlacementKey *key, VpPlacement *answer)
+fill_cells (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *answer)
 {
   const VpTopology *topology = view->topology;
   g_autofree guint *cell_of = g_new (guint, topology->n_nodes);
@@ -299,7 +299,7 @@ fill_cells (const VpView *view, const VpPlacementKey *key, VpPlacement *answer)
   if (!view->request->expose || n_nodes < 2 || key->part[VP_PART_MEMORYLESS] != 0 || key->part[VP_PART_MEMORY] != 0 ||
       view->request->memory_kib == 0)
     return;
-  answer->cells = g_new0 (VpCell, n_nodes);
+  answer->cells = g_new0 (VpPlacementCell, n_nodes);
   for (guint i = 0; i < topology->n_nodes; i++)
     cell_of[i] = n_nodes;
   for (guint i = 0; i < answer->n_vcpus; i++) {
@@ -318,7 +318,7 @@ fill_cells (const VpView *view, const VpPlacementKey *key, VpPlacement *answer)
 }
 
 static guint
-l3_of_vcpu (const VpView *view, const VpPlacement *answer, guint vcpu)
+l3_of_vcpu (const VpPlacementView *view, const VpPlacement *answer, guint vcpu)
 {
   int position = vp_topology_find_pu (view->topology, (unsigned) answer->vcpus[vcpu]);
 
@@ -326,7 +326,7 @@ l3_of_vcpu (const VpView *view, const VpPlacement *answer, guint vcpu)
 }
 
 static guint
-package_of_vcpu (const VpView *view, const VpPlacement *answer, guint vcpu)
+package_of_vcpu (const VpPlacementView *view, const VpPlacement *answer, guint vcpu)
 {
   int position = vp_topology_find_pu (view->topology, (unsigned) answer->vcpus[vcpu]);
 
@@ -338,8 +338,8 @@ package_of_vcpu (const VpView *view, const VpPlacement *answer, guint vcpu)
  * shown them: the same number of whole guest cores on each, one after the other; else 1.
  */
 static guint
-count_even (const VpView *view, const VpPlacement *answer,
-            guint (*group_of) (const VpView *, const VpPlacement *, guint))
+count_even (const VpPlacementView *view, const VpPlacement *answer,
+            guint (*group_of) (const VpPlacementView *, const VpPlacement *, guint))
 {
   g_autoptr (GHashTable) groups = g_hash_table_new (NULL, NULL);
 
@@ -362,7 +362,7 @@ count_even (const VpView *view, const VpPlacement *answer,
  * an L3 nor a node is on two packages, so that even numbers of them divide.
  */
 static void
-fill_topology (const VpView *view, VpPlacement *answer)
+fill_topology (const VpPlacementView *view, VpPlacement *answer)
 {
   guint dies = count_even (view, answer, l3_of_vcpu);
 
@@ -377,7 +377,7 @@ fill_topology (const VpView *view, VpPlacement *answer)
 }
 
 void
-vp_host_side_fill (const VpView *view, const VpPlacementKey *key, VpPlacement *answer)
+vp_host_side_fill (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *answer)
 {
   g_autofree guint *on_core = vp_host_side_count_on_cores (view, answer);
 

@@ -9,7 +9,7 @@
  *   else                       all nodes with memory, and cores that have none
  *
  * The cost is linear in cores for the pool, n log n in nodes, and that of
- * vp_fit_bins for each node.
+ * vp_bins_choose for each node.
  */
 #include "placement/placement-pool.h"
 
@@ -24,7 +24,7 @@ typedef struct {
 } Work;
 
 guint
-vp_core_pool_count_units (const VpView *view, VpShape shape, guint core)
+vp_core_pool_count_units (const VpPlacementView *view, VpCoreShape shape, guint core)
 {
   guint width = view->cores[core].width;
 
@@ -34,7 +34,7 @@ vp_core_pool_count_units (const VpView *view, VpShape shape, guint core)
 }
 
 guint
-vp_core_pool_count_demand (const VpView *view, VpShape shape, guint n_vcpus)
+vp_core_pool_count_demand (const VpPlacementView *view, VpCoreShape shape, guint n_vcpus)
 {
   return shape == VP_SHAPE_PAIRED ? n_vcpus / view->threads + (n_vcpus % view->threads != 0) : n_vcpus;
 }
@@ -110,7 +110,7 @@ static int
 compare_cores (gconstpointer left, gconstpointer right, gpointer data)
 {
   const Work *work = data;
-  const VpView *view = work->pool->view;
+  const VpPlacementView *view = work->pool->view;
   guint a = *(const guint *) left;
   guint b = *(const guint *) right;
 
@@ -126,7 +126,7 @@ compare_cores (gconstpointer left, gconstpointer right, gpointer data)
 static void
 add_cores (const Work *work, guint l3, guint demand, GArray *cores)
 {
-  const VpView *view = work->pool->view;
+  const VpPlacementView *view = work->pool->view;
   const VpL3 *group = &view->topology->l3s[l3];
   g_autofree guint *members = g_new (guint, group->n_cores);
   guint n = 0;
@@ -146,7 +146,7 @@ add_cores (const Work *work, guint l3, guint demand, GArray *cores)
 static VpBin
 make_bin (const Work *work, guint l3)
 {
-  const VpView *view = work->pool->view;
+  const VpPlacementView *view = work->pool->view;
   const VpL3 *group = &view->topology->l3s[l3];
   VpBin bin = { .pristine = TRUE };
 
@@ -159,7 +159,7 @@ make_bin (const Work *work, guint l3)
 }
 
 /* `cores` NULL: only the fit is wanted. The node has the room. */
-static VpFit
+static VpBinFit
 fit_node (const Work *work, guint node, guint demand, GArray *cores)
 {
   const VpTopology *topology = work->pool->view->topology;
@@ -170,14 +170,14 @@ fit_node (const Work *work, guint node, guint demand, GArray *cores)
   g_autofree gboolean *chosen = g_new (gboolean, last_l3 - first_l3 + 1);
   guint n = 0;
   guint partial = 0;
-  VpFit fit = { 0 };
+  VpBinFit fit = { 0 };
 
   for (guint l3 = first_l3; l3 <= last_l3; l3++) {
     bins[n] = make_bin (work, l3);
     l3_of[n] = l3;
     n += bins[n].room > 0 ? 1 : 0;
   }
-  vp_fit_bins (bins, n, demand, chosen, &partial, &fit);
+  vp_bins_choose (bins, n, demand, chosen, &partial, &fit);
   for (guint i = 0; i < n && cores != NULL; i++) {
     if (chosen[i])
       add_cores (work, l3_of[i], bins[i].room - (i == partial ? fit.left : 0), cores);
@@ -190,7 +190,7 @@ typedef struct {
   guint node;
   gboolean memory_short;
   guint device_rank;
-  VpFit fit;
+  VpBinFit fit;
   gboolean breaks_node; /* a node that nobody uses is used in part */
 } Option;
 
@@ -198,14 +198,14 @@ static int
 compare_options (const Option *a, const Option *b)
 {
   int order = compare_numbers (a->memory_short != FALSE, b->memory_short != FALSE);
-  VpFit of_a = a->fit;
-  VpFit of_b = b->fit;
+  VpBinFit of_a = a->fit;
+  VpBinFit of_b = b->fit;
 
   if (order == 0)
     order = compare_numbers (a->device_rank, b->device_rank);
   of_a.left = of_b.left = 0;
   if (order == 0)
-    order = vp_fit_compare (&of_a, &of_b);
+    order = vp_bin_fit_compare (&of_a, &of_b);
   if (order == 0)
     order = compare_numbers (a->breaks_node != FALSE, b->breaks_node != FALSE);
   if (order == 0)
@@ -216,7 +216,7 @@ compare_options (const Option *a, const Option *b)
 static gboolean
 is_whole_node (const Work *work, guint node)
 {
-  const VpView *view = work->pool->view;
+  const VpPlacementView *view = work->pool->view;
   const VpNode *group = &view->topology->nodes[node];
 
   for (guint i = group->first_core; i < group->first_core + group->n_cores; i++) {
@@ -227,9 +227,9 @@ is_whole_node (const Work *work, guint node)
 }
 
 static gboolean
-pick_one_node (const Work *work, VpPick *pick)
+pick_one_node (const Work *work, VpCorePick *pick)
 {
-  const VpView *view = work->pool->view;
+  const VpPlacementView *view = work->pool->view;
   const VpTopology *topology = view->topology;
   Option best = { .node = topology->n_nodes };
 
@@ -307,7 +307,7 @@ sum_room (const Node *nodes, guint n)
 static Node *
 list_nodes (const Work *work, guint *n)
 {
-  const VpView *view = work->pool->view;
+  const VpPlacementView *view = work->pool->view;
   const VpTopology *topology = view->topology;
   Node *nodes = g_new0 (Node, topology->n_nodes);
   guint anchor = topology->n_nodes;
@@ -369,7 +369,7 @@ find_partial_node (const Work *work, const Node *nodes, guint k, guint left)
 }
 
 static void
-pick_several_nodes (const Work *work, VpPick *pick, Node *nodes, guint n)
+pick_several_nodes (const Work *work, VpCorePick *pick, Node *nodes, guint n)
 {
   const VpTopology *topology = work->pool->view->topology;
   guint k = order_nodes (nodes, n, work->demand);
@@ -389,7 +389,7 @@ pick_several_nodes (const Work *work, VpPick *pick, Node *nodes, guint n)
 }
 
 static void
-pick_all_and_more (const Work *work, VpPick *pick, const Node *nodes, guint n)
+pick_all_and_more (const Work *work, VpCorePick *pick, const Node *nodes, guint n)
 {
   const VpTopology *topology = work->pool->view->topology;
   guint demand = work->demand - sum_room (nodes, n);
@@ -418,7 +418,7 @@ compare_positions (const void *left, const void *right)
 }
 
 gboolean
-vp_core_pool_pick (const VpCorePool *pool, guint n_vcpus, VpPick *pick)
+vp_core_pool_pick (const VpCorePool *pool, guint n_vcpus, VpCorePick *pick)
 {
   Work work;
   guint n = 0;

@@ -13,17 +13,17 @@ typedef enum {
   VP_SHAPE_SPREAD, /* one vCPU a core */
   VP_SHAPE_PAIRED, /* a guest core's threads on one host core */
   VP_SHAPE_FILLED, /* as many vCPUs as a core has CPUs */
-} VpShape;
+} VpCoreShape;
 
 typedef struct {
-  const VpView *view;
+  const VpPlacementView *view;
   gboolean large_only;
   gboolean isolated_only;
   gboolean avoid_planned;
   guint reserve; /* cores that the host keeps, by VpCoreView.keep */
   guint kind;    /* one kind, or VP_ANY_KIND */
   gboolean dense; /* no VP_SHAPE_SPREAD */
-  VpShape shape;
+  VpCoreShape shape;
 } VpCorePool;
 
 #define VP_ANY_KIND G_MAXUINT
@@ -34,16 +34,16 @@ typedef struct {
   guint n_nodes;
   gboolean memory_short;
   guint device_rank;
-} VpPick;
+} VpCorePick;
 
 /* Units of vCPUs that a core takes in this shape, whoever holds it: guest cores where PAIRED, else vCPUs. */
-guint vp_core_pool_count_units (const VpView *view, VpShape shape, guint core);
-guint vp_core_pool_count_demand (const VpView *view, VpShape shape, guint n_vcpus);
+guint vp_core_pool_count_units (const VpPlacementView *view, VpCoreShape shape, guint core);
+guint vp_core_pool_count_demand (const VpPlacementView *view, VpCoreShape shape, guint n_vcpus);
 
 /* All vCPUs that the pool could take. */
 guint vp_core_pool_count_room (const VpCorePool *pool);
 
 /* FALSE where the pool is too small. The cores are in the pick's array, which the caller gives. */
-gboolean vp_core_pool_pick (const VpCorePool *pool, guint n_vcpus, VpPick *pick);
+gboolean vp_core_pool_pick (const VpCorePool *pool, guint n_vcpus, VpCorePick *pick);
 
 G_END_DECLS

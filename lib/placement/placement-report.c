@@ -36,20 +36,20 @@ dup_enumeration (const GArray *numbers)
 }
 
 static const char *
-device_name (const VpView *view)
+device_name (const VpPlacementView *view)
 {
   return view->request->device_name != NULL ? view->request->device_name : "the device";
 }
 
 static gboolean
-is_beside_device (const VpView *view, guint node)
+is_beside_device (const VpPlacementView *view, guint node)
 {
   return view->n_nodes > 1 && view->device_rank[node] < view->request->n_device_nodes &&
          view->device_rank[node] == view->best_device;
 }
 
 static void
-append_place (const VpView *view, const VpPu *pu, GString *text)
+append_place (const VpPlacementView *view, const VpPu *pu, GString *text)
 {
   const VpTopology *topology = view->topology;
   const VpCore *core = &topology->cores[pu->core];
@@ -73,7 +73,7 @@ append_place (const VpView *view, const VpPu *pu, GString *text)
 
 /* `before` vCPUs of this guest are on the core already, `first` of them the first. */
 static void
-append_thread (const VpView *view, const VpPu *pu, guint before, guint first, guint on_core, GString *text)
+append_thread (const VpPlacementView *view, const VpPu *pu, guint before, guint first, guint on_core, GString *text)
 {
   static const char *const ordinals[] = { "first", "second", "third", "fourth" };
 
@@ -88,7 +88,7 @@ append_thread (const VpView *view, const VpPu *pu, guint before, guint first, gu
 }
 
 static void
-fill_reasons (const VpView *view, const guint *on_core, VpPlacement *answer)
+fill_reasons (const VpPlacementView *view, const guint *on_core, VpPlacement *answer)
 {
   const VpTopology *topology = view->topology;
   g_autofree guint *before = g_new0 (guint, topology->n_cores);
@@ -108,7 +108,7 @@ fill_reasons (const VpView *view, const guint *on_core, VpPlacement *answer)
 }
 
 static void
-fill_summary (const VpView *view, const VpPlacementKey *key, const guint *on_core, VpPlacement *answer)
+fill_summary (const VpPlacementView *view, const VpPlacementKey *key, const guint *on_core, VpPlacement *answer)
 {
   const VpTopology *topology = view->topology;
   g_autoptr (GArray) l3s = g_array_new (FALSE, FALSE, sizeof (guint));
@@ -144,7 +144,7 @@ fill_summary (const VpView *view, const VpPlacementKey *key, const guint *on_cor
 
 /* Free CPUs beside the reserve, or with it. */
 static hwloc_bitmap_t
-dup_free (const VpView *view, gboolean with_reserve)
+dup_free (const VpPlacementView *view, gboolean with_reserve)
 {
   const VpTopology *topology = view->topology;
   hwloc_bitmap_t cpus = hwloc_bitmap_alloc ();
@@ -159,7 +159,7 @@ dup_free (const VpView *view, gboolean with_reserve)
 }
 
 static guint
-count_free (const VpView *view, gboolean with_reserve)
+count_free (const VpPlacementView *view, gboolean with_reserve)
 {
   hwloc_bitmap_t cpus = dup_free (view, with_reserve);
   guint n = (guint) hwloc_bitmap_weight (cpus);
@@ -169,14 +169,14 @@ count_free (const VpView *view, gboolean with_reserve)
 }
 
 static guint
-count_taken (const VpView *view)
+count_taken (const VpPlacementView *view)
 {
   return view->n_cpus - count_free (view, TRUE);
 }
 
 /* "3 CPUs that are" */
 static char *
-dup_free_count (const VpView *view, gboolean with_reserve)
+dup_free_count (const VpPlacementView *view, gboolean with_reserve)
 {
   guint n = count_free (view, with_reserve);
 
@@ -184,13 +184,13 @@ dup_free_count (const VpView *view, gboolean with_reserve)
 }
 
 static char *
-dup_shape (const VpView *view)
+dup_shape (const VpPlacementView *view)
 {
   return view->threads > 1 ? g_strdup_printf (" in cores of %u threads", view->threads) : g_strdup ("");
 }
 
 static void
-warn_rung (const VpView *view, const VpPlacementKey *key, VpPlacement *answer)
+warn_rung (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *answer)
 {
   guint n = answer->n_vcpus;
   g_autofree char *shape = dup_shape (view);
@@ -215,7 +215,7 @@ warn_rung (const VpView *view, const VpPlacementKey *key, VpPlacement *answer)
 }
 
 static void
-warn_cores (const VpView *view, const VpPlacementKey *key, VpPlacement *answer)
+warn_cores (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *answer)
 {
   guint n = answer->n_vcpus;
   guint n_kinds = view->topology->n_kinds;
@@ -236,7 +236,7 @@ warn_cores (const VpView *view, const VpPlacementKey *key, VpPlacement *answer)
 }
 
 static void
-warn_nodes (const VpView *view, const VpPlacementKey *key, VpPlacement *answer)
+warn_nodes (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *answer)
 {
   if (key->part[VP_PART_MEMORYLESS] != 0)
     warn (answer, "%u vCPUs do not fit on the nodes that have memory: cores without memory of their own are used too",
@@ -271,7 +271,7 @@ compare_descending (const void *left, const void *right)
 
 /* L3s that would hold as many cores on an idle host. */
 static guint
-count_ideal_l3s (const VpView *view, guint n_cores)
+count_ideal_l3s (const VpPlacementView *view, guint n_cores)
 {
   const VpTopology *topology = view->topology;
   g_autofree guint *sizes = g_new0 (guint, topology->n_l3s);
@@ -286,7 +286,7 @@ count_ideal_l3s (const VpView *view, guint n_cores)
 }
 
 static void
-warn_l3s (const VpView *view, const VpPlacementKey *key, VpPlacement *answer)
+warn_l3s (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *answer)
 {
   guint ideal = count_ideal_l3s (view, key->part[VP_PART_CORES]);
 
@@ -297,7 +297,7 @@ warn_l3s (const VpView *view, const VpPlacementKey *key, VpPlacement *answer)
 }
 
 char *
-vp_report_dup_shortage (const VpView *view)
+vp_placement_report_dup_shortage (const VpPlacementView *view)
 {
   guint n = view->request->n_vcpus;
 
@@ -308,10 +308,10 @@ vp_report_dup_shortage (const VpView *view)
 }
 
 void
-vp_report_fill (const VpView *view, const VpPlacementKey *key, VpPlacement *answer)
+vp_placement_report_fill (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *answer)
 {
   if (answer->vcpus == NULL) {
-    g_autofree char *shortage = vp_report_dup_shortage (view);
+    g_autofree char *shortage = vp_placement_report_dup_shortage (view);
 
     answer->summary = g_strdup_printf ("%u vCPUs are not pinned: the host has %u CPUs that can be used",
                                        answer->n_vcpus, view->n_cpus);

@@ -9,9 +9,9 @@
 G_BEGIN_DECLS
 
 /* Fills reasons, summary and warnings of an answer that is complete otherwise; vcpus NULL: unpinned. */
-void vp_report_fill (const VpView *view, const VpPlacementKey *key, VpPlacement *answer);
+void vp_placement_report_fill (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *answer);
 
 /* Why the guest cannot be pinned: what it needs, what is there. */
-char *vp_report_dup_shortage (const VpView *view);
+char *vp_placement_report_dup_shortage (const VpPlacementView *view);
 
 G_END_DECLS

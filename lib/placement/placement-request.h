@@ -9,23 +9,20 @@
 
 G_BEGIN_DECLS
 
-/* The request, with the memory that it points into. */
-typedef struct {
-  VpPlacementRequest request;
-  GArray *device_nodes;
-  char *device_name;
-  int *current;
-} VpRequest;
-
 /*
  * `original`: what the user wrote; `present`: as it stands now, with the pins that it has.
- * Only for settings that pin.
+ * Only for settings that pin. The caller's, and it owns its device_nodes, device_name and
+ * current; `taken` and `planned` are NULL until the caller lends it sets. NULL and an error
+ * where the definition names no vCPUs or no memory.
  */
-VpRequest *vp_request_new (const VpDomain *original, const VpDomain *present, const VpHost *host,
-                           const VpSettings *settings, GError **error);
-void vp_request_free (VpRequest *request);
+VpPlacementRequest *vp_placement_request_new (const VpDomain *original, const VpDomain *present, const VpHost *host,
+                                              const VpSettings *settings, GError **error);
+/* Only for one made by vp_placement_request_new; may be NULL. */
+void vp_placement_request_free (VpPlacementRequest *request);
+
+/* Whether the settings ask for pins at all. */
 gboolean vp_settings_pin (const VpSettings *settings);
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpRequest, vp_request_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpPlacementRequest, vp_placement_request_free)
 
 G_END_DECLS

@@ -25,7 +25,7 @@ compare_numbers (guint64 a, guint64 b)
 
 /* The usable CPUs of a core that nobody else holds come first. */
 static guint
-list_cpus (const VpView *view, guint position, int *cpus)
+list_cpus (const VpPlacementView *view, guint position, int *cpus)
 {
   const VpTopology *topology = view->topology;
   const VpCore *core = &topology->cores[position];
@@ -46,7 +46,7 @@ list_cpus (const VpView *view, guint position, int *cpus)
 
 /* Guest cores whole on host cores as long as there are both. Returns the first vCPU that has no CPU yet. */
 static guint
-deal_whole (const VpView *view, const GArray *cores, guint n_vcpus, guint *used, int *cpus, int *vcpus)
+deal_whole (const VpPlacementView *view, const GArray *cores, guint n_vcpus, guint *used, int *cpus, int *vcpus)
 {
   guint next = 0;
 
@@ -63,7 +63,7 @@ deal_whole (const VpView *view, const GArray *cores, guint n_vcpus, guint *used,
 
 /* vCPUs of one run, in the order of cores. */
 static void
-deal (const VpView *view, const GArray *cores, VpShape shape, guint n_vcpus, int *vcpus)
+deal (const VpPlacementView *view, const GArray *cores, VpCoreShape shape, guint n_vcpus, int *vcpus)
 {
   g_autofree guint *used = g_new0 (guint, cores->len);
   g_autofree int *cpus = g_new0 (int, view->topology->n_pus);
@@ -83,7 +83,7 @@ deal (const VpView *view, const GArray *cores, VpShape shape, guint n_vcpus, int
 }
 
 static int
-compare_picks (const VpPick *a, const VpPick *b)
+compare_picks (const VpCorePick *a, const VpCorePick *b)
 {
   int order = compare_numbers (a->memoryless != FALSE, b->memoryless != FALSE);
 
@@ -97,7 +97,7 @@ compare_picks (const VpPick *a, const VpPick *b)
 static gboolean
 try_threads (VpCorePool *pool, guint n_vcpus, GArray *cores, int *vcpus)
 {
-  VpPick pick = { .cores = cores };
+  VpCorePick pick = { .cores = cores };
 
   for (guint i = 0; i < 2; i++) {
     pool->shape = i == 0 ? VP_SHAPE_PAIRED : VP_SHAPE_FILLED;
@@ -113,8 +113,8 @@ static gboolean
 try_no_threads (VpCorePool *pool, guint n_vcpus, GArray *cores, int *vcpus)
 {
   g_autoptr (GArray) others = g_array_new (FALSE, FALSE, sizeof (guint));
-  VpPick spread = { .cores = cores };
-  VpPick filled = { .cores = others };
+  VpCorePick spread = { .cores = cores };
+  VpCorePick filled = { .cores = others };
 
   pool->shape = VP_SHAPE_FILLED;
   if (!vp_core_pool_pick (pool, n_vcpus, &filled))
@@ -137,7 +137,7 @@ try_shapes (VpCorePool *pool, guint n_vcpus, int *vcpus)
 
 /* The kind that stands at this place of the request's order. */
 static guint
-kind_at (const VpView *view, guint rank)
+kind_at (const VpPlacementView *view, guint rank)
 {
   return view->request->kind == VP_KIND_EFFICIENCY ? rank : view->topology->n_kinds - 1 - rank;
 }
@@ -158,7 +158,7 @@ count_share (VpCorePool *pool, guint need)
 static gboolean
 try_several_kinds (VpCorePool *pool, int *vcpus)
 {
-  const VpView *view = pool->view;
+  const VpPlacementView *view = pool->view;
   guint need = view->request->n_vcpus;
 
   for (guint rank = 0; rank < view->topology->n_kinds && need > 0; rank++) {
@@ -174,7 +174,7 @@ try_several_kinds (VpCorePool *pool, int *vcpus)
 static gboolean
 try_kinds (VpCorePool *pool, int *vcpus)
 {
-  const VpView *view = pool->view;
+  const VpPlacementView *view = pool->view;
 
   for (guint rank = 0; rank < view->topology->n_kinds; rank++) {
     pool->kind = kind_at (view, rank);
@@ -185,7 +185,7 @@ try_kinds (VpCorePool *pool, int *vcpus)
 }
 
 static gboolean
-try_rung (const VpView *view, guint reserve, gboolean avoid_planned, int *vcpus)
+try_rung (const VpPlacementView *view, guint reserve, gboolean avoid_planned, int *vcpus)
 {
   VpCorePool pool = { .view = view, .reserve = reserve, .avoid_planned = avoid_planned };
 
@@ -205,7 +205,7 @@ try_rung (const VpView *view, guint reserve, gboolean avoid_planned, int *vcpus)
 
 /* As much of the reserve as can be stays with the host. What fits with less of the host's fits with more of it. */
 static gboolean
-try_reserve (const VpView *view, int *vcpus)
+try_reserve (const VpPlacementView *view, int *vcpus)
 {
   guint low = 0;
   guint high = view->reserve;
@@ -228,7 +228,7 @@ try_reserve (const VpView *view, int *vcpus)
 static int
 compare_shared (gconstpointer left, gconstpointer right, gpointer data)
 {
-  const VpView *view = data;
+  const VpPlacementView *view = data;
   guint a = *(const guint *) left;
   guint b = *(const guint *) right;
   const VpCore *core_a = &view->topology->cores[a];
@@ -240,7 +240,8 @@ compare_shared (gconstpointer left, gconstpointer right, gpointer data)
   if (order == 0)
     order = compare_numbers (view->cores[a].planned, view->cores[b].planned);
   if (order == 0)
-    order = compare_numbers (vp_view_rank_kind (view, core_a->kind), vp_view_rank_kind (view, core_b->kind));
+    order = compare_numbers (vp_placement_view_rank_kind (view, core_a->kind),
+                             vp_placement_view_rank_kind (view, core_b->kind));
   if (order == 0)
     order = compare_numbers (!view->topology->nodes[core_a->node].usable, !view->topology->nodes[core_b->node].usable);
   if (order == 0)
@@ -255,7 +256,7 @@ compare_positions (const void *left, const void *right)
 }
 
 static gboolean
-share_kind (const VpView *view, guint kind, VpShape shape, guint n_vcpus, int *vcpus)
+share_kind (const VpPlacementView *view, guint kind, VpCoreShape shape, guint n_vcpus, int *vcpus)
 {
   g_autoptr (GArray) cores = g_array_new (FALSE, FALSE, sizeof (guint));
   guint demand = vp_core_pool_count_demand (view, shape, n_vcpus);
@@ -276,7 +277,7 @@ share_kind (const VpView *view, guint kind, VpShape shape, guint n_vcpus, int *v
 }
 
 static gboolean
-try_shared (const VpView *view, int *vcpus)
+try_shared (const VpPlacementView *view, int *vcpus)
 {
   guint need = view->request->n_vcpus;
 
@@ -299,7 +300,7 @@ try_shared (const VpView *view, int *vcpus)
 }
 
 gboolean
-vp_search (const VpView *view, int *vcpus)
+vp_placement_search (const VpPlacementView *view, int *vcpus)
 {
   if (view->request->n_vcpus > view->n_cpus)
     return FALSE;

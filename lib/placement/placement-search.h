@@ -12,6 +12,6 @@ G_BEGIN_DECLS
  * A fresh assignment: n_vcpus OS indexes, the best that the rules find, in
  * `vcpus`. FALSE where there is none.
  */
-gboolean vp_search (const VpView *view, int *vcpus);
+gboolean vp_placement_search (const VpPlacementView *view, int *vcpus);
 
 G_END_DECLS

@@ -20,7 +20,7 @@ find_smallest_l3 (const VpTopology *topology)
 }
 
 static void
-fill_core (VpView *self, guint position, guint64 smallest_l3)
+fill_core (VpPlacementView *self, guint position, guint64 smallest_l3)
 {
   const VpTopology *topology = self->topology;
   const VpCore *core = &topology->cores[position];
@@ -47,7 +47,7 @@ fill_core (VpView *self, guint position, guint64 smallest_l3)
 }
 
 static void
-fill_cores (VpView *self)
+fill_cores (VpPlacementView *self)
 {
   guint64 smallest = find_smallest_l3 (self->topology);
   gboolean large = FALSE;
@@ -100,7 +100,7 @@ lowest_cpu (const VpTopology *topology, const VpCore *core)
  * isolated CPUs last, which exist for guests.
  */
 static void
-order_reserve (VpView *self)
+order_reserve (VpPlacementView *self)
 {
   const VpTopology *topology = self->topology;
   g_autofree Candidate *candidates = g_new0 (Candidate, self->n_cores);
@@ -132,7 +132,7 @@ order_reserve (VpView *self)
 }
 
 static void
-fill_devices (VpView *self)
+fill_devices (VpPlacementView *self)
 {
   const VpPlacementRequest *request = self->request;
 
@@ -152,10 +152,10 @@ fill_devices (VpView *self)
   }
 }
 
-VpView *
-vp_view_new (const VpTopology *topology, const VpPlacementRequest *request, guint threads)
+VpPlacementView *
+vp_placement_view_new (const VpTopology *topology, const VpPlacementRequest *request, guint threads)
 {
-  VpView *self = g_new0 (VpView, 1);
+  VpPlacementView *self = g_new0 (VpPlacementView, 1);
 
   self->topology = topology;
   self->request = request;
@@ -174,7 +174,7 @@ vp_view_new (const VpTopology *topology, const VpPlacementRequest *request, guin
 }
 
 void
-vp_view_free (VpView *view)
+vp_placement_view_free (VpPlacementView *view)
 {
   if (view == NULL)
     return;
@@ -185,7 +185,7 @@ vp_view_free (VpView *view)
 }
 
 guint
-vp_view_rank_kind (const VpView *view, guint kind)
+vp_placement_view_rank_kind (const VpPlacementView *view, guint kind)
 {
   return view->request->kind == VP_KIND_EFFICIENCY ? kind : view->topology->n_kinds - 1 - kind;
 }
@@ -198,7 +198,7 @@ typedef struct {
 } Count;
 
 static gboolean
-count_cpus (const VpView *self, const int *vcpus, Count *count)
+count_cpus (const VpPlacementView *self, const int *vcpus, Count *count)
 {
   const VpTopology *topology = self->topology;
   const VpPlacementRequest *request = self->request;
@@ -223,7 +223,7 @@ count_cpus (const VpView *self, const int *vcpus, Count *count)
 }
 
 static gboolean
-has_split_core (const VpView *self, const int *vcpus)
+has_split_core (const VpPlacementView *self, const int *vcpus)
 {
   const VpTopology *topology = self->topology;
 
@@ -240,7 +240,7 @@ has_split_core (const VpView *self, const int *vcpus)
 
 /* Without threads siblings still belong to adjacent vCPUs: a core is not come back to. */
 static gboolean
-has_scattered_core (const VpView *self, const int *vcpus)
+has_scattered_core (const VpPlacementView *self, const int *vcpus)
 {
   g_autofree gboolean *seen = g_new0 (gboolean, self->topology->n_cores);
   guint last = self->topology->n_cores;
@@ -257,11 +257,11 @@ has_scattered_core (const VpView *self, const int *vcpus)
 }
 
 static void
-rate_core (const VpView *self, guint position, guint on_core, VpPlacementKey *key)
+rate_core (const VpPlacementView *self, guint position, guint on_core, VpPlacementKey *key)
 {
   const VpCore *core = &self->topology->cores[position];
   const VpCoreView *view = &self->cores[position];
-  guint kind = vp_view_rank_kind (self, core->kind);
+  guint kind = vp_placement_view_rank_kind (self, core->kind);
 
   if (key->part[VP_PART_CORES]++ == 0)
     key->part[VP_PART_KIND] = kind;
@@ -281,7 +281,7 @@ rate_core (const VpView *self, guint position, guint on_core, VpPlacementKey *ke
 
 /* Cores of an L3 and of a node stand together, so that a change of either counts each once. */
 static void
-rate_places (const VpView *self, const guint *on_core, VpPlacementKey *key)
+rate_places (const VpPlacementView *self, const guint *on_core, VpPlacementKey *key)
 {
   const VpTopology *topology = self->topology;
   guint last_l3 = G_MAXUINT;
@@ -311,7 +311,7 @@ rate_places (const VpView *self, const guint *on_core, VpPlacementKey *key)
 }
 
 gboolean
-vp_view_rate (const VpView *view, const int *vcpus, VpPlacementKey *key)
+vp_placement_view_rate (const VpPlacementView *view, const int *vcpus, VpPlacementKey *key)
 {
   g_autofree guint *on_core = g_new0 (guint, view->topology->n_cores);
   Count count = { .on_core = on_core };

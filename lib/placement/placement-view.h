@@ -35,7 +35,7 @@ typedef struct {
   gboolean has_large; /* asked for, and there is a difference */
   guint *device_rank; /* for each node the position of its first device in the request; n_device_nodes: none */
   guint best_device;  /* the lowest of these; n_device_nodes: no device is near any usable node */
-} VpView;
+} VpPlacementView;
 
 /* How good an assignment is: the first number that differs decides, less is better. */
 typedef enum {
@@ -64,17 +64,17 @@ typedef struct {
 } VpPlacementKey;
 
 /* `threads` as the guest has them or will have them. */
-VpView *vp_view_new (const VpTopology *topology, const VpPlacementRequest *request, guint threads);
-void vp_view_free (VpView *view);
+VpPlacementView *vp_placement_view_new (const VpTopology *topology, const VpPlacementRequest *request, guint threads);
+void vp_placement_view_free (VpPlacementView *view);
 
 /* The place of a kind in the order that the request asks for, 0 first. */
-guint vp_view_rank_kind (const VpView *view, guint kind);
+guint vp_placement_view_rank_kind (const VpPlacementView *view, guint kind);
 
 /* FALSE where vcpus is no assignment at all: a CPU unknown, not usable or twice. */
-gboolean vp_view_rate (const VpView *view, const int *vcpus, VpPlacementKey *key);
+gboolean vp_placement_view_rate (const VpPlacementView *view, const int *vcpus, VpPlacementKey *key);
 
 int vp_placement_key_compare (const VpPlacementKey *a, const VpPlacementKey *b);
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpView, vp_view_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpPlacementView, vp_placement_view_free)
 
 G_END_DECLS

@@ -15,7 +15,7 @@
 
 /* The fresh answer's CPUs, with those vCPUs where they are now that have one of them. */
 static void
-keep_some (const VpView *view, const int *fresh, int *vcpus)
+keep_some (const VpPlacementView *view, const int *fresh, int *vcpus)
 {
   guint n = view->request->n_vcpus;
   hwloc_bitmap_t left = hwloc_bitmap_alloc ();
@@ -42,7 +42,7 @@ keep_some (const VpView *view, const int *fresh, int *vcpus)
 
 /* Cells need the vCPUs of a node to stand together; the search sees to that, people may not. */
 static gboolean
-suits_cells (const VpView *view, const int *vcpus, const VpPlacementKey *key)
+suits_cells (const VpPlacementView *view, const int *vcpus, const VpPlacementKey *key)
 {
   const VpTopology *topology = view->topology;
   guint n_runs = 0;
@@ -59,14 +59,15 @@ suits_cells (const VpView *view, const int *vcpus, const VpPlacementKey *key)
 }
 
 static gboolean
-is_as_good (const VpView *view, const int *vcpus, const VpPlacementKey *fresh, VpPlacementKey *key)
+is_as_good (const VpPlacementView *view, const int *vcpus, const VpPlacementKey *fresh, VpPlacementKey *key)
 {
-  return vp_view_rate (view, vcpus, key) && vp_placement_key_compare (key, fresh) <= 0 && suits_cells (view, vcpus, key);
+  return vp_placement_view_rate (view, vcpus, key) && vp_placement_key_compare (key, fresh) <= 0 &&
+         suits_cells (view, vcpus, key);
 }
 
 /* Pins that are as good as the fresh answer by every rule stay; see placement.h. */
 static void
-prefer_current (const VpView *view, int *vcpus, VpPlacementKey *key)
+prefer_current (const VpPlacementView *view, int *vcpus, VpPlacementKey *key)
 {
   guint n = view->request->n_vcpus;
   g_autofree int *mixed = g_new (int, n);
@@ -88,20 +89,20 @@ prefer_current (const VpView *view, int *vcpus, VpPlacementKey *key)
 
 /* NULL: there is no answer with pins. */
 static int *
-solve (const VpView *view, VpPlacementKey *key)
+solve (const VpPlacementView *view, VpPlacementKey *key)
 {
   g_autofree int *vcpus = g_new (int, view->request->n_vcpus);
 
-  if (!vp_search (view, vcpus))
+  if (!vp_placement_search (view, vcpus))
     return NULL;
-  vp_view_rate (view, vcpus, key);
+  vp_placement_view_rate (view, vcpus, key);
   prefer_current (view, vcpus, key);
   return g_steal_pointer (&vcpus);
 }
 
 /* Threads that the guest may have: as many as the host's cores, where its vCPUs come out even. */
 static guint
-find_matching_threads (const VpView *view)
+find_matching_threads (const VpPlacementView *view)
 {
   guint width = 1;
 
@@ -126,19 +127,20 @@ is_worth_threads (const VpPlacementKey *with, const VpPlacementKey *without)
 }
 
 static int *
-solve_matching (const VpTopology *topology, const VpPlacementRequest *request, VpView **view, VpPlacementKey *key)
+solve_matching (const VpTopology *topology, const VpPlacementRequest *request, VpPlacementView **view,
+                VpPlacementKey *key)
 {
-  *view = vp_view_new (topology, request, 1);
+  *view = vp_placement_view_new (topology, request, 1);
   g_autofree int *single = solve (*view, key);
   guint threads = find_matching_threads (*view);
 
   if (threads > 1 && single != NULL) {
-    g_autoptr (VpView) other = vp_view_new (topology, request, threads);
+    g_autoptr (VpPlacementView) other = vp_placement_view_new (topology, request, threads);
     VpPlacementKey other_key;
     g_autofree int *matching = solve (other, &other_key);
 
     if (matching != NULL && is_worth_threads (&other_key, key)) {
-      vp_view_free (*view);
+      vp_placement_view_free (*view);
       *view = g_steal_pointer (&other);
       *key = other_key;
       return g_steal_pointer (&matching);
@@ -150,7 +152,7 @@ solve_matching (const VpTopology *topology, const VpPlacementRequest *request, V
 VpPlacement *
 vp_placement_new (const VpTopology *topology, const VpPlacementRequest *request, GError **error)
 {
-  g_autoptr (VpView) view = NULL;
+  g_autoptr (VpPlacementView) view = NULL;
   g_autoptr (VpPlacement) answer = g_new0 (VpPlacement, 1);
   VpPlacementKey key = { .n_planned = 0 };
 
@@ -165,12 +167,12 @@ vp_placement_new (const VpTopology *topology, const VpPlacementRequest *request,
   if (request->match) {
     answer->vcpus = solve_matching (topology, request, &view, &key);
   } else {
-    view = vp_view_new (topology, request, request->threads);
+    view = vp_placement_view_new (topology, request, request->threads);
     answer->vcpus = solve (view, &key);
   }
 
   if (answer->vcpus == NULL && request->pin == VP_PIN_REQUIRED) {
-    g_autofree char *shortage = vp_report_dup_shortage (view);
+    g_autofree char *shortage = vp_placement_report_dup_shortage (view);
 
     g_set_error (error, VP_ERROR, VP_ERROR_UNFIT,
                  "cannot pin the guest: %s; give it fewer vCPUs, or do not require pins", shortage);
@@ -180,7 +182,7 @@ vp_placement_new (const VpTopology *topology, const VpPlacementRequest *request,
     answer->level = VP_LEVEL_UNPINNED;
   else
     vp_host_side_fill (view, &key, answer);
-  vp_report_fill (view, &key, answer);
+  vp_placement_report_fill (view, &key, answer);
   return g_steal_pointer (&answer);
 }
 

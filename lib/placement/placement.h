@@ -10,7 +10,7 @@
 G_BEGIN_DECLS
 
 typedef enum { VP_PIN_NO, VP_PIN_YES, VP_PIN_REQUIRED } VpPin;
-typedef enum { VP_KIND_PERFORMANCE, VP_KIND_EFFICIENCY, VP_KIND_ANY } VpKind;
+typedef enum { VP_KIND_PERFORMANCE, VP_KIND_EFFICIENCY, VP_KIND_ANY } VpCoreKind;
 typedef enum { VP_CACHE_ANY, VP_CACHE_LARGEST } VpCache;
 
 /*
@@ -26,6 +26,7 @@ typedef enum { VP_CACHE_ANY, VP_CACHE_LARGEST } VpCache;
  * few whole cores as hold it, two a core: no half cores, and all vCPUs alike.
  * `current` stays as long as all of these but those after "then" are as good
  * as in a fresh answer: a rule that counts moves a guest, tidiness does not.
+ * Whatever the request points to is only read; placement-request.h makes one that owns it.
  */
 typedef struct {
   /* the guest */
@@ -40,7 +41,7 @@ typedef struct {
   /* the profile */
   VpPin pin;           /* VP_PIN_YES or VP_PIN_REQUIRED here */
   guint reserve_cores; /* whole cores that the host keeps, the one of CPU 0 first */
-  VpKind kind;
+  VpCoreKind kind;
   VpCache cache;
   gboolean match;      /* the guest's topology follows the host's: `threads` is chosen here */
   gboolean expose;     /* a guest on several nodes gets cells */
@@ -58,17 +59,17 @@ typedef enum {
   VP_LEVEL_RESERVE,    /* it took the host's reserved cores too */
   VP_LEVEL_SHARED,     /* it shares CPUs with other guests */
   VP_LEVEL_UNPINNED,
-} VpLevel;
+} VpPlacementLevel;
 
 /* The guest's own NUMA node: vCPUs and memory that come from one host node. */
 typedef struct {
   unsigned node;         /* OS index of the host's */
   hwloc_bitmap_t vcpus;
   guint64 memory_kib;
-} VpCell;
+} VpPlacementCell;
 
 typedef struct {
-  VpLevel level;
+  VpPlacementLevel level;
   guint n_vcpus;
   int *vcpus;            /* OS index for each vCPU; NULL when level is VP_LEVEL_UNPINNED */
   char **reasons;        /* n_vcpus + NULL, "CPU 6: core 2, L3 0, node 0, second thread of vCPU 0's core";
@@ -82,7 +83,7 @@ typedef struct {
   guint cores;
   guint threads;
   guint n_cells;         /* 0: nothing to expose */
-  VpCell *cells;
+  VpPlacementCell *cells;
   char *summary;         /* one line, "4 vCPUs on 2 whole cores of L3 0, node 0; host keeps CPUs 0-1,4-5" */
   GPtrArray *warnings;   /* of char *, what was missing */
 } VpPlacement;

@@ -12,7 +12,7 @@ typedef struct {
   char *uuid;
   char *name;
   gboolean running;
-  VpRequest *request;   /* NULL: we do not place it */
+  VpPlacementRequest *request;   /* NULL: we do not place it */
   hwloc_bitmap_t holds; /* running: of its live pins; else of its definition's, unless we place it */
   GArray *devices;      /* of VpPciAddress, while it runs */
   VpNeighbours *neighbours;
@@ -31,7 +31,7 @@ guest_free (gpointer data)
 
   g_free (guest->uuid);
   g_free (guest->name);
-  vp_request_free (guest->request);
+  vp_placement_request_free (guest->request);
   hwloc_bitmap_free (guest->holds);
   g_array_unref (guest->devices);
   vp_neighbours_unref (guest->neighbours);
@@ -74,7 +74,7 @@ resolve_tag (const VpFleet *fleet, const VpDomain *stored)
 }
 
 /* A definition that cannot be planned is placed by nobody; its own look says why. */
-static VpRequest *
+static VpPlacementRequest *
 new_request (const VpFleet *fleet, const VpDomain *stored, const VpDomain *live)
 {
   g_autoptr (VpTag) tag = resolve_tag (fleet, stored);
@@ -84,7 +84,7 @@ new_request (const VpFleet *fleet, const VpDomain *stored, const VpDomain *live)
   g_autoptr (VpPlan) undone = vp_plan_new (stored, fleet->host, fleet->profiles, NULL, VP_PLAN_UNDO, NULL);
   if (undone == NULL)
     return NULL;
-  return vp_request_new (undone->result, live != NULL ? live : stored, fleet->host, tag->settings, NULL);
+  return vp_placement_request_new (undone->result, live != NULL ? live : stored, fleet->host, tag->settings, NULL);
 }
 
 /* Pins to all CPUs are none. */
@@ -178,7 +178,7 @@ place_all (const VpFleet *fleet)
     VpPlacementGuest *self = &guests[placed->len];
     self->name = guest->uuid;
     self->running = guest->running;
-    self->request = guest->request->request;
+    self->request = *guest->request; /* its memory stays the guest's */
     self->request.taken = guest->neighbours->taken;
     self->request.planned = guest->neighbours->planned;
     g_ptr_array_add (placed, guest);

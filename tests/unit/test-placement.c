@@ -9,7 +9,7 @@ typedef struct {
   const char *name;
   const char *host;
   guint n_vcpus;
-  VpLevel level;
+  VpPlacementLevel level;
   const char *pins;
   const char *emulator;
 } Recipe;

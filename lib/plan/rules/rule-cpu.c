@@ -16,22 +16,23 @@ static VpPlacement *
 place (const VpRuleContext *context, GError **error)
 {
   const VpNeighbours *neighbours = context->neighbours;
-  g_autoptr (VpRequest) request =
-    vp_request_new (context->original, context->present, context->host, context->settings, error);
+  g_autoptr (VpPlacementRequest) own =
+    vp_placement_request_new (context->original, context->present, context->host, context->settings, error);
 
-  if (request == NULL)
+  if (own == NULL)
     return NULL;
+  VpPlacementRequest request = *own; /* its memory stays own's */
   /* A guest that was saved without a topology goes on without. */
-  request->request.match = request->request.match && !context->host_only;
-  request->request.expose = vp_rule_numa_can_expose (context);
-  request->request.page_kib = vp_rule_memory_grain_kib (context);
+  request.match = request.match && !context->host_only;
+  request.expose = vp_rule_numa_can_expose (context);
+  request.page_kib = vp_rule_memory_grain_kib (context);
   if (neighbours != NULL) {
-    request->request.taken = neighbours->taken;
-    request->request.planned = neighbours->planned;
-    if (neighbours->n_vcpus == request->request.n_vcpus)
-      request->request.current = neighbours->vcpus;
+    request.taken = neighbours->taken;
+    request.planned = neighbours->planned;
+    if (neighbours->n_vcpus == request.n_vcpus)
+      request.current = neighbours->vcpus;
   }
-  return vp_placement_new (context->host->topology, &request->request, error);
+  return vp_placement_new (context->host->topology, &request, error);
 }
 
 /* Placement says how many CPUs are not this guest's alone; here is whose they are. */
@@ -39,7 +40,7 @@ static void
 warn_overlaps (VpRuleContext *context, const VpPlacement *placement)
 {
   gboolean refuse = vp_settings_choice (context->settings, VP_KEY_CPU_CONFLICT) == VP_CONFLICT_REFUSE;
-  hwloc_bitmap_t cpus = hwloc_bitmap_alloc ();
+  g_autoptr (VpBitmap) cpus = hwloc_bitmap_alloc ();
 
   for (guint i = 0; context->neighbours != NULL && i < context->neighbours->others->len; i++) {
     const VpNeighbour *other = context->neighbours->others->pdata[i];
@@ -56,7 +57,6 @@ warn_overlaps (VpRuleContext *context, const VpPlacement *placement)
                   refuse ? "they cannot run at the same time (cpu.conflict is refuse)"
                          : "the two share them while both run");
   }
-  hwloc_bitmap_free (cpus);
 }
 
 static void

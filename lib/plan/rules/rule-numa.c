@@ -140,7 +140,7 @@ vp_rule_numa_list_cells (const VpRuleContext *context)
   if (placement == NULL || placement->vcpus == NULL)
     return cells;
   for (guint i = 0; i < placement->n_cells; i++) {
-    const VpCell *from = &placement->cells[i];
+    const VpPlacementCell *from = &placement->cells[i];
     VpGuestCell cell = { .memory_kib = from->memory_kib, .vcpus = hwloc_bitmap_dup (from->vcpus) };
     cell.nodes = hwloc_bitmap_alloc ();
     hwloc_bitmap_set (cell.nodes, from->node);
