@@ -41,17 +41,17 @@ pair_free (const guint *a, guint n_a, int *a_to_b, const guint *b, guint n_b, in
   g_autofree guint *next = g_new0 (guint, n_a + 1);
 
   for (guint i = n_a; i-- > 0;)
-    if (a[i] && a_to_b[i] < 0) {
+    if (a[i] != 0 && a_to_b[i] < 0) {
       next[i] = GPOINTER_TO_UINT (g_hash_table_lookup (heads, GUINT_TO_POINTER (a[i])));
       g_hash_table_insert (heads, GUINT_TO_POINTER (a[i]), GUINT_TO_POINTER (i + 1));
     }
   for (guint j = 0; j < n_b; j++) {
     guint head;
 
-    if (!b[j] || b_to_a[j] >= 0)
+    if (b[j] == 0 || b_to_a[j] >= 0)
       continue;
     head = GPOINTER_TO_UINT (g_hash_table_lookup (heads, GUINT_TO_POINTER (b[j])));
-    if (!head)
+    if (head == 0)
       continue;
     b_to_a[j] = (int) head - 1;
     a_to_b[head - 1] = (int) j;
@@ -123,8 +123,7 @@ keyed_pair_sides (Keyed *ours, Keyed *theirs)
 static gboolean
 keyed_stays (const Keyed *self, guint at, const VpMergeList *base)
 {
-  return self->to_other[at] >= 0 || self->to_base[at] < 0
-         || base->values[self->to_base[at]] != self->list->values[at];
+  return self->to_other[at] >= 0 || self->to_base[at] < 0 || base->values[self->to_base[at]] != self->list->values[at];
 }
 
 static gboolean
@@ -173,8 +172,7 @@ keyed_chain (const Keyed *order, const Keyed *other, const VpMergeList *base, in
 }
 
 static void
-keyed_weave (const Keyed *order, const Keyed *other, const VpMergeList *base, gboolean order_is_theirs,
-             GArray *entries)
+keyed_weave (const Keyed *order, const Keyed *other, const VpMergeList *base, gboolean order_is_theirs, GArray *entries)
 {
   g_autofree int *first = positions_new (order->list->n + 1);
   g_autofree int *next = positions_new (other->list->n);

@@ -26,19 +26,21 @@ typedef struct {
 /*
  * Order means something and items have no identity (arguments, unknown
  * elements, text): diff3 on equal items. Where both sides replaced
- * overlapping parts, theirs stands, unless theirs only removed.
+ * overlapping parts, theirs stands, unless theirs only removed. Of VpMergeEntry; the caller's.
  */
 GArray *vp_merge_list_ordered (const VpMergeList *base, const VpMergeList *ours, const VpMergeList *theirs);
 
 /*
  * Items have identities: each is merged by itself. The order is that of
  * theirs, or of ours where only ours moved items about; what is new in the
- * other list comes after the item that it follows there.
+ * other list comes after the item that it follows there. Of VpMergeEntry; the caller's.
  */
 GArray *vp_merge_list_keyed (const VpMergeList *base, const VpMergeList *ours, const VpMergeList *theirs);
 
+/* -1: the item is not in that list. */
 void vp_merge_entries_add (GArray *entries, gint64 base, gint64 ours, gint64 theirs);
 
+/* Frees the three arrays. */
 void vp_merge_list_clear (VpMergeList *list);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (VpMergeList, vp_merge_list_clear)

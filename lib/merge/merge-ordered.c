@@ -56,8 +56,6 @@ positions_new (guint n)
   return positions;
 }
 
-/* ---------------------------------------------------- aligning two lists */
-
 static void
 align_table (const Alignment *self, guint a_lo, guint a_hi, guint b_lo, guint b_hi)
 {
@@ -92,7 +90,7 @@ find_once (const Alignment *self, guint a_lo, guint a_hi, guint b_lo, guint b_hi
   for (guint i = a_lo; i < a_hi; i++) {
     Occurrence *seen_here = g_hash_table_lookup (seen, GUINT_TO_POINTER (self->a[i]));
 
-    if (!seen_here) {
+    if (seen_here == NULL) {
       seen_here = g_new0 (Occurrence, 1);
       g_hash_table_insert (seen, GUINT_TO_POINTER (self->a[i]), seen_here);
     }
@@ -102,13 +100,13 @@ find_once (const Alignment *self, guint a_lo, guint a_hi, guint b_lo, guint b_hi
   for (guint j = b_lo; j < b_hi; j++) {
     Occurrence *seen_here = g_hash_table_lookup (seen, GUINT_TO_POINTER (self->b[j]));
 
-    if (seen_here)
+    if (seen_here != NULL)
       seen_here->n_b++;
   }
   for (guint j = b_lo; j < b_hi; j++) {
     const Occurrence *seen_here = g_hash_table_lookup (seen, GUINT_TO_POINTER (self->b[j]));
 
-    if (seen_here && seen_here->n_a == 1 && seen_here->n_b == 1) {
+    if (seen_here != NULL && seen_here->n_a == 1 && seen_here->n_b == 1) {
       g_array_append_val (in_a, seen_here->at_a);
       g_array_append_val (in_b, j);
     }
@@ -144,8 +142,7 @@ align_rising (const Alignment *self, const GArray *in_a, const GArray *in_b)
     self->a_to_b[g_array_index (in_a, guint, k)] = (int) g_array_index (in_b, guint, k);
 }
 
-static void align_range (const Alignment *self, guint a_lo, guint a_hi, guint b_lo, guint b_hi,
-                         gboolean anchor);
+static void align_range (const Alignment *self, guint a_lo, guint a_hi, guint b_lo, guint b_hi, gboolean anchor);
 
 static void
 align_anchors (const Alignment *self, guint a_lo, guint a_hi, guint b_lo, guint b_hi)
@@ -206,8 +203,6 @@ hunks_new (const VpMergeList *base, const VpMergeList *side)
   }
   return hunks;
 }
-
-/* -------------------------------------------------------- ordered merge */
 
 static const Hunk *
 side_peek (const Side *self)
@@ -277,8 +272,8 @@ add_pairs (GArray *entries, const Hunk *our, const Hunk *their)
 {
   guint n = our->base_hi - our->base_lo;
 
-  if (our->base_lo != their->base_lo || our->base_hi != their->base_hi || our->hi - our->lo != n
-      || their->hi - their->lo != n)
+  if (our->base_lo != their->base_lo || our->base_hi != their->base_hi || our->hi - our->lo != n ||
+      their->hi - their->lo != n)
     return FALSE;
   for (guint i = 0; i < n; i++)
     vp_merge_entries_add (entries, our->base_lo + i, our->lo + i, their->lo + i);
@@ -304,8 +299,8 @@ add_conflict (GArray *entries, guint base_lo, guint base_hi, const Side *ours, g
   const Hunk *our = &g_array_index (ours->hunks, Hunk, our_from);
   const Hunk *their = &g_array_index (theirs->hunks, Hunk, their_from);
 
-  if (ours->next == our_from + 1 && theirs->next == their_from + 1 && base_lo < base_hi
-      && add_pairs (entries, our, their))
+  if (ours->next == our_from + 1 && theirs->next == their_from + 1 && base_lo < base_hi &&
+      add_pairs (entries, our, their))
     return;
   if (side_wrote (theirs, their_from)) {
     add_range (entries, (guint) their_lo, (guint) (base_hi + theirs->shift), FALSE);
@@ -321,7 +316,7 @@ hunk_holds (const Side *a, const Hunk *in_a, const Side *b, const Hunk *in_b)
 {
   guint n_a, n_b;
 
-  if (!in_a || !in_b || in_a->base_lo != in_b->base_lo || in_a->base_hi != in_b->base_hi)
+  if (in_a == NULL || in_b == NULL || in_a->base_lo != in_b->base_lo || in_a->base_hi != in_b->base_hi)
     return FALSE;
   n_a = in_a->hi - in_a->lo;
   n_b = in_b->hi - in_b->lo;
@@ -334,7 +329,7 @@ hunk_holds (const Side *a, const Hunk *in_a, const Side *b, const Hunk *in_b)
 static gboolean
 hunk_is_first (const Hunk *our, const Hunk *their)
 {
-  if (!our || !their)
+  if (our == NULL || their == NULL)
     return our != NULL;
   if (our->base_lo != their->base_lo)
     return our->base_lo < their->base_lo;

@@ -23,14 +23,14 @@ typedef struct {
   const char *parent; /* NULL: any */
   const char *name;
   const char *paths[MAX_PATHS];
-} VpMergeRule;
+} VpMergeIdentity;
 
 typedef struct {
   const char *element;
   const char *paths[MAX_PATHS];
 } VpMergeClaim;
 
-static const VpMergeRule rules[] = {
+static const VpMergeIdentity identities[] = {
   { "devices", "disk", { "target/@dev" } },
   { "devices", "filesystem", { "target/@dir" } },
   { "devices", "interface", { "mac/@address" } },
@@ -102,7 +102,7 @@ static const VpMergeRule rules[] = {
 };
 
 /* Devices that have no name of their own (rng, sound, memory, hub …): where they are plugged in. */
-static const VpMergeRule any_device = { "devices", NULL, { "address" } };
+static const VpMergeIdentity any_device = { "devices", NULL, { "address" } };
 
 static const VpMergeClaim claims[] = {
   /* Without multifunction, which does not move the device. */
@@ -113,8 +113,6 @@ static const VpMergeClaim claims[] = {
   { "boot", { "boot/@order" } },
   { "alias", { "alias/@name" } },
 };
-
-/* ------------------------------------------------------------- classes */
 
 VpMergeClasses *
 vp_merge_classes_new (void)
@@ -128,7 +126,7 @@ classes_number (VpMergeClasses *classes, const GString *key)
   GBytes *bytes = g_bytes_new (key->str, key->len);
   guint number = GPOINTER_TO_UINT (g_hash_table_lookup (classes, bytes));
 
-  if (number) {
+  if (number != 0) {
     g_bytes_unref (bytes);
     return number;
   }
@@ -141,7 +139,7 @@ classes_number (VpMergeClasses *classes, const GString *key)
 static void
 key_add_string (GString *key, const void *string)
 {
-  if (string)
+  if (string != NULL)
     g_string_append (key, string);
   g_string_append_c (key, '\0');
 }
@@ -149,18 +147,16 @@ key_add_string (GString *key, const void *string)
 static void
 key_add_value (GString *key, const xmlAttr *attribute)
 {
-  for (const xmlNode *part = attribute->children; part; part = part->next)
-    if (part->content)
+  for (const xmlNode *part = attribute->children; part != NULL; part = part->next)
+    if (part->content != NULL)
       g_string_append (key, (const char *) part->content);
   g_string_append_c (key, '\0');
 }
 
-/* --------------------------------------------------------------- trees */
-
 static const void *
 ns_href (const xmlNs *ns)
 {
-  return ns ? ns->href : NULL;
+  return ns != NULL ? ns->href : NULL;
 }
 
 static int
@@ -170,7 +166,7 @@ compare_attributes (const void *a, const void *b)
   const xmlAttr *two = *(const xmlAttr *const *) b;
   int order = strcmp ((const char *) one->name, (const char *) two->name);
 
-  return order ? order : g_strcmp0 (ns_href (one->ns), ns_href (two->ns));
+  return order != 0 ? order : g_strcmp0 (ns_href (one->ns), ns_href (two->ns));
 }
 
 static void
@@ -178,7 +174,7 @@ key_add_attributes (GString *key, const xmlNode *node)
 {
   g_autoptr (GPtrArray) sorted = g_ptr_array_new ();
 
-  for (xmlAttr *attribute = node->properties; attribute; attribute = attribute->next)
+  for (xmlAttr *attribute = node->properties; attribute != NULL; attribute = attribute->next)
     g_ptr_array_add (sorted, attribute);
   g_ptr_array_sort (sorted, compare_attributes);
   for (guint i = 0; i < sorted->len; i++) {
@@ -200,7 +196,7 @@ is_text (const xmlNode *node)
 static gboolean
 children_have_text (const xmlNode *node)
 {
-  for (const xmlNode *child = node->children; child; child = child->next)
+  for (const xmlNode *child = node->children; child != NULL; child = child->next)
     if (is_text (child) && !xmlIsBlankNode (child))
       return TRUE;
   return FALSE;
@@ -225,7 +221,7 @@ node_load (VpMergeNode *self, const xmlNode *node, VpMergeClasses *classes)
   key_add_attributes (key, node);
   self->has_text = children_have_text (node);
   children = g_array_new (FALSE, TRUE, sizeof (VpMergeNode));
-  for (const xmlNode *child = node->children; child; child = child->next) {
+  for (const xmlNode *child = node->children; child != NULL; child = child->next) {
     VpMergeNode loaded = { 0 };
 
     if (is_text (child) && !self->has_text)
@@ -259,13 +255,11 @@ node_clear (VpMergeNode *self)
 void
 vp_merge_tree_free (VpMergeNode *root)
 {
-  if (!root)
+  if (root == NULL)
     return;
   node_clear (root);
   g_free (root);
 }
-
-/* ------------------------------------------------------------ questions */
 
 static gboolean
 has_name (const VpMergeNode *self, const char *name)
@@ -276,7 +270,7 @@ has_name (const VpMergeNode *self, const char *name)
 gboolean
 vp_merge_node_is (const VpMergeNode *self, const char *name)
 {
-  return has_name (self, name) && !self->node->ns;
+  return has_name (self, name) && self->node->ns == NULL;
 }
 
 gboolean
@@ -292,33 +286,32 @@ vp_merge_node_is_foreign (const VpMergeNode *self)
 {
   const char *href = ns_href (self->node->ns);
 
-  return href && !g_str_equal (href, QEMU_NAMESPACE);
+  return href != NULL && !g_str_equal (href, QEMU_NAMESPACE);
 }
 
 gboolean
 vp_merge_node_is_ordered (const VpMergeNode *self)
 {
-  if (!self->node->ns)
+  if (self->node->ns == NULL)
     return FALSE;
-  return vp_merge_node_is_foreign (self)
-         || !(has_name (self, "override") || has_name (self, "device") || has_name (self, "frontend"));
+  return vp_merge_node_is_foreign (self) ||
+         !(has_name (self, "override") || has_name (self, "device") || has_name (self, "frontend"));
 }
 
-/* ------------------------------------------------------------- identity */
-
-static const VpMergeRule *
-rule_find (const VpMergeNode *child, const VpMergeNode *parent)
+static const VpMergeIdentity *
+find_identity (const VpMergeNode *child, const VpMergeNode *parent)
 {
-  for (gsize i = 0; i < G_N_ELEMENTS (rules); i++)
-    if (has_name (child, rules[i].name) && (!rules[i].parent || has_name (parent, rules[i].parent)))
-      return &rules[i];
+  for (gsize i = 0; i < G_N_ELEMENTS (identities); i++)
+    if (has_name (child, identities[i].name) &&
+        (identities[i].parent == NULL || has_name (parent, identities[i].parent)))
+      return &identities[i];
   return vp_merge_node_is (parent, "devices") ? &any_device : NULL;
 }
 
 static gboolean
 key_add_attribute (GString *key, const VpMergeNode *self, const char *name)
 {
-  for (const xmlAttr *attribute = self->node->properties; attribute; attribute = attribute->next)
+  for (const xmlAttr *attribute = self->node->properties; attribute != NULL; attribute = attribute->next)
     if (g_str_equal (attribute->name, name)) {
       key_add_value (key, attribute);
       return TRUE;
@@ -360,7 +353,7 @@ key_add_paths (GString *key, const VpMergeNode *self, const char *const paths[MA
 {
   gboolean any = FALSE;
 
-  for (guint i = 0; i < MAX_PATHS && paths[i]; i++) {
+  for (guint i = 0; i < MAX_PATHS && paths[i] != NULL; i++) {
     any |= key_add_path (key, self, paths[i]);
     g_string_append_c (key, '\0');
   }
@@ -368,17 +361,16 @@ key_add_paths (GString *key, const VpMergeNode *self, const char *const paths[MA
 }
 
 guint
-vp_merge_node_identity (const VpMergeNode *child, const VpMergeNode *parent, VpMergeClasses *classes,
-                        gboolean *strong)
+vp_merge_node_identity (const VpMergeNode *child, const VpMergeNode *parent, VpMergeClasses *classes, gboolean *strong)
 {
   g_autoptr (GString) key = g_string_new ("=");
-  const VpMergeRule *rule;
+  const VpMergeIdentity *identity;
 
   *strong = TRUE;
   if (child->node->type != XML_ELEMENT_NODE)
     return child->value;
   /* libvirt keeps one element of each namespace in <metadata>. */
-  if (vp_merge_node_is (parent, "metadata") && child->node->ns) {
+  if (vp_merge_node_is (parent, "metadata") && child->node->ns != NULL) {
     key_add_string (key, "metadata");
     key_add_string (key, child->node->ns->href);
     return classes_number (classes, key);
@@ -389,9 +381,9 @@ vp_merge_node_identity (const VpMergeNode *child, const VpMergeNode *parent, VpM
     *strong = FALSE;
     return classes_number (classes, key);
   }
-  rule = rule_find (child, parent);
-  if (rule && rule->paths[0])
-    *strong = key_add_paths (key, child, rule->paths) && rule != &any_device;
+  identity = find_identity (child, parent);
+  if (identity != NULL && identity->paths[0] != NULL)
+    *strong = key_add_paths (key, child, identity->paths) && identity != &any_device;
   return classes_number (classes, key);
 }
 
@@ -410,8 +402,7 @@ vp_merge_device_n_claims (void)
 }
 
 guint
-vp_merge_device_claim (const VpMergeNode *device, guint claim, VpMergeClasses *classes,
-                       const char **element)
+vp_merge_device_claim (const VpMergeNode *device, guint claim, VpMergeClasses *classes, const char **element)
 {
   g_autoptr (GString) key = g_string_new ("!");
 

@@ -23,13 +23,15 @@ struct VpMergeNode {
 /* Numbers for equal things, from 1. Share one among the trees that are compared. */
 typedef GHashTable VpMergeClasses;
 
-VpMergeClasses *vp_merge_classes_new (void);
+VpMergeClasses *vp_merge_classes_new (void); /* unref it after the trees */
 
+/* The caller's; it points into the document of `root`, which must outlive it. */
 VpMergeNode *vp_merge_tree_new (const xmlNode *root, VpMergeClasses *classes);
-void vp_merge_tree_free (VpMergeNode *root);
+void vp_merge_tree_free (VpMergeNode *root); /* may be NULL */
 
+/* An element of that name without a namespace. */
 gboolean vp_merge_node_is (const VpMergeNode *node, const char *name);
-
+/* Of one kind, and elements of one name and namespace. */
 gboolean vp_merge_node_same_name (const VpMergeNode *a, const VpMergeNode *b);
 
 /* The order of its children means something, and they have no identity. */
@@ -38,13 +40,16 @@ gboolean vp_merge_node_is_ordered (const VpMergeNode *node);
 /* What two sides made independently is not to be mixed: other people's namespaces. */
 gboolean vp_merge_node_is_foreign (const VpMergeNode *node);
 
-/* The number of the thing that `child` of `parent` is a version of. */
+/*
+ * The number of the thing that `child` of `parent` is a version of. `strong`: two that were made
+ * apart from each other and have this number are the same thing.
+ */
 guint vp_merge_node_identity (const VpMergeNode *child, const VpMergeNode *parent, VpMergeClasses *classes,
                               gboolean *strong);
 
 /*
  * What only one device of a domain can have: claim 0, 1, … as the number of a
- * thing and the child that says it; 0 where the device does not claim it.
+ * thing and the child element that says it (static); 0 where the device does not claim it.
  */
 guint vp_merge_device_claim (const VpMergeNode *device, guint claim, VpMergeClasses *classes,
                              const char **element);

@@ -18,13 +18,13 @@
 
 #include "base/error.h"
 #include "base/xml.h"
+#include "merge/merge-copy.h"
 #include "merge/merge-list.h"
 #include "merge/merge-tree.h"
 
 typedef struct {
-  xmlDoc *result;
+  VpMergeResult result;
   VpMergeClasses *classes;
-  gboolean failed; /* libxml2 had no memory */
 } Merge;
 
 /* The three versions of a node; base is NULL where both sides made it. */
@@ -33,117 +33,6 @@ typedef struct {
   const VpMergeNode *ours;
   const VpMergeNode *theirs;
 } Versions;
-
-/* -------------------------------------------------------------- copying */
-
-/* The same namespace as seen from `element`, which must be in the result already. */
-static xmlNs *
-merge_find_ns (Merge *self, xmlNode *element, const xmlNs *ns)
-{
-  xmlNs *found;
-
-  if (!ns)
-    return NULL;
-  found = xmlSearchNs (self->result, element, ns->prefix);
-  if (found && xmlStrEqual (found->href, ns->href))
-    return found;
-  found = xmlNewNs (element, ns->href, ns->prefix);
-  /* The element's own declarations have the prefix for something else. */
-  for (guint i = 1; !found && i < 100; i++) {
-    g_autofree char *prefix = g_strdup_printf ("ns%u", i);
-
-    found = xmlNewNs (element, ns->href, (const xmlChar *) prefix);
-  }
-  if (!found)
-    self->failed = TRUE;
-  return found;
-}
-
-static void
-merge_add_attribute (Merge *self, xmlNode *element, const xmlAttr *attribute, xmlAttr **last)
-{
-  const xmlNs *ns = attribute->ns;
-  xmlAttr *copy;
-
-  /* xmlCopyProp would declare a namespace that it misses at the document's root; here is where it belongs. */
-  if (ns && !xmlSearchNs (self->result, element, ns->prefix))
-    xmlNewNs (element, ns->href, ns->prefix);
-  copy = xmlCopyProp (element, (xmlAttr *) attribute);
-  if (!copy) {
-    self->failed = TRUE;
-    return;
-  }
-  copy->prev = *last;
-  if (*last)
-    (*last)->next = copy;
-  else
-    element->properties = copy;
-  *last = copy;
-}
-
-static void
-declare_namespaces (xmlNode *element, const xmlNode *source)
-{
-  /* xmlNewNs leaves a prefix that the element has already. */
-  for (const xmlNs *ns = source->nsDef; ns; ns = ns->next)
-    xmlNewNs (element, ns->href, ns->prefix);
-}
-
-/* An element of that name at the end of `parent`, or as the root, without attributes and children. */
-static xmlNode *
-merge_add_element (Merge *self, xmlNode *parent, const xmlNode *source)
-{
-  xmlNode *element = xmlNewDocNode (self->result, NULL, source->name, NULL);
-  const xmlNs *inherited;
-
-  if (!element) {
-    self->failed = TRUE;
-    return NULL;
-  }
-  if (parent)
-    xmlAddChild (parent, element);
-  else
-    xmlDocSetRootElement (self->result, element);
-  declare_namespaces (element, source);
-  element->ns = merge_find_ns (self, element, source->ns);
-  if (!source->ns) {
-    inherited = xmlSearchNs (self->result, element, NULL);
-    if (inherited && inherited->href && inherited->href[0])
-      xmlNewNs (element, (const xmlChar *) "", NULL);
-  }
-  return element;
-}
-
-static void
-merge_copy_leaf (Merge *self, xmlNode *parent, const xmlNode *source)
-{
-  xmlNode *copy = xmlDocCopyNode ((xmlNode *) source, self->result, 1);
-
-  if (!copy || !xmlAddChild (parent, copy))
-    self->failed = TRUE;
-}
-
-static xmlNode *
-merge_copy (Merge *self, xmlNode *parent, const xmlNode *source)
-{
-  xmlNode *element;
-  xmlAttr *last = NULL;
-
-  if (source->type != XML_ELEMENT_NODE) {
-    merge_copy_leaf (self, parent, source);
-    return NULL;
-  }
-  element = merge_add_element (self, parent, source);
-  if (!element)
-    return NULL;
-  for (const xmlAttr *attribute = source->properties; attribute; attribute = attribute->next)
-    merge_add_attribute (self, element, attribute, &last);
-  for (const xmlNode *child = source->children; child; child = child->next)
-    merge_copy (self, element, child);
-  return element;
-}
-
-/* ----------------------------------------------------------- attributes */
 
 static guint
 attribute_hash (gconstpointer key)
@@ -158,8 +47,8 @@ attribute_same (gconstpointer a, gconstpointer b)
 {
   const xmlAttr *one = a, *two = b;
 
-  return xmlStrEqual (one->name, two->name)
-         && xmlStrEqual (one->ns ? one->ns->href : NULL, two->ns ? two->ns->href : NULL);
+  return xmlStrEqual (one->name, two->name) &&
+         xmlStrEqual (one->ns != NULL ? one->ns->href : NULL, two->ns != NULL ? two->ns->href : NULL);
 }
 
 static GHashTable *
@@ -167,7 +56,8 @@ attributes_index (const VpMergeNode *node)
 {
   GHashTable *index = g_hash_table_new (attribute_hash, attribute_same);
 
-  for (xmlAttr *attribute = node ? node->node->properties : NULL; attribute; attribute = attribute->next)
+  for (xmlAttr *attribute = node != NULL ? node->node->properties : NULL; attribute != NULL;
+       attribute = attribute->next)
     g_hash_table_add (index, attribute);
   return index;
 }
@@ -175,11 +65,11 @@ attributes_index (const VpMergeNode *node)
 static gboolean
 attribute_equal (const xmlAttr *a, const xmlAttr *b)
 {
-  if (!a || !b)
+  if (a == NULL || b == NULL)
     return FALSE;
   /* The parser resolves no entities, so that a value is one text node or none. */
-  return xmlStrEqual (a->children ? a->children->content : (const xmlChar *) "",
-                      b->children ? b->children->content : (const xmlChar *) "");
+  return xmlStrEqual (a->children != NULL ? a->children->content : BAD_CAST "",
+                      b->children != NULL ? b->children->content : BAD_CAST "");
 }
 
 static void
@@ -190,19 +80,17 @@ merge_attributes (Merge *self, xmlNode *element, const Versions *of)
   g_autoptr (GHashTable) theirs = attributes_index (of->theirs);
   xmlAttr *last = NULL;
 
-  for (const xmlAttr *their = of->theirs->node->properties; their; their = their->next) {
+  for (const xmlAttr *their = of->theirs->node->properties; their != NULL; their = their->next) {
     const xmlAttr *our = g_hash_table_lookup (ours, their);
     gboolean untouched = attribute_equal (their, g_hash_table_lookup (base, their));
 
-    if (our || !untouched)
-      merge_add_attribute (self, element, our && untouched ? our : their, &last);
+    if (our != NULL || !untouched)
+      vp_merge_add_attribute (&self->result, element, our != NULL && untouched ? our : their, &last);
   }
-  for (const xmlAttr *our = of->ours->node->properties; our; our = our->next)
+  for (const xmlAttr *our = of->ours->node->properties; our != NULL; our = our->next)
     if (!g_hash_table_contains (theirs, our) && !attribute_equal (our, g_hash_table_lookup (base, our)))
-      merge_add_attribute (self, element, our, &last);
+      vp_merge_add_attribute (&self->result, element, our, &last);
 }
-
-/* ------------------------------------------------------------- children */
 
 static const VpMergeNode *
 node_child (const VpMergeNode *node, int at)
@@ -213,7 +101,7 @@ node_child (const VpMergeNode *node, int at)
 static void
 merge_load_list (Merge *self, const VpMergeNode *parent, VpMergeList *list)
 {
-  guint n = parent ? parent->n_children : 0;
+  guint n = parent != NULL ? parent->n_children : 0;
 
   list->n = n;
   list->values = g_new0 (guint, n + 1);
@@ -222,8 +110,7 @@ merge_load_list (Merge *self, const VpMergeNode *parent, VpMergeList *list)
   list->identities = g_new0 (guint, n + 1);
   list->strong = g_new0 (gboolean, n + 1);
   for (guint i = 0; i < n; i++)
-    list->identities[i]
-        = vp_merge_node_identity (&parent->children[i], parent, self->classes, &list->strong[i]);
+    list->identities[i] = vp_merge_node_identity (&parent->children[i], parent, self->classes, &list->strong[i]);
 }
 
 static gboolean
@@ -259,23 +146,23 @@ merge_list (Merge *self, const Versions *of, gboolean ordered, gboolean text)
 static gboolean
 is_value (const VpMergeNode *node)
 {
-  return !node || node->n_children == 0 || (node->has_text && node->n_children == 1);
+  return node == NULL || node->n_children == 0 || (node->has_text && node->n_children == 1);
 }
 
 static guint
 value_of (const VpMergeNode *node)
 {
-  return node && node->n_children > 0 ? node->children[0].value : 0;
+  return node != NULL && node->n_children > 0 ? node->children[0].value : 0;
 }
 
 static void
 merge_value (Merge *self, xmlNode *element, const Versions *of)
 {
-  gboolean untouched = of->base ? value_of (of->theirs) == value_of (of->base) : value_of (of->theirs) == 0;
+  gboolean untouched = of->base != NULL ? value_of (of->theirs) == value_of (of->base) : value_of (of->theirs) == 0;
   const VpMergeNode *from = untouched ? of->ours : of->theirs;
 
   if (from->n_children > 0)
-    merge_copy (self, element, from->children[0].node);
+    vp_merge_copy (&self->result, element, from->children[0].node);
 }
 
 /* What the devices of the result that come from theirs use: addresses, boot orders, aliases. */
@@ -288,10 +175,10 @@ merge_claimed (Merge *self, const VpMergeNode *theirs, const GArray *entries)
     const VpMergeNode *device = node_child (theirs, g_array_index (entries, VpMergeEntry, i).theirs);
     const char *element;
 
-    for (guint claim = 0; device && claim < vp_merge_device_n_claims (); claim++) {
+    for (guint claim = 0; device != NULL && claim < vp_merge_device_n_claims (); claim++) {
       guint number = vp_merge_device_claim (device, claim, self->classes, &element);
 
-      if (number)
+      if (number != 0)
         g_hash_table_add (claimed, GUINT_TO_POINTER (number));
     }
   }
@@ -306,7 +193,7 @@ remove_node (xmlNode *node)
 
   xmlUnlinkNode (node);
   xmlFreeNode (node);
-  if (layout && xmlIsBlankNode (layout)) {
+  if (layout != NULL && xmlIsBlankNode (layout)) {
     xmlUnlinkNode (layout);
     xmlFreeNode (layout);
   }
@@ -315,8 +202,8 @@ remove_node (xmlNode *node)
 static void
 remove_child (xmlNode *parent, const char *name)
 {
-  for (xmlNode *child = parent->children; child; child = child->next)
-    if (child->type == XML_ELEMENT_NODE && !child->ns && g_str_equal (child->name, name)) {
+  for (xmlNode *child = parent->children; child != NULL; child = child->next)
+    if (child->type == XML_ELEMENT_NODE && child->ns == NULL && g_str_equal (child->name, name)) {
       remove_node (child);
       return;
     }
@@ -330,13 +217,13 @@ remove_child (xmlNode *parent, const char *name)
 static void
 merge_copy_device (Merge *self, xmlNode *parent, const VpMergeNode *device, GHashTable *claimed)
 {
-  xmlNode *copy = merge_copy (self, parent, device->node);
+  xmlNode *copy = vp_merge_copy (&self->result, parent, device->node);
   const char *element;
 
-  for (guint claim = 0; copy && claim < vp_merge_device_n_claims (); claim++) {
+  for (guint claim = 0; copy != NULL && claim < vp_merge_device_n_claims (); claim++) {
     guint number = vp_merge_device_claim (device, claim, self->classes, &element);
 
-    if (number && g_hash_table_contains (claimed, GUINT_TO_POINTER (number)))
+    if (number != 0 && g_hash_table_contains (claimed, GUINT_TO_POINTER (number)))
       remove_child (copy, element);
   }
 }
@@ -344,7 +231,7 @@ merge_copy_device (Merge *self, xmlNode *parent, const VpMergeNode *device, GHas
 static gboolean
 has_layout (const xmlNode *element)
 {
-  return element->children && xmlIsBlankNode (element->children);
+  return element->children != NULL && xmlIsBlankNode (element->children);
 }
 
 /* A line break, and the indent of what is `depth` elements deep, as libvirt writes it. */
@@ -354,7 +241,7 @@ add_layout (xmlNode *element, guint depth)
   g_autofree char *text = g_strnfill (2 * depth + 1, ' ');
 
   text[0] = '\n';
-  xmlAddChild (element, xmlNewDocText (element->doc, (const xmlChar *) text));
+  xmlAddChild (element, xmlNewDocText (element->doc, BAD_CAST text));
 }
 
 static guint
@@ -362,7 +249,7 @@ node_depth (const xmlNode *node)
 {
   guint depth = 0;
 
-  for (; node->parent && node->parent->type == XML_ELEMENT_NODE; node = node->parent)
+  for (; node->parent != NULL && node->parent->type == XML_ELEMENT_NODE; node = node->parent)
     depth++;
   return depth;
 }
@@ -373,26 +260,27 @@ static void merge_node (Merge *self, xmlNode *parent, const Versions *of, gboole
 static gboolean
 is_container (const VpMergeNode *node)
 {
-  return node->node->type == XML_ELEMENT_NODE && !node->node->ns && !node->node->properties && !node->has_text;
+  return node->node->type == XML_ELEMENT_NODE && node->node->ns == NULL && node->node->properties == NULL &&
+         !node->has_text;
 }
 
 /* One side removed what the other changed. FALSE: the change stays as it is. */
 static gboolean
 merge_container (Merge *self, xmlNode *parent, const Versions *of)
 {
-  const VpMergeNode *kept = of->ours ? of->ours : of->theirs;
+  const VpMergeNode *kept = of->ours != NULL ? of->ours : of->theirs;
   VpMergeNode emptied = *kept;
-  const Versions all = { of->base, of->ours ? of->ours : &emptied, of->theirs ? of->theirs : &emptied };
+  const Versions all = { of->base, of->ours != NULL ? of->ours : &emptied, of->theirs != NULL ? of->theirs : &emptied };
   xmlNode *merged;
 
-  if (!of->base || !is_container (of->base) || !is_container (kept) || kept->n_children == 0)
+  if (of->base == NULL || !is_container (of->base) || !is_container (kept) || kept->n_children == 0)
     return FALSE;
   emptied.value = 0;
   emptied.n_children = 0;
   emptied.children = NULL;
   merge_node (self, parent, &all, FALSE, FALSE);
   merged = parent->last;
-  if (!self->failed && !merged->children)
+  if (!self->result.failed && merged->children == NULL)
     remove_node (merged);
   return TRUE;
 }
@@ -400,7 +288,7 @@ merge_container (Merge *self, xmlNode *parent, const Versions *of)
 static void
 merge_children (Merge *self, xmlNode *element, const Versions *of, gboolean ordered)
 {
-  gboolean text = (of->base && of->base->has_text) || of->ours->has_text || of->theirs->has_text;
+  gboolean text = (of->base != NULL && of->base->has_text) || of->ours->has_text || of->theirs->has_text;
   gboolean devices = !ordered && vp_merge_node_is (of->theirs, "devices");
   g_autoptr (GHashTable) claimed = NULL;
   g_autoptr (GArray) entries = NULL;
@@ -416,21 +304,21 @@ merge_children (Merge *self, xmlNode *element, const Versions *of, gboolean orde
     claimed = merge_claimed (self, of->theirs, entries);
   for (guint i = 0; i < entries->len; i++) {
     const VpMergeEntry *entry = &g_array_index (entries, VpMergeEntry, i);
-    const Versions child = { of->base ? node_child (of->base, entry->base) : NULL,
+    const Versions child = { of->base != NULL ? node_child (of->base, entry->base) : NULL,
                              node_child (of->ours, entry->ours), node_child (of->theirs, entry->theirs) };
 
     if (layout)
       add_layout (element, depth + 1);
-    if (child.ours && child.theirs)
+    if (child.ours != NULL && child.theirs != NULL)
       merge_node (self, element, &child, ordered, devices);
     else if (!ordered && !text && !devices && merge_container (self, element, &child))
       continue;
-    else if (child.theirs)
-      merge_copy (self, element, child.theirs->node);
+    else if (child.theirs != NULL)
+      vp_merge_copy (&self->result, element, child.theirs->node);
     else if (devices)
       merge_copy_device (self, element, child.ours, claimed);
     else
-      merge_copy (self, element, child.ours->node);
+      vp_merge_copy (&self->result, element, child.ours->node);
   }
   if (layout && entries->len > 0)
     add_layout (element, depth);
@@ -441,7 +329,7 @@ can_mix (const Versions *of, gboolean whole)
 {
   if (of->theirs->node->type != XML_ELEMENT_NODE || !vp_merge_node_same_name (of->ours, of->theirs))
     return FALSE;
-  if (of->base)
+  if (of->base != NULL)
     return vp_merge_node_same_name (of->base, of->theirs);
   return !whole && !vp_merge_node_is_foreign (of->theirs);
 }
@@ -453,53 +341,29 @@ merge_node (Merge *self, xmlNode *parent, const Versions *of, gboolean ordered, 
   const VpMergeNode *base = of->base, *ours = of->ours, *theirs = of->theirs;
   xmlNode *element;
 
-  if (base && base->value == theirs->value) {
-    merge_copy (self, parent, ours->node);
+  if (base != NULL && base->value == theirs->value) {
+    vp_merge_copy (&self->result, parent, ours->node);
     return;
   }
-  if ((base && base->value == ours->value) || ours->value == theirs->value || !can_mix (of, whole)) {
-    merge_copy (self, parent, theirs->node);
+  if ((base != NULL && base->value == ours->value) || ours->value == theirs->value || !can_mix (of, whole)) {
+    vp_merge_copy (&self->result, parent, theirs->node);
     return;
   }
-  element = merge_add_element (self, parent, theirs->node);
-  if (!element)
+  element = vp_merge_add_element (&self->result, parent, theirs->node);
+  if (element == NULL)
     return;
-  declare_namespaces (element, ours->node);
+  vp_merge_declare_namespaces (element, ours->node);
   merge_attributes (self, element, of);
   merge_children (self, element, of, ordered || vp_merge_node_is_ordered (theirs));
-}
-
-/* Comments and instructions before and after the root. */
-static void
-merge_copy_around (Merge *self, const xmlDoc *source)
-{
-  xmlNode *root = xmlDocGetRootElement (self->result);
-  gboolean before = TRUE;
-
-  for (const xmlNode *node = source->children; node && root; node = node->next) {
-    xmlNode *copy;
-
-    if (node->type == XML_ELEMENT_NODE)
-      before = FALSE;
-    if (node->type != XML_COMMENT_NODE && node->type != XML_PI_NODE)
-      continue;
-    copy = xmlDocCopyNode ((xmlNode *) node, self->result, 1);
-    if (!copy)
-      self->failed = TRUE;
-    else if (before)
-      xmlAddPrevSibling (root, copy);
-    else
-      xmlAddSibling (root, copy);
-  }
 }
 
 static gboolean
 check_roots (const xmlNode *base, const xmlNode *ours, const xmlNode *theirs, GError **error)
 {
-  if (!base || !ours || !theirs) {
+  if (base == NULL || ours == NULL || theirs == NULL) {
     g_set_error (error, VP_ERROR, VP_ERROR_XML,
                  "cannot merge three versions of a domain: the %s one has no root element; read it again",
-                 !base ? "first" : (!ours ? "overwritten" : "present"));
+                 base == NULL ? "first" : (ours == NULL ? "overwritten" : "present"));
     return FALSE;
   }
   if (!xmlStrEqual (base->name, ours->name) || !xmlStrEqual (base->name, theirs->name)) {
@@ -553,7 +417,7 @@ recount_iothreads (xmlDoc *result, const xmlDoc *base, const xmlDoc *ours, const
   if (right == read_count (result))
     return; /* as it is written */
   g_autofree char *text = g_strdup_printf ("%" G_GUINT64_FORMAT, right);
-  xmlNodeSetContent (count, (const xmlChar *) text);
+  xmlNodeSetContent (count, BAD_CAST text);
 }
 
 xmlDoc *
@@ -562,31 +426,27 @@ vp_merge_three_way (const xmlDoc *base, const xmlDoc *ours, const xmlDoc *theirs
   const xmlNode *base_root = xmlDocGetRootElement (base);
   const xmlNode *our_root = xmlDocGetRootElement (ours);
   const xmlNode *their_root = xmlDocGetRootElement (theirs);
-  g_autoptr (VpMergeNode) base_tree = NULL, our_tree = NULL, their_tree = NULL;
-  g_autoptr (GHashTable) classes = NULL;
-  Merge merge = { 0 };
 
   if (!check_roots (base_root, our_root, their_root, error))
     return NULL;
-  classes = vp_merge_classes_new ();
-  base_tree = vp_merge_tree_new (base_root, classes);
-  our_tree = vp_merge_tree_new (our_root, classes);
-  their_tree = vp_merge_tree_new (their_root, classes);
-  merge.classes = classes;
-  merge.result = xmlNewDoc ((const xmlChar *) "1.0");
-  if (merge.result) {
-    const Versions roots = { base_tree, our_tree, their_tree };
+  g_autoptr (GHashTable) classes = vp_merge_classes_new ();
+  g_autoptr (VpMergeNode) base_tree = vp_merge_tree_new (base_root, classes);
+  g_autoptr (VpMergeNode) our_tree = vp_merge_tree_new (our_root, classes);
+  g_autoptr (VpMergeNode) their_tree = vp_merge_tree_new (their_root, classes);
+  g_autoptr (xmlDoc) result = xmlNewDoc (BAD_CAST "1.0");
+  Merge merge = { .result = { .doc = result, .failed = result == NULL }, .classes = classes };
+  const Versions roots = { base_tree, our_tree, their_tree };
 
+  if (!merge.result.failed) {
     merge_node (&merge, NULL, &roots, FALSE, FALSE);
-    merge_copy_around (&merge, theirs);
+    vp_merge_copy_around (&merge.result, theirs);
+  }
+  if (merge.result.failed) {
+    g_set_error_literal (error, VP_ERROR, VP_ERROR_IO, "cannot merge three versions of a domain: out of memory");
+    return NULL;
   }
   /* Where one side changed nothing, the count is the other's, whatever it says. */
-  if (merge.result && !merge.failed && base_tree->value != our_tree->value && base_tree->value != their_tree->value)
-    recount_iothreads (merge.result, base, ours, theirs);
-  if (!merge.result || merge.failed) {
-    g_clear_pointer (&merge.result, xmlFreeDoc);
-    g_set_error_literal (error, VP_ERROR, VP_ERROR_IO,
-                         "cannot merge three versions of a domain: out of memory");
-  }
-  return merge.result;
+  if (base_tree->value != our_tree->value && base_tree->value != their_tree->value)
+    recount_iothreads (result, base, ours, theirs);
+  return g_steal_pointer (&result);
 }
