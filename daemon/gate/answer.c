@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/list.h"
 #include "plan/plan.h"
-#include "plan/slot.h"
+#include "plan/rules/rule-table.h"
 
 static char *
 dup_refusal (const char *domain, const char *reason)
@@ -145,7 +145,7 @@ new_pinned_set (const VpDomain *domain)
 static gboolean
 is_untouched (const VpDomain *domain)
 {
-  g_autoptr (GPtrArray) slots = vp_slots_read (domain, NULL);
+  g_autoptr (GPtrArray) slots = vp_slots_read (domain, &vp_rules_owners, NULL);
 
   for (guint i = 0; slots != NULL && i < slots->len; i++)
     if (!vp_slot_is_ours (slots->pdata[i], domain))

@@ -18,15 +18,16 @@ G_BEGIN_DECLS
 
 typedef struct VpFleet VpFleet;
 
+/* The caller's; host and profiles must outlive it. */
 VpFleet *vp_fleet_new (const VpHost *host, const VpProfiles *profiles);
-void vp_fleet_free (VpFleet *fleet);
+void vp_fleet_free (VpFleet *fleet); /* may be NULL */
 
 /* Read, not kept. `stored` NULL: a transient domain; `live` NULL: it does not run. One of them is there. */
 void vp_fleet_add (VpFleet *fleet, const VpDomain *stored, const VpDomain *live);
 /* Places them; after the last add. */
 void vp_fleet_settle (VpFleet *fleet);
 
-/* Borrowed; NULL: no domain with that UUID, or one that no profile pins. */
+/* Borrowed; NULL: no domain with that UUID, or one that no profile pins. After the settling. */
 VpNeighbours *vp_fleet_find (const VpFleet *fleet, const char *uuid);
 /* A guest that runs, for whoever must know what it holds; all of it is the fleet's. */
 typedef struct {
@@ -36,6 +37,7 @@ typedef struct {
   const GArray *devices; /* of VpPciAddress */
 } VpRunning;
 
+/* In the order of their names. */
 void vp_fleet_foreach_running (const VpFleet *fleet, void (*visit) (const VpRunning *running, gpointer data),
                                gpointer data);
 

@@ -3,7 +3,7 @@
 #include "plan/plan.h"
 
 #include "devices/device-ids.h"
-#include "plan/rules/rule.h"
+#include "plan/rules/rule-table.h"
 #include "profile/tag-match.h"
 
 static void
@@ -273,7 +273,7 @@ vp_plan_new (const VpDomain *domain, const VpHost *host, const VpProfiles *profi
 {
   g_autoptr (VpPlan) plan = plan_start (domain);
   g_autoptr (GPtrArray) wants = g_ptr_array_new_with_free_func ((GDestroyNotify) vp_want_free);
-  g_autoptr (GPtrArray) old = vp_slots_read (domain, error);
+  g_autoptr (GPtrArray) old = vp_slots_read (domain, &vp_rules_owners, error);
 
   g_autoptr (GArray) saved = old != NULL ? vp_device_ids_read (domain, error) : NULL;
 
@@ -289,6 +289,7 @@ vp_plan_new (const VpDomain *domain, const VpHost *host, const VpProfiles *profi
     .host = host,
     .neighbours = neighbours,
     .settings = plan->settings,
+    .owners = &vp_rules_owners,
     .host_only = (flags & VP_PLAN_HOST_ONLY) != 0,
     .plan = plan,
     .wants = wants,

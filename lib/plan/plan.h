@@ -49,14 +49,15 @@ typedef struct {
 /*
  * Gives a domain without a tag of its own the one that the rules say, undoes what is saved in
  * the definition, then lays the tag's profiles over it. Without a tag the result is the undone
- * definition. `neighbours`: what is known of the
- * other guests; NULL: the guest has the host for itself. Fails without touching anything
- * where tag, profiles, state or the host do not allow an answer.
+ * definition. `neighbours`: what is known of the other guests; NULL: the guest has the host
+ * for itself. All arguments are only read, and the plan, the caller's, keeps none of them.
+ * NULL and an error where tag, profiles, state or the host do not allow an answer.
  */
 VpPlan *vp_plan_new (const VpDomain *domain, const VpHost *host, const VpProfiles *profiles,
                      const VpNeighbours *neighbours, VpPlanFlags flags, GError **error);
-void vp_plan_free (VpPlan *plan);
+void vp_plan_free (VpPlan *plan); /* may be NULL */
 
+/* Nothing is to be changed. */
 static inline gboolean
 vp_plan_is_ready (const VpPlan *plan)
 {

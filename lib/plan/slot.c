@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "plan/rules/rule.h"
 
 void
 vp_want_free (VpWant *want)
@@ -68,12 +67,13 @@ read_count (const xmlNode *node, const char *name, guint *count)
 
 /* `whole`: the numbers are numbers. */
 static VpSlot *
-read_slot (const xmlNode *node, gboolean *whole)
+read_slot (const xmlNode *node, const VpSlotOwners *owners, gboolean *whole)
 {
   VpSlot *slot = g_new0 (VpSlot, 1);
   xmlNode *was = vp_xml_child_ns (node, VP_STATE_NS, "was");
   guint position = 0;
 
+  slot->owners = owners;
   slot->rule = vp_xml_dup_attr (node, "rule");
   slot->place = vp_xml_dup_attr (node, "place");
   slot->guest_visible = vp_xml_attr_is (node, "guest-visible", "yes");
@@ -94,7 +94,7 @@ check_slot (const VpSlot *slot, gboolean whole, GError **error)
     problem = "a slot has no rule or no place";
   else if (!whole)
     problem = "made and position must be numbers";
-  else if (!vp_rules_own (slot->rule, slot->place))
+  else if (!slot->owners->owns (slot->rule, slot->place))
     problem = "that rule does not own that place";
   else if (is_attribute (slot) ? slot->was != NULL || slot->set != NULL
                                : slot->was_value != NULL || slot->set_value != NULL)
@@ -109,7 +109,7 @@ check_slot (const VpSlot *slot, gboolean whole, GError **error)
 }
 
 GPtrArray *
-vp_slots_read (const VpDomain *domain, GError **error)
+vp_slots_read (const VpDomain *domain, const VpSlotOwners *owners, GError **error)
 {
   g_autoptr (GPtrArray) slots = g_ptr_array_new_with_free_func ((GDestroyNotify) vp_slot_free);
   const xmlNode *state = vp_domain_state (domain);
@@ -118,7 +118,7 @@ vp_slots_read (const VpDomain *domain, GError **error)
     gboolean whole = TRUE;
     if (xmlStrEqual (node->name, BAD_CAST "device"))
       continue; /* see devices/device-ids.h */
-    VpSlot *slot = read_slot (node, &whole);
+    VpSlot *slot = read_slot (node, owners, &whole);
     g_ptr_array_add (slots, slot);
     if (!check_slot (slot, whole, error))
       return NULL;
@@ -219,8 +219,10 @@ vp_slot_is_ours (const VpSlot *slot, const VpDomain *domain)
 {
   const xmlNode *present = is_attribute (slot) ? NULL : vp_xml_find (domain->doc, slot->place);
 
-  return vp_slot_is_intact (slot, domain) || (present != NULL && slot->set != NULL && slot->was == NULL &&
-                                              vp_rules_know_change (slot->rule, slot->set, present));
+  if (vp_slot_is_intact (slot, domain))
+    return TRUE;
+  return present != NULL && slot->set != NULL && slot->was == NULL && slot->owners != NULL &&
+         slot->owners->knows_change (slot->rule, slot->set, present);
 }
 
 static char *

@@ -30,7 +30,16 @@ typedef struct {
   char *reason;           /* for a person */
 } VpWant;
 
+/* What slots must know of the rules, which stand above them. */
 typedef struct {
+  /* Whether that rule owns that place. */
+  gboolean (*owns) (const char *rule, const char *place);
+  /* Whether `present` is what libvirt of itself made of `set`, which the rule put there. */
+  gboolean (*knows_change) (const char *rule, const xmlNode *set, const xmlNode *present);
+} VpSlotOwners;
+
+typedef struct {
+  const VpSlotOwners *owners; /* borrowed; NULL: it was made now, not read */
   char *rule;
   char *place;
   gboolean guest_visible;
@@ -43,13 +52,18 @@ typedef struct {
   char *reason;     /* not stored; from the want */
 } VpSlot;
 
+/* Either may be NULL. */
 void vp_want_free (VpWant *want);
 void vp_slot_free (VpSlot *slot);
 
-/* Of VpSlot; empty without a <state>. Says exactly what is damaged. */
-GPtrArray *vp_slots_read (const VpDomain *domain, GError **error);
-/* Replaces <state>; without slots it goes. */
+/*
+ * Of VpSlot, an owning array; empty without a <state>. `owners` must outlive it. NULL and
+ * VP_ERROR_STATE, which says exactly what is damaged, where a slot is no good.
+ */
+GPtrArray *vp_slots_read (const VpDomain *domain, const VpSlotOwners *owners, GError **error);
+/* Replaces <state>; without slots it goes. The slots are copied. */
 void vp_slots_write (VpDomain *domain, const GPtrArray *slots);
+/* Borrowed from the array; NULL: there is none for that place. */
 const VpSlot *vp_slots_find (const GPtrArray *slots, const char *place);
 
 /* The same rule, place, original and value; where the original stood does not count. */
@@ -58,12 +72,12 @@ gboolean vp_slot_equal (const VpSlot *a, const VpSlot *b);
 gboolean vp_slot_is_intact (const VpSlot *slot, const VpDomain *domain);
 /* The same, or what libvirt of itself made of it. */
 gboolean vp_slot_is_ours (const VpSlot *slot, const VpDomain *domain);
-/* What stands at the place now, in one line; NULL: nothing. */
+/* In one line, freed by the caller; NULL where it is nothing: what stands at the place now, what we put, what was. */
 char *vp_slot_dup_present (const VpSlot *slot, const VpDomain *domain);
 char *vp_slot_dup_set (const VpSlot *slot);
 char *vp_slot_dup_was (const VpSlot *slot);
 
-/* Carries out a want and says what to remember; NULL where it was so already. */
+/* Carries out a want and says what to remember (the caller's); NULL where it was so already. */
 VpSlot *vp_want_apply (const VpWant *want, VpDomain *domain);
 /* Puts the original back, unless the user has changed the place since. */
 void vp_slot_undo (const VpSlot *slot, VpDomain *domain);

@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include "base/list.h"
 #include "plan/rules/rule.h"
 
 /* QEMU's machines that know NUMA; the names of their versions go on behind these. */
@@ -96,7 +97,7 @@ find_nodes (const VpRuleContext *context, hwloc_const_bitmap_t vcpus)
 static const xmlNode *
 find_saved (const VpRuleContext *context)
 {
-  g_autoptr (GPtrArray) slots = context->host_only ? vp_slots_read (context->present, NULL) : NULL;
+  g_autoptr (GPtrArray) slots = context->host_only ? vp_slots_read (context->present, context->owners, NULL) : NULL;
   const VpSlot *slot = slots != NULL ? vp_slots_find (slots, "cpu/numa") : NULL;
 
   if (slot == NULL || !vp_slot_is_ours (slot, context->original))
@@ -260,17 +261,15 @@ warn_of_none (VpRuleContext *context)
 {
   const VpPlacement *placement = context->plan->placement;
   const char *obstacle = find_obstacle (context->original);
-  hwloc_bitmap_t all = hwloc_bitmap_alloc ();
+  g_autoptr (VpBitmap) all = hwloc_bitmap_alloc ();
 
   hwloc_bitmap_set_range (all, 0, (int) placement->n_vcpus - 1);
-  hwloc_bitmap_t nodes = find_nodes (context, all);
+  g_autoptr (VpBitmap) nodes = find_nodes (context, all);
   if (hwloc_bitmap_weight (nodes) > 1) {
     g_autofree char *list = vp_list_dup (nodes);
     vp_rule_warn (context, "the guest is on the host's nodes %s, but is shown no NUMA cells for them: %s", list,
                   obstacle != NULL ? obstacle : "its memory cannot be split among them as its vCPUs are");
   }
-  hwloc_bitmap_free (nodes);
-  hwloc_bitmap_free (all);
 }
 
 static gboolean
@@ -307,11 +306,9 @@ is_filled (const xmlNode *set, const xmlNode *present)
 
   if (now == NULL || before == NULL)
     return FALSE;
-  hwloc_bitmap_t more = new_set (now);
-  hwloc_bitmap_t less = new_set (before);
+  g_autoptr (VpBitmap) more = new_set (now);
+  g_autoptr (VpBitmap) less = new_set (before);
   gboolean grew = hwloc_bitmap_isincluded (less, more) != 0;
-  hwloc_bitmap_free (more);
-  hwloc_bitmap_free (less);
   xmlSetProp (cell, BAD_CAST "cpus", BAD_CAST before);
   return grew && vp_xml_equal (copy, set);
 }

@@ -2,7 +2,7 @@
 /*
  * A rule owns some places of the definition and says what it wants there. It
  * reads; applying and undoing are the same for all (plan/slot.h). A new rule is a
- * new file and a line in the table of rule.c.
+ * new file and a line in rule-table.c.
  */
 #pragma once
 
@@ -20,6 +20,7 @@ typedef struct {
   const VpHost *host;
   const VpNeighbours *neighbours; /* NULL: none */
   const VpSettings *settings;
+  const VpSlotOwners *owners; /* to read slots with */
   gboolean host_only;       /* what the guest sees is not undone, and stays */
   VpPlan *plan;             /* out: pins, memory, warnings */
   GPtrArray *wants;         /* out: of VpWant */
@@ -33,6 +34,7 @@ typedef struct {
   gboolean (*is_ours) (const xmlNode *set, const xmlNode *present);
 } VpRule;
 
+/* Each in a file of its own name. */
 extern const VpRule vp_rule_cpu;
 extern const VpRule vp_rule_topology;
 extern const VpRule vp_rule_numa;
@@ -41,18 +43,18 @@ extern const VpRule vp_rule_hypervisor;
 extern const VpRule vp_rule_vga;
 extern const VpRule vp_rule_trim;
 
-/* In the order in which they plan; NULL-ended. */
-const VpRule *const *vp_rules_get (void);
-gboolean vp_rules_own (const char *rule, const char *place);
-gboolean vp_rules_know_change (const char *rule, const xmlNode *set, const xmlNode *present);
-
 typedef enum { VP_HOST_ONLY, VP_GUEST_VISIBLE } VpVisibility;
 
-/* Element place: `element` is taken over; NULL takes out what is there. */
+/*
+ * Element place: `element` is taken over; NULL takes out what is there. `place` is taken over too.
+ * Borrowed from the context's wants, for what else is to be said of it.
+ */
 VpWant *vp_rule_want (VpRuleContext *context, const VpRule *rule, VpVisibility visibility, char *place,
                       xmlNode *element, const char *reason, ...) G_GNUC_PRINTF (6, 7);
+/* Attribute place: all strings are copied; `value` NULL takes the attribute out. */
 void vp_rule_want_attribute (VpRuleContext *context, const VpRule *rule, VpVisibility visibility, const char *place,
                              const char *value, const char *reason);
+/* Into the plan's warnings. */
 void vp_rule_warn (VpRuleContext *context, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 /* A guest NUMA cell that is ours, and the host's nodes (OS indexes) that its memory comes from. */
@@ -64,11 +66,11 @@ typedef struct {
 
 /* Whether a guest on several nodes gets cells: the profile asks for it, and nothing in the domain is against it. */
 gboolean vp_rule_numa_can_expose (const VpRuleContext *context);
-/* Of VpGuestCell: those that will be made, or that a saved guest was given; empty: none. */
+/* Of VpGuestCell, the caller's: those that will be made, or that a saved guest was given; empty: none. */
 GArray *vp_rule_numa_list_cells (const VpRuleContext *context);
-/* Memory of all cells that come from exactly these nodes. */
+/* Memory (KiB) of all cells that come from exactly these nodes. */
 guint64 vp_rule_numa_sum_kib (const GArray *cells, hwloc_const_bitmap_t nodes);
-/* What cells must be a multiple of, as the hugepages that will be behind them are. */
+/* KiB that cells must be a multiple of, as the hugepages that will be behind them are. */
 guint64 vp_rule_memory_grain_kib (const VpRuleContext *context);
 
 G_END_DECLS
