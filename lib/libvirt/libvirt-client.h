@@ -18,7 +18,10 @@ void vp_libvirt_set_error (GError **error, const char *format, ...) G_GNUC_PRINT
 /* Keeps libvirt from printing its errors itself. */
 void vp_libvirt_be_silent (void);
 
-/* Only a libvirt on this host: what is planned holds for this host alone. */
+/*
+ * Only a libvirt on this host: what is planned holds for this host alone. Here and below what is returned is
+ * the caller's, and NULL or FALSE comes with an error in libvirt's words.
+ */
 virConnectPtr vp_libvirt_open (const char *uri, GError **error);
 gboolean vp_libvirt_is_session (virConnectPtr connection);
 
@@ -32,6 +35,7 @@ VpDomain *vp_libvirt_read (virDomainPtr domain, GError **error);
 gboolean vp_libvirt_is_running (virDomainPtr domain);
 /* The XML of the guest that is active, without secrets. */
 VpDomain *vp_libvirt_read_live (virDomainPtr domain, GError **error);
+/* Stores the definition as it is. */
 gboolean vp_libvirt_define (virConnectPtr connection, const VpDomain *domain, GError **error);
 
 /* Where wrappers and profiles are, for the system's libvirt or the user's own. */
@@ -46,10 +50,10 @@ VpHost *vp_libvirt_load_host (gboolean session, unsigned long libvirt_version, G
 VpFleet *vp_libvirt_load_fleet (virConnectPtr connection, const VpHost *host, const VpProfiles *profiles,
                                 const VpDomain *instead, GError **error);
 
-/* UUIDs of the domains that run. */
+/* UUIDs of the domains that run; NULL-ended. */
 GStrv vp_libvirt_list_running (virConnectPtr connection, GError **error);
 
-/* What must be there before libvirt sees the result: the wrapper that it names. */
+/* Makes what must be there before libvirt sees the result: the wrapper that it names. `changed`: it was not yet. */
 gboolean vp_libvirt_prepare_files (const VpPlan *plan, const VpHost *host, gboolean *changed, GError **error);
 
 /* Lets libvirt probe an emulator now: it takes seconds, which a define or a start would wait for. */

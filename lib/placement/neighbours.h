@@ -28,8 +28,10 @@ typedef struct {
 } VpNeighbours;
 
 VpNeighbours *vp_neighbours_new (void); /* with empty sets */
+/* A reference more, given back with unref; unref of NULL does nothing. */
 VpNeighbours *vp_neighbours_ref (VpNeighbours *neighbours);
 void vp_neighbours_unref (VpNeighbours *neighbours);
+/* Copied. Only before it is shared. */
 void vp_neighbours_add (VpNeighbours *neighbours, const char *name, gboolean running, hwloc_const_bitmap_t cpus);
 /* Either may be NULL. */
 gboolean vp_neighbours_equal (const VpNeighbours *a, const VpNeighbours *b);

@@ -16,11 +16,28 @@
 
 #define MAX_STEPS (1u << 19)
 
-/* first[taken * width + sum] = 1 + the bin that first made this sum; 0: never made. */
+/*
+ * Which sums so many bins make: a row for each number of bins, a column for each sum below
+ * `width`. A cell holds 1 + the bin that was put in last to get there first; 0: not reached.
+ * Of bins 0 (room 4), 1 (room 2) and 2 (room 2), n_bins = 3:
+ *
+ *        sum   0  1  2  3  4  5  6  7
+ *     0 bins   4  .  .  .  .  .  .  .     nothing is in it: any number but 0
+ *     1 bin    .  .  3  .  1  .  .  .     2 = bin 2,  4 = bin 0
+ *     2 bins   .  .  .  .  2  .  1  .     4 = bin 1 and what made 2 with 1 bin, 6 = bin 0 and the same
+ *
+ * To know a choice, go from its cell to the row above, less the bin's room, until row 0.
+ */
 typedef struct {
   guint width;
-  guint *first;
+  guint *first; /* the rows, one behind the other */
 } Sums;
+
+static guint *
+sums_row (const Sums *sums, guint n_bins)
+{
+  return sums->first + (gsize) n_bins * sums->width;
+}
 
 static int
 compare_numbers (guint a, guint b)
@@ -128,8 +145,8 @@ make_sums (const VpBin *bins, guint n_bins, gboolean pristine, guint k, guint wi
     if ((bins[i].pristine != FALSE) != pristine || bins[i].room >= width)
       continue;
     for (guint taken = MIN (reached, k - 1) + 1; taken-- > 0;) {
-      const guint *from = sums.first + (gsize) taken * width;
-      guint *to = sums.first + (gsize) (taken + 1) * width + bins[i].room;
+      const guint *from = sums_row (&sums, taken);
+      guint *to = sums_row (&sums, taken + 1) + bins[i].room;
 
       for (guint sum = 0; sum < width - bins[i].room; sum++) {
         if (from[sum] != 0 && to[sum] == 0)
@@ -145,7 +162,7 @@ static void
 follow_sums (const Sums *sums, const VpBin *bins, guint taken, guint sum, gboolean *chosen)
 {
   while (taken > 0) {
-    guint bin = sums->first[(gsize) taken * sums->width + sum] - 1;
+    guint bin = sums_row (sums, taken)[sum] - 1;
 
     chosen[bin] = TRUE;
     sum -= bins[bin].room;
@@ -164,8 +181,8 @@ choose_best_sum (const VpBin *bins, guint n_bins, guint demand, guint k, guint w
   guint best_sums[2] = { 0, 0 };
 
   for (guint n_used = 0; n_used <= k; n_used++) {
-    const guint *of_whole = whole.first + (gsize) (k - n_used) * width;
-    const guint *of_used = used.first + (gsize) n_used * width;
+    const guint *of_whole = sums_row (&whole, k - n_used);
+    const guint *of_used = sums_row (&used, n_used);
 
     /* next[s]: the smallest sum of used bins that is s or more. */
     next[width] = width;

@@ -29,6 +29,7 @@ typedef struct {
  */
 void vp_bins_choose (const VpBin *bins, guint n_bins, guint demand, gboolean *chosen, guint *partial, VpBinFit *fit);
 
+/* Below 0: a is the better one; 0: neither. */
 int vp_bin_fit_compare (const VpBinFit *a, const VpBinFit *b);
 
 G_END_DECLS

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A plan is the CPUs of all guests. It is made in one pass over the guests,
+ * A seating is the CPUs of all guests. It is made in one pass over the guests,
  * large ones first, each against what the guests that run hold and what the
  * other stopped ones have or are planned on. The passes differ in what they
  * start with:
@@ -17,6 +17,8 @@
 
 #include <string.h>
 
+#include "base/list.h"
+
 /* A guest moves only to where it is in nobody's way, so that the first rounds settle it. */
 #define MAX_ROUNDS 16
 
@@ -26,19 +28,19 @@ typedef struct {
   guint n_guests;
   guint *order;
   hwloc_bitmap_t running; /* CPUs of guests that run */
-} Fleet;
+} Guests;
 
 typedef struct {
   GPtrArray *seats; /* of VpPlacementSeat */
   guint score;      /* stopped guests that are in another's way, or have not what they should */
-} Plan;
+} Seating;
 
 typedef enum { PASS_STICKY, PASS_FRESH, PASS_DENSE, PASS_N } Pass;
 
 static int
 compare_guests (gconstpointer left, gconstpointer right, gpointer data)
 {
-  const Fleet *fleet = data;
+  const Guests *fleet = data;
   const VpPlacementGuest *a = &fleet->guests[*(const guint *) left];
   const VpPlacementGuest *b = &fleet->guests[*(const guint *) right];
 
@@ -70,35 +72,35 @@ seat_free (gpointer data)
   g_free (seat);
 }
 
-static Plan *
-plan_new (guint n_guests)
+static Seating *
+seating_new (guint n_guests)
 {
-  Plan *plan = g_new0 (Plan, 1);
+  Seating *seating = g_new0 (Seating, 1);
 
-  plan->seats = g_ptr_array_new_full (n_guests, seat_free);
+  seating->seats = g_ptr_array_new_full (n_guests, seat_free);
   for (guint i = 0; i < n_guests; i++)
-    g_ptr_array_add (plan->seats, g_new0 (VpPlacementSeat, 1));
-  return plan;
+    g_ptr_array_add (seating->seats, g_new0 (VpPlacementSeat, 1));
+  return seating;
 }
 
 static void
-plan_free (Plan *plan)
+seating_free (Seating *seating)
 {
-  g_ptr_array_unref (plan->seats);
-  g_free (plan);
+  g_ptr_array_unref (seating->seats);
+  g_free (seating);
 }
 
 static const int *
-find_cpus (const Plan *plan, guint guest)
+find_cpus (const Seating *seating, guint guest)
 {
-  const VpPlacementSeat *seat = plan->seats->pdata[guest];
+  const VpPlacementSeat *seat = seating->seats->pdata[guest];
 
   return seat->answer != NULL ? seat->answer->vcpus : NULL;
 }
 
 /* The pins that a guest has as far as this pass is concerned: those of `before`, or its own. */
 static const int *
-find_current (const Fleet *fleet, const Plan *before, Pass pass, guint guest)
+find_current (const Guests *fleet, const Seating *before, Pass pass, guint guest)
 {
   if (before != NULL)
     return find_cpus (before, guest);
@@ -130,7 +132,7 @@ held_change (Held *held, const VpTopology *topology, const int *cpus, guint n, g
 
 /* The CPUs that guests hold which run, without those that only this guest holds. */
 static hwloc_bitmap_t
-new_taken (const Fleet *fleet, guint guest)
+new_taken (const Guests *fleet, guint guest)
 {
   const VpPlacementGuest *self = &fleet->guests[guest];
   hwloc_bitmap_t taken = hwloc_bitmap_dup (fleet->running);
@@ -151,7 +153,7 @@ new_taken (const Fleet *fleet, guint guest)
 
 /* Gives the guest its place: `planned` is what the others have or are planned on. */
 static void
-fill_seat (const Fleet *fleet, guint guest, const int *current, Pass pass, hwloc_const_bitmap_t planned,
+fill_seat (const Guests *fleet, guint guest, const int *current, Pass pass, hwloc_const_bitmap_t planned,
            VpPlacementSeat *seat)
 {
   VpPlacementRequest request = fleet->guests[guest].request;
@@ -180,12 +182,14 @@ is_in_the_way (const VpPlacement *answer, hwloc_const_bitmap_t planned)
   return FALSE;
 }
 
-static Plan *
-make_plan (const Fleet *fleet, const Plan *before, Pass pass)
+static Seating *
+make_seating (const Guests *fleet, const Seating *before, Pass pass)
 {
-  Plan *plan = plan_new (fleet->n_guests);
-  Held held = { .holders = g_new0 (guint, fleet->topology->n_pus), .set = hwloc_bitmap_alloc () };
-  hwloc_bitmap_t running = hwloc_bitmap_alloc ();
+  Seating *seating = seating_new (fleet->n_guests);
+  g_autofree guint *holders = g_new0 (guint, fleet->topology->n_pus);
+  g_autoptr (VpBitmap) set = hwloc_bitmap_alloc ();
+  Held held = { .holders = holders, .set = set };
+  g_autoptr (VpBitmap) running = hwloc_bitmap_alloc ();
 
   for (guint i = 0; i < fleet->n_guests; i++) {
     if (!fleet->guests[i].running)
@@ -201,22 +205,19 @@ make_plan (const Fleet *fleet, const Plan *before, Pass pass)
     if (!fleet->guests[guest].running)
       held_change (&held, fleet->topology, current, n, FALSE);
     hwloc_const_bitmap_t planned = fleet->guests[guest].running ? running : held.set;
-    VpPlacementSeat *seat = plan->seats->pdata[guest];
+    VpPlacementSeat *seat = seating->seats->pdata[guest];
     fill_seat (fleet, guest, current, pass, planned, seat);
-    plan->score += !fleet->guests[guest].running && is_in_the_way (seat->answer, seat->planned) ? 1 : 0;
+    seating->score += !fleet->guests[guest].running && is_in_the_way (seat->answer, seat->planned) ? 1 : 0;
     /* A running guest that ought to move is not where its answer is, but will be. */
-    held_change (&held, fleet->topology, find_cpus (plan, guest), n, TRUE);
+    held_change (&held, fleet->topology, find_cpus (seating, guest), n, TRUE);
     if (fleet->guests[guest].running)
-      add_cpus (running, find_cpus (plan, guest), n);
+      add_cpus (running, find_cpus (seating, guest), n);
   }
-  hwloc_bitmap_free (held.set);
-  hwloc_bitmap_free (running);
-  g_free (held.holders);
-  return plan;
+  return seating;
 }
 
 static gboolean
-is_same_plan (const Fleet *fleet, const Plan *a, const Plan *b)
+is_same_seating (const Guests *fleet, const Seating *a, const Seating *b)
 {
   for (guint i = 0; i < fleet->n_guests; i++) {
     const int *of_a = find_cpus (a, i);
@@ -231,34 +232,34 @@ is_same_plan (const Fleet *fleet, const Plan *a, const Plan *b)
 }
 
 /* What is said of each guest (emulator, warnings) knows all others only in the last round. */
-static Plan *
-settle (const Fleet *fleet, Plan *plan)
+static Seating *
+settle (const Guests *fleet, Seating *seating)
 {
   for (guint round = 0; round < MAX_ROUNDS; round++) {
-    Plan *next = make_plan (fleet, plan, PASS_STICKY);
-    gboolean same = is_same_plan (fleet, plan, next);
+    Seating *next = make_seating (fleet, seating, PASS_STICKY);
+    gboolean same = is_same_seating (fleet, seating, next);
 
-    plan_free (plan);
-    plan = next;
+    seating_free (seating);
+    seating = next;
     if (same)
       break;
   }
-  return plan;
+  return seating;
 }
 
-static Plan *
-find_best_plan (const Fleet *fleet)
+static Seating *
+find_best_seating (const Guests *fleet)
 {
-  Plan *best = settle (fleet, make_plan (fleet, NULL, PASS_STICKY));
+  Seating *best = settle (fleet, make_seating (fleet, NULL, PASS_STICKY));
 
   for (Pass next = PASS_FRESH; next < PASS_N && best->score > 0; next++) {
-    Plan *plan = settle (fleet, make_plan (fleet, NULL, next));
+    Seating *seating = settle (fleet, make_seating (fleet, NULL, next));
 
-    if (plan->score < best->score) {
-      plan_free (best);
-      best = plan;
+    if (seating->score < best->score) {
+      seating_free (best);
+      best = seating;
     } else {
-      plan_free (plan);
+      seating_free (seating);
     }
   }
   return best;
@@ -268,19 +269,17 @@ GPtrArray *
 vp_placement_new_fleet (const VpTopology *topology, const VpPlacementGuest *guests, guint n_guests)
 {
   g_autofree guint *order = g_new0 (guint, n_guests);
-  Fleet fleet = {
-    .topology = topology, .guests = guests, .n_guests = n_guests, .order = order, .running = hwloc_bitmap_alloc ()
-  };
+  g_autoptr (VpBitmap) running = hwloc_bitmap_alloc ();
+  Guests all = { .topology = topology, .guests = guests, .n_guests = n_guests, .order = order, .running = running };
 
   for (guint i = 0; i < n_guests; i++) {
     order[i] = i;
     if (guests[i].running)
-      add_cpus (fleet.running, guests[i].request.current, guests[i].request.n_vcpus);
+      add_cpus (all.running, guests[i].request.current, guests[i].request.n_vcpus);
   }
-  g_qsort_with_data (order, (int) n_guests, sizeof *order, compare_guests, &fleet);
-  Plan *plan = find_best_plan (&fleet);
-  GPtrArray *seats = g_ptr_array_ref (plan->seats);
-  plan_free (plan);
-  hwloc_bitmap_free (fleet.running);
+  g_qsort_with_data (order, (int) n_guests, sizeof *order, compare_guests, &all);
+  Seating *seating = find_best_seating (&all);
+  GPtrArray *seats = g_ptr_array_ref (seating->seats);
+  seating_free (seating);
   return seats;
 }

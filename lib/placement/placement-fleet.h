@@ -32,7 +32,8 @@ typedef struct {
  *
  * Guests that run come first and hold what they hold. The others are placed
  * beside each other as far as the host goes, so that those can run together;
- * pins that are good stay, unless only a fresh start lets more of them do so.
+ * pins that are good stay, unless only a fresh start lets more of them do so. The array owns
+ * them; the guests are only read.
  */
 GPtrArray *vp_placement_new_fleet (const VpTopology *topology, const VpPlacementGuest *guests, guint n_guests);
 

@@ -12,10 +12,10 @@ G_BEGIN_DECLS
 /* Fills level, emulator, iothreads, nodes, cells and the topology of an answer whose vcpus are set. */
 void vp_host_side_fill (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *answer);
 
-/* The usable CPUs that no guest holds, without those on the answer's cores. */
+/* The caller's: the usable CPUs that no guest holds, without those on the answer's cores. */
 hwloc_bitmap_t vp_host_side_dup_cpus (const VpPlacementView *view, const VpPlacement *answer);
 
-/* How many of the answer's vCPUs are on each core. */
+/* How many of the answer's vCPUs are on each of the topology's cores; freed by the caller. */
 guint *vp_host_side_count_on_cores (const VpPlacementView *view, const VpPlacement *answer);
 
 G_END_DECLS

@@ -38,6 +38,7 @@ typedef struct {
 
 /* Units of vCPUs that a core takes in this shape, whoever holds it: guest cores where PAIRED, else vCPUs. */
 guint vp_core_pool_count_units (const VpPlacementView *view, VpCoreShape shape, guint core);
+/* In these units what so many vCPUs need. */
 guint vp_core_pool_count_demand (const VpPlacementView *view, VpCoreShape shape, guint n_vcpus);
 
 /* All vCPUs that the pool could take. */

@@ -107,14 +107,36 @@ fill_reasons (const VpPlacementView *view, const guint *on_core, VpPlacement *an
   }
 }
 
+/* ", node 0 beside 0000:41:00.0" */
+static void
+append_nodes (const VpPlacementView *view, const GArray *nodes, gboolean beside, GString *text)
+{
+  g_autofree char *list = dup_enumeration (nodes);
+
+  g_string_append_printf (text, "%s%s", nodes->len == 0 ? ", no node" : nodes->len == 1 ? ", node " : ", nodes ", list);
+  if (beside)
+    g_string_append_printf (text, " beside %s", device_name (view));
+}
+
+static void
+append_host_side (const VpPlacementView *view, const VpPlacement *answer, GString *text)
+{
+  g_autoptr (VpBitmap) host = vp_host_side_dup_cpus (view, answer);
+  g_autofree char *list = vp_list_dup (host);
+
+  if (hwloc_bitmap_iszero (host))
+    g_string_append (text, "; host keeps no CPU");
+  else
+    g_string_append_printf (text, "; host keeps CPUs %s", list);
+}
+
 static void
 fill_summary (const VpPlacementView *view, const VpPlacementKey *key, const guint *on_core, VpPlacement *answer)
 {
   const VpTopology *topology = view->topology;
   g_autoptr (GArray) l3s = g_array_new (FALSE, FALSE, sizeof (guint));
   g_autoptr (GArray) nodes = g_array_new (FALSE, FALSE, sizeof (guint));
-  hwloc_bitmap_t host = vp_host_side_dup_cpus (view, answer);
-  g_autofree char *host_list = vp_list_dup (host);
+  guint n_cores = key->part[VP_PART_CORES];
   guint last_node = G_MAXUINT;
   gboolean beside = FALSE;
 
@@ -130,16 +152,14 @@ fill_summary (const VpPlacementView *view, const VpPlacementKey *key, const guin
     last_node = core->node;
     beside |= is_beside_device (view, core->node);
   }
-  g_autofree char *l3_text = dup_enumeration (l3s);
-  g_autofree char *node_text = dup_enumeration (nodes);
-  g_autofree char *kept = hwloc_bitmap_iszero (host) ? g_strdup ("no CPU") : g_strdup_printf ("CPUs %s", host_list);
-  answer->summary =
-      g_strdup_printf ("%u vCPU%s on %u %score%s of L3 %s%s%s%s%s; host keeps %s", answer->n_vcpus,
-                       plural (answer->n_vcpus), key->part[VP_PART_CORES], key->part[VP_PART_RUNG] < 3 ? "whole " : "",
-                       plural (key->part[VP_PART_CORES]), l3_text,
-                       nodes->len == 0 ? ", no node" : nodes->len == 1 ? ", node " : ", nodes ", node_text,
-                       beside ? " beside " : "", beside ? device_name (view) : "", kept);
-  hwloc_bitmap_free (host);
+  g_autofree char *l3_list = dup_enumeration (l3s);
+  GString *text = g_string_new (NULL);
+  g_string_append_printf (text, "%u vCPU%s on ", answer->n_vcpus, plural (answer->n_vcpus));
+  g_string_append_printf (text, "%u %score%s of L3 %s", n_cores, key->part[VP_PART_RUNG] < 3 ? "whole " : "",
+                          plural (n_cores), l3_list);
+  append_nodes (view, nodes, beside, text);
+  append_host_side (view, answer, text);
+  answer->summary = g_string_free (text, FALSE);
 }
 
 /* Free CPUs beside the reserve, or with it. */
@@ -161,11 +181,9 @@ dup_free (const VpPlacementView *view, gboolean with_reserve)
 static guint
 count_free (const VpPlacementView *view, gboolean with_reserve)
 {
-  hwloc_bitmap_t cpus = dup_free (view, with_reserve);
-  guint n = (guint) hwloc_bitmap_weight (cpus);
+  g_autoptr (VpBitmap) cpus = dup_free (view, with_reserve);
 
-  hwloc_bitmap_free (cpus);
-  return n;
+  return (guint) hwloc_bitmap_weight (cpus);
 }
 
 static guint

@@ -11,7 +11,7 @@ G_BEGIN_DECLS
 /* Fills reasons, summary and warnings of an answer that is complete otherwise; vcpus NULL: unpinned. */
 void vp_placement_report_fill (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *answer);
 
-/* Why the guest cannot be pinned: what it needs, what is there. */
+/* Why the guest cannot be pinned: what it needs, what is there. The caller's. */
 char *vp_placement_report_dup_shortage (const VpPlacementView *view);
 
 G_END_DECLS

@@ -5,6 +5,8 @@
  */
 #include "placement/placement-view.h"
 
+#include "base/list.h"
+
 static guint64
 find_smallest_l3 (const VpTopology *topology)
 {
@@ -202,15 +204,13 @@ count_cpus (const VpPlacementView *self, const int *vcpus, Count *count)
 {
   const VpTopology *topology = self->topology;
   const VpPlacementRequest *request = self->request;
-  hwloc_bitmap_t seen = hwloc_bitmap_alloc ();
-  gboolean valid = TRUE;
+  g_autoptr (VpBitmap) seen = hwloc_bitmap_alloc ();
 
-  for (guint i = 0; i < request->n_vcpus && valid; i++) {
+  for (guint i = 0; i < request->n_vcpus; i++) {
     int position = vcpus[i] < 0 ? -1 : vp_topology_find_pu (topology, (unsigned) vcpus[i]);
 
-    valid = position >= 0 && topology->pus[position].usable && !hwloc_bitmap_isset (seen, (unsigned) vcpus[i]);
-    if (!valid)
-      break;
+    if (position < 0 || !topology->pus[position].usable || hwloc_bitmap_isset (seen, (unsigned) vcpus[i]))
+      return FALSE;
     hwloc_bitmap_set (seen, (unsigned) vcpus[i]);
     count->on_core[topology->pus[position].core]++;
     if (request->taken != NULL && hwloc_bitmap_isset (request->taken, (unsigned) vcpus[i]))
@@ -218,8 +218,7 @@ count_cpus (const VpPlacementView *self, const int *vcpus, Count *count)
     else if (request->planned != NULL && hwloc_bitmap_isset (request->planned, (unsigned) vcpus[i]))
       count->overlap_planned++;
   }
-  hwloc_bitmap_free (seen);
-  return valid;
+  return TRUE;
 }
 
 static gboolean

@@ -63,7 +63,7 @@ typedef struct {
                     * make way for each other for ever */
 } VpPlacementKey;
 
-/* `threads` as the guest has them or will have them. */
+/* `threads` as the guest has them or will have them. The caller's; it points to the other two. */
 VpPlacementView *vp_placement_view_new (const VpTopology *topology, const VpPlacementRequest *request, guint threads);
 void vp_placement_view_free (VpPlacementView *view);
 
@@ -73,6 +73,7 @@ guint vp_placement_view_rank_kind (const VpPlacementView *view, guint kind);
 /* FALSE where vcpus is no assignment at all: a CPU unknown, not usable or twice. */
 gboolean vp_placement_view_rate (const VpPlacementView *view, const int *vcpus, VpPlacementKey *key);
 
+/* Below 0: a is the better one; 0: neither. */
 int vp_placement_key_compare (const VpPlacementKey *a, const VpPlacementKey *b);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpPlacementView, vp_placement_view_free)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/list.h"
 #include "placement/placement-host.h"
 #include "placement/placement-report.h"
 #include "placement/placement-search.h"
@@ -18,7 +19,7 @@ static void
 keep_some (const VpPlacementView *view, const int *fresh, int *vcpus)
 {
   guint n = view->request->n_vcpus;
-  hwloc_bitmap_t left = hwloc_bitmap_alloc ();
+  g_autoptr (VpBitmap) left = hwloc_bitmap_alloc ();
   guint next = 0;
 
   for (guint i = 0; i < n; i++)
@@ -37,7 +38,6 @@ keep_some (const VpPlacementView *view, const int *fresh, int *vcpus)
       next++;
     vcpus[i] = fresh[next++];
   }
-  hwloc_bitmap_free (left);
 }
 
 /* Cells need the vCPUs of a node to stand together; the search sees to that, people may not. */
@@ -195,10 +195,8 @@ vp_placement_free (VpPlacement *placement)
     hwloc_bitmap_free (placement->iothreads[i]);
   for (guint i = 0; i < placement->n_cells; i++)
     hwloc_bitmap_free (placement->cells[i].vcpus);
-  if (placement->emulator != NULL)
-    hwloc_bitmap_free (placement->emulator);
-  if (placement->nodes != NULL)
-    hwloc_bitmap_free (placement->nodes);
+  hwloc_bitmap_free (placement->emulator);
+  hwloc_bitmap_free (placement->nodes);
   if (placement->warnings != NULL)
     g_ptr_array_unref (placement->warnings);
   g_strfreev (placement->reasons);

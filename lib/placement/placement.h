@@ -88,9 +88,9 @@ typedef struct {
   GPtrArray *warnings;   /* of char *, what was missing */
 } VpPlacement;
 
-/* Fails with VP_ERROR_UNFIT only where pin is VP_PIN_REQUIRED. */
+/* The caller's. NULL and VP_ERROR_UNFIT only where pin is VP_PIN_REQUIRED, or the guest has no vCPUs. */
 VpPlacement *vp_placement_new (const VpTopology *topology, const VpPlacementRequest *request, GError **error);
-void vp_placement_free (VpPlacement *placement);
+void vp_placement_free (VpPlacement *placement); /* may be NULL */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpPlacement, vp_placement_free)
 

@@ -61,22 +61,28 @@ typedef struct {
   const char *pattern_words;  /* the same for people: "a number from 0 to 4096" */
 } VpKeyInfo;
 
-const VpKeyInfo *vp_key_info (VpKey key);
-/* FALSE and an error that lists what is allowed; `where` names the file or the tag. */
+const VpKeyInfo *vp_key_info (VpKey key); /* static */
+/*
+ * FALSE and VP_ERROR_PROFILE or VP_ERROR_TAG, which lists what is allowed; `where` names the file or the
+ * tag. `name` NULL: any key of that section.
+ */
 gboolean vp_key_find (const char *section, const char *name, const char *where, VpKey *key, GError **error);
 gboolean vp_key_check (VpKey key, const char *value, const char *where, GError **error);
-char *vp_key_dup_allowed (VpKey key); /* "refuse, start, retry", for messages and the manual's test */
+char *vp_key_dup_allowed (VpKey key); /* "refuse, start, retry", the caller's; for messages and the manual's test */
 
 /* Values by key; NULL where nothing was said. */
 typedef struct {
   char *values[VP_N_KEYS];
 } VpSettings;
 
-VpSettings *vp_settings_new (void);
-void vp_settings_free (VpSettings *settings);
+VpSettings *vp_settings_new (void); /* nothing is said */
+void vp_settings_free (VpSettings *settings); /* may be NULL */
+/* What `over` says goes over what was said; copied. */
 void vp_settings_overlay (VpSettings *settings, const VpSettings *over);
-const char *vp_settings_get (const VpSettings *settings, VpKey key); /* the fallback where nothing was said */
-int vp_settings_choice (const VpSettings *settings, VpKey key);      /* position in choices; -1: it matches the pattern */
+/* Borrowed; the fallback where nothing was said. */
+const char *vp_settings_get (const VpSettings *settings, VpKey key);
+/* Position in choices; -1: it matches the pattern. */
+int vp_settings_choice (const VpSettings *settings, VpKey key);
 
 typedef struct {
   char *name;
@@ -89,18 +95,22 @@ typedef struct {
 /* All profiles of some folders; immutable after the load, shared by reference count between threads. */
 typedef struct VpProfiles VpProfiles;
 
-/* Later folders hide files of the same name in earlier ones. A folder that is missing is empty. */
+/*
+ * Later folders hide files of the same name in earlier ones. A folder that is missing is empty. A broken
+ * file is a broken profile and no error; a folder that cannot be read is one.
+ */
 VpProfiles *vp_profiles_load (const char *const *folders, GError **error);
 /* The rules that give these profiles to domains without a tag of their own (tag-rules.h); before it is shared. */
 gboolean vp_profiles_load_rules (VpProfiles *profiles, const char *const *folders, GError **error);
 VpProfiles *vp_profiles_ref (VpProfiles *profiles);
+/* NULL: nothing happens. */
 void vp_profiles_unref (VpProfiles *profiles);
-/* Fails for an unknown name, with the known ones in the message, and for a broken file. */
+/* Borrowed. NULL for an unknown name (VP_ERROR_TAG, with the known ones) and for a broken file (VP_ERROR_PROFILE). */
 const VpProfile *vp_profiles_get (const VpProfiles *profiles, const char *name, GError **error);
 GPtrArray *vp_profiles_list (const VpProfiles *profiles); /* of const VpProfile *, by name; unref the array */
 /* Breaks a rule that names a profile which is not there. */
 void vp_profiles_check_rule (const VpProfiles *profiles, VpTagRule *rule);
-/* Of VpTagRule *, in their order; NULL: none were loaded, and what rules wrote into definitions stays. */
+/* Of VpTagRule *, in their order, borrowed; NULL: none were loaded, and what rules wrote into definitions stays. */
 const GPtrArray *vp_profiles_get_rules (const VpProfiles *profiles);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpSettings, vp_settings_free)

@@ -20,7 +20,10 @@ G_BEGIN_DECLS
 
 typedef enum { VP_TAG_VERDICT_NO, VP_TAG_VERDICT_YES, VP_TAG_VERDICT_UNKNOWN } VpTagVerdict;
 
-/* Whether the rule alone fits, on or off, whatever tag the domain has. `reason` (freed by the caller): why it does. */
+/*
+ * Whether the rule alone fits, on or off, whatever tag the domain has. `reason` (freed by the caller): why it
+ * does; NULL where it does not.
+ */
 VpTagVerdict vp_tag_rule_fits (const VpTagRule *rule, const VpDomain *domain, const VpHost *host, char **reason);
 
 typedef struct {
@@ -30,9 +33,9 @@ typedef struct {
   char *warning; /* NULL: none */
 } VpTagMatch;
 
-/* NULL: the rules have no say, as the tag is the domain's own or no rules were loaded. */
+/* The caller's. NULL: the rules have no say, as the tag is the domain's own or no rules were loaded. */
 VpTagMatch *vp_tag_match_new (const VpProfiles *profiles, const VpDomain *domain, const VpHost *host);
-void vp_tag_match_free (VpTagMatch *match);
+void vp_tag_match_free (VpTagMatch *match); /* may be NULL */
 
 /* Whether the domain has that tag, of that rule, already. */
 gboolean vp_tag_match_stands (const VpTagMatch *match, const VpDomain *domain);

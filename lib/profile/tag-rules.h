@@ -41,15 +41,15 @@ typedef struct {
   GError *error;       /* the file is broken: this is why, and the rest does not count */
 } VpTagRule;
 
-const char *vp_match_key_name (VpMatchKey key);
+const char *vp_match_key_name (VpMatchKey key); /* static, as the file has it: "device-class" */
 
-/* Never NULL: what is wrong is in its error. */
+/* Never NULL: what is wrong is in its error. The caller's; switches are not looked at. */
 VpTagRule *vp_tag_rule_load (const char *name, const char *path);
-void vp_tag_rule_free (VpTagRule *rule);
-/* Of VpTagRule, in the order of their names; NULL and an error where a folder cannot be read. */
+void vp_tag_rule_free (VpTagRule *rule); /* may be NULL */
+/* Of VpTagRule, an owning array, in the order of their names; NULL and an error where a folder cannot be read. */
 GPtrArray *vp_tag_rules_load (const char *const *folders, GError **error);
 
-/* The name of the file in that folder that turns a rule on or off. */
+/* The path of the file in that folder that turns a rule on or off; the caller's. */
 char *vp_tag_rule_dup_switch (const char *folder, const char *name);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpTagRule, vp_tag_rule_free)

@@ -22,9 +22,12 @@ typedef struct {
   VpSettings *settings; /* all profiles and the overrides, resolved */
 } VpTag;
 
-/* `tag` is the <vfio:profile> element. Unknown words are errors that list what is allowed. */
+/*
+ * `tag` is the <vfio:profile> element. The caller's. NULL and VP_ERROR_TAG, which lists what is allowed, for
+ * words that nobody knows, and VP_ERROR_PROFILE where a profile that it names is broken.
+ */
 VpTag *vp_tag_resolve (const xmlNode *tag, const VpProfiles *profiles, GError **error);
-void vp_tag_free (VpTag *tag);
+void vp_tag_free (VpTag *tag); /* may be NULL */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpTag, vp_tag_free)
 
