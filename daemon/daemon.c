@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Threads: main (this file and keep/: asks libvirt), versions (reads libvirt's
- * folder), gate (answers the hook). Main may wait for libvirt, versions and gate
- * never do; main waits for versions a second at most; nobody waits for main.
+ * folder), gate and its pool (answer the hook), one for each start of a domain that
+ * we were asked to repeat (asks libvirt), end (hears SIGTERM; main.c). Main and starts
+ * may wait for libvirt, the others never do; main waits for versions a second at most;
+ * end waits for starts and answers, bounded, and nobody else for anybody.
  */
 #include "daemon/daemon.h"
 
@@ -47,6 +49,8 @@ struct VpDaemon {
 };
 
 #define RECONCILE_SECONDS 15
+#define STARTS_MS 500   /* at the end, for starts; they ask the gate, so they come first */
+#define ANSWERS_MS 1000 /* for answers, from the same moment on */
 
 static gboolean
 make_folder (const char *path, mode_t mode, GError **error)
@@ -79,8 +83,9 @@ lock_run_folder (const char *folder, GError **error)
 
   if (fd >= 0 && flock (fd, LOCK_EX | LOCK_NB) == 0)
     return fd;
-  g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot lock %s: %s", path,
-               errno == EWOULDBLOCK ? "another vfio-profiled runs" : g_strerror (errno));
+  gboolean busy = errno == EWOULDBLOCK;
+  g_set_error (error, VP_ERROR, busy ? VP_ERROR_BUSY : VP_ERROR_IO, "cannot lock %s: %s", path,
+               busy ? "another vfio-profiled runs" : g_strerror (errno));
   if (fd >= 0)
     (void) close (fd);
   return -1;
@@ -361,6 +366,16 @@ vp_daemon_new (gboolean session, GError **error)
   if (daemon->lock_fd < 0 || !start_parts (daemon, error))
     return NULL;
   return g_steal_pointer (&daemon);
+}
+
+gboolean
+vp_daemon_stop (VpDaemon *daemon)
+{
+  gint64 now = g_get_monotonic_time ();
+  gboolean started = vp_keeper_stop (daemon->keeper, now + STARTS_MS * G_TIME_SPAN_MILLISECOND);
+  gboolean answered = vp_gate_stop (daemon->gate, now + ANSWERS_MS * G_TIME_SPAN_MILLISECOND);
+
+  return started && answered;
 }
 
 void

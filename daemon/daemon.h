@@ -10,6 +10,12 @@ typedef struct VpDaemon VpDaemon;
 
 /* `session`: for qemu:///session, with everything in the user's own folders. */
 VpDaemon *vp_daemon_new (gboolean session, GError **error);
+/*
+ * The first half of the end, from any thread: no new start, no new answer, and those in flight are waited for, a
+ * second at most. FALSE: some go on, in threads of their own, and what they use must not be freed.
+ */
+gboolean vp_daemon_stop (VpDaemon *daemon);
+/* The second half, in the main thread, after a stop that gave TRUE. Takes leave of libvirt, and so may wait for it. */
 void vp_daemon_free (VpDaemon *daemon);
 
 /* Reads host and profiles anew and looks at all domains. */

@@ -15,6 +15,7 @@
 
 #define MAX_THREADS 32      /* of answers at the same time; more wait in the socket's queue */
 #define PEER_SECONDS 5      /* for each read and write: the hook sends at once or is dead */
+#define FREE_SECONDS 5      /* for one that was not stopped before */
 
 struct VpGate {
   VpGateContext context;
@@ -23,7 +24,12 @@ struct VpGate {
   GMainContext *loop_context;
   GMainLoop *loop;
   GSocketService *service;
-  GThread *thread;
+  GThread *thread;         /* NULL: it no longer listens */
+  GCancellable *ending;    /* ends the reading of what is still being asked */
+
+  GMutex mutex;
+  GCond answered;
+  guint in_flight; /* guarded: connections that were taken and are not answered yet */
 };
 
 /* The folder is root's and closed to others; this is the second lock on the door. */
@@ -61,7 +67,7 @@ serve (const VpGate *gate, GSocketConnection *connection, GError **error)
   if (!check_peer (g_socket_connection_get_socket (connection), error))
     return FALSE;
   g_autoptr (GByteArray) bytes =
-    vp_hook_call_read (g_io_stream_get_input_stream (G_IO_STREAM (connection)), NULL, error);
+    vp_hook_call_read (g_io_stream_get_input_stream (G_IO_STREAM (connection)), gate->ending, error);
   if (bytes != NULL && bytes->len == 0)
     return TRUE; /* somebody looked whether we are here */
   if (bytes == NULL || !vp_hook_call_parse (bytes, &request, error))
@@ -79,14 +85,30 @@ serve (const VpGate *gate, GSocketConnection *connection, GError **error)
   return FALSE;
 }
 
+/* In the gate's thread, before one of the pool has it: from here on it is waited for. */
+static gboolean
+on_incoming (GSocketService *service, GSocketConnection *connection, GObject *source, gpointer data)
+{
+  VpGate *gate = data;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&gate->mutex);
+
+  (void) service, (void) connection, (void) source;
+  gate->in_flight++;
+  return FALSE;
+}
+
 static gboolean
 on_connection (GThreadedSocketService *service, GSocketConnection *connection, GObject *source, gpointer data)
 {
+  VpGate *gate = data;
   g_autoptr (GError) error = NULL;
 
   (void) service, (void) source;
-  if (!serve (data, connection, &error))
+  if (!serve (gate, connection, &error))
     g_warning ("gate: a request was not answered: %s", error->message);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&gate->mutex);
+  gate->in_flight--;
+  g_cond_broadcast (&gate->answered);
   return TRUE;
 }
 
@@ -140,11 +162,15 @@ vp_gate_new (const VpGateContext *context, const char *path, int fd, GError **er
   gate->path = fd >= 0 ? NULL : g_strdup (path);
   gate->loop_context = g_main_context_new ();
   gate->loop = g_main_loop_new (gate->loop_context, FALSE);
+  gate->ending = g_cancellable_new ();
+  g_mutex_init (&gate->mutex);
+  g_cond_init (&gate->answered);
 
   /* The listener watches the socket in the context that is the thread's default when it is added. */
   g_main_context_push_thread_default (gate->loop_context);
   gate->service = g_threaded_socket_service_new (MAX_THREADS);
   gboolean added = g_socket_listener_add_socket (G_SOCKET_LISTENER (gate->service), socket, NULL, error);
+  g_signal_connect (gate->service, "incoming", G_CALLBACK (on_incoming), gate);
   g_signal_connect (gate->service, "run", G_CALLBACK (on_connection), gate);
   g_socket_service_start (gate->service);
   g_main_context_pop_thread_default (gate->loop_context);
@@ -163,25 +189,47 @@ quit_loop (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+/* After this nobody comes any more; its thread waits for nothing, so it is waited for. */
+static void
+stop_listening (VpGate *gate)
+{
+  g_autoptr (GSource) source = g_idle_source_new ();
+
+  g_socket_service_stop (gate->service);
+  if (gate->thread != NULL) {
+    g_source_set_callback (source, quit_loop, gate->loop, NULL);
+    g_source_attach (source, gate->loop_context);
+    g_thread_join (g_steal_pointer (&gate->thread));
+  }
+  g_socket_listener_close (G_SOCKET_LISTENER (gate->service));
+  if (gate->path != NULL)
+    (void) unlink (gate->path);
+  g_clear_pointer (&gate->path, g_free);
+}
+
+gboolean
+vp_gate_stop (VpGate *gate, gint64 deadline)
+{
+  stop_listening (gate);
+  g_cancellable_cancel (gate->ending);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&gate->mutex);
+  while (gate->in_flight > 0)
+    if (!g_cond_wait_until (&gate->answered, &gate->mutex, deadline))
+      return FALSE;
+  return TRUE;
+}
+
 void
 vp_gate_free (VpGate *gate)
 {
-  if (gate == NULL)
+  if (gate == NULL || !vp_gate_stop (gate, g_get_monotonic_time () + FREE_SECONDS * G_TIME_SPAN_SECOND))
     return;
-  g_socket_service_stop (gate->service);
-  if (gate->thread != NULL) {
-    g_autoptr (GSource) source = g_idle_source_new ();
-    g_source_set_callback (source, quit_loop, gate->loop, NULL);
-    g_source_attach (source, gate->loop_context);
-    g_thread_join (gate->thread);
-  }
-  g_socket_listener_close (G_SOCKET_LISTENER (gate->service));
   g_object_unref (gate->service);
-  if (gate->path != NULL)
-    (void) unlink (gate->path);
+  g_object_unref (gate->ending);
   g_main_loop_unref (gate->loop);
   g_main_context_unref (gate->loop_context);
-  g_free (gate->path);
+  g_mutex_clear (&gate->mutex);
+  g_cond_clear (&gate->answered);
   g_free (gate->config_folder);
   g_free (gate);
 }

@@ -158,9 +158,9 @@ vp_connection_free (VpConnection *connection)
 {
   if (connection == NULL)
     return;
-  if (connection->timer != 0)
-    g_source_remove (connection->timer);
   drop_connection (connection);
+  while (g_source_remove_by_user_data (connection))
+    ;
   g_free (connection->uri);
   g_free (connection);
 }

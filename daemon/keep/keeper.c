@@ -34,7 +34,29 @@ struct VpKeeper {
   gboolean session;
   virConnectPtr connection;
   GHashTable *entries; /* name -> Entry */
+  GAsyncQueue *requests; /* of Request: the gate's; one idle source each */
+
+  GMutex mutex; /* guards all below */
+  GCond start_ended;
+  guint starts; /* threads that start a domain */
+  gboolean stopping;
 };
+
+typedef struct {
+  char *domain;
+  VpAfter after;
+} Request;
+
+static void
+request_free (gpointer data)
+{
+  Request *request = data;
+
+  g_free (request->domain);
+  g_free (request);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Request, request_free)
 
 static void
 entry_free (Entry *entry)
@@ -78,14 +100,34 @@ vp_keeper_new (VpLedger *ledger, VpBook *book, VpVersions *versions, gboolean se
   keeper->root = vp_root_open ("/", NULL); /* without it drift is not seen, and the host was not read either */
   keeper->roster = vp_roster_new ();
   keeper->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) entry_free);
+  keeper->requests = g_async_queue_new_full (request_free);
+  g_mutex_init (&keeper->mutex);
+  g_cond_init (&keeper->start_ended);
   return keeper;
+}
+
+gboolean
+vp_keeper_stop (VpKeeper *keeper, gint64 deadline)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&keeper->mutex);
+
+  keeper->stopping = TRUE;
+  while (keeper->starts > 0)
+    if (!g_cond_wait_until (&keeper->start_ended, &keeper->mutex, deadline))
+      return FALSE;
+  return TRUE;
 }
 
 void
 vp_keeper_free (VpKeeper *keeper)
 {
-  if (keeper == NULL)
+  if (keeper == NULL || !vp_keeper_stop (keeper, g_get_monotonic_time ()))
     return;
+  while (g_source_remove_by_user_data (keeper))
+    ;
+  g_async_queue_unref (keeper->requests);
+  g_mutex_clear (&keeper->mutex);
+  g_cond_clear (&keeper->start_ended);
   g_hash_table_unref (keeper->entries);
   vp_roster_free (keeper->roster);
   vp_root_free (keeper->root);
@@ -99,9 +141,30 @@ vp_keeper_set_connection (VpKeeper *keeper, virConnectPtr connection)
 }
 
 typedef struct {
-  VpLedger *ledger;
+  VpKeeper *keeper;
   virDomainPtr domain;
 } Start;
+
+/* FALSE: the daemon ends. */
+static gboolean
+count_start (VpKeeper *keeper)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&keeper->mutex);
+
+  if (!keeper->stopping)
+    keeper->starts++;
+  return !keeper->stopping;
+}
+
+/* The last that a start's thread does with the keeper. */
+static void
+uncount_start (VpKeeper *keeper)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&keeper->mutex);
+
+  keeper->starts--;
+  g_cond_broadcast (&keeper->start_ended);
+}
 
 /* A start takes seconds and its hook asks our gate: not in the main thread. */
 static gpointer
@@ -117,8 +180,9 @@ start_thread (gpointer data)
     vp_libvirt_set_error (&error, "domain '%s': prepared, but it could not be started again", name);
     g_warning ("%s", error->message);
   }
-  vp_ledger_end_start (start->ledger, name);
+  vp_ledger_end_start (start->keeper->ledger, name);
   (void) virDomainFree (start->domain);
+  uncount_start (start->keeper);
   g_free (start);
   return NULL;
 }
@@ -127,16 +191,18 @@ static void
 start_domain (Entry *entry)
 {
   VpKeeper *keeper = entry->keeper;
-  virDomainPtr domain = virDomainLookupByName (keeper->connection, entry->name);
+  g_autoptr (virDomain) domain = virDomainLookupByName (keeper->connection, entry->name);
 
   entry->start_wanted = FALSE;
-  if (domain == NULL || !vp_ledger_begin_start (keeper->ledger, entry->name)) {
-    g_clear_pointer (&domain, virDomainFree);
+  if (domain == NULL || !count_start (keeper))
+    return;
+  if (!vp_ledger_begin_start (keeper->ledger, entry->name)) {
+    uncount_start (keeper);
     return;
   }
   Start *start = g_new0 (Start, 1);
-  start->ledger = keeper->ledger;
-  start->domain = domain;
+  start->keeper = keeper;
+  start->domain = g_steal_pointer (&domain);
   g_thread_unref (g_thread_new ("start", start_thread, start));
 }
 
@@ -320,26 +386,12 @@ vp_keeper_touch_all (VpKeeper *keeper)
       vp_keeper_touch (keeper, virDomainGetName (domains->pdata[i]));
 }
 
-typedef struct {
-  VpKeeper *keeper;
-  char *domain;
-  VpAfter after;
-} Request;
-
-static void
-request_free (gpointer data)
-{
-  Request *request = data;
-
-  g_free (request->domain);
-  g_free (request);
-}
-
 static gboolean
 on_request (gpointer data)
 {
-  const Request *request = data;
-  Entry *entry = get_entry (request->keeper, request->domain);
+  VpKeeper *keeper = data;
+  g_autoptr (Request) request = g_async_queue_pop (keeper->requests);
+  Entry *entry = get_entry (keeper, request->domain);
 
   entry->burst_since = 0;
   entry->written.repeats = 0; /* somebody waits for it */
@@ -355,11 +407,11 @@ vp_keeper_request (VpKeeper *keeper, const char *domain, VpAfter after)
   g_autoptr (GSource) source = g_idle_source_new ();
   Request *request = g_new0 (Request, 1);
 
-  request->keeper = keeper;
   request->domain = g_strdup (domain);
   request->after = after;
+  g_async_queue_push (keeper->requests, request);
   g_source_set_priority (source, G_PRIORITY_HIGH);
-  g_source_set_callback (source, on_request, request, request_free);
+  g_source_set_callback (source, on_request, keeper, NULL);
   g_source_attach (source, NULL);
 }
 

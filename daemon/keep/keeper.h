@@ -18,6 +18,12 @@ typedef struct VpKeeper VpKeeper;
 /* `wrapper_made`: a wrapper that the host snapshot does not know yet. All others stay the caller's. */
 VpKeeper *vp_keeper_new (VpLedger *ledger, VpBook *book, VpVersions *versions, gboolean session,
                          void (*wrapper_made) (gpointer data), gpointer data);
+/*
+ * From now on it starts no domain; waits for the starts that go on, at most until `deadline` (monotonic, µs).
+ * FALSE: some do, and what they use must stay: the keeper and the ledger. From any thread.
+ */
+gboolean vp_keeper_stop (VpKeeper *keeper, gint64 deadline);
+/* One whose starts go on is lost rather than freed below them. */
 void vp_keeper_free (VpKeeper *keeper);
 
 /* NULL while libvirt is away. The connection stays the caller's. */

@@ -32,6 +32,7 @@ struct VpVersions {
   int inotify_fd;
   int wake_fd;
   GThread *thread;
+  GAsyncQueue *notices; /* of Notice: for the main thread; one source each */
   GHashTable *made; /* domain -> descriptor of the NAME.xml.new that is being written; the thread's own */
 
   GMutex mutex; /* guards all below */
@@ -52,18 +53,8 @@ version_free (VpVersion *version)
 }
 
 typedef struct {
-  VpVersions *versions;
-  char *domain;
+  char *domain; /* NULL: any */
 } Notice;
-
-static gboolean
-deliver (gpointer data)
-{
-  Notice *notice = data;
-
-  notice->versions->changed (notice->domain, notice->versions->data);
-  return G_SOURCE_REMOVE;
-}
 
 static void
 notice_free (gpointer data)
@@ -74,6 +65,18 @@ notice_free (gpointer data)
   g_free (notice);
 }
 
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Notice, notice_free)
+
+static gboolean
+deliver (gpointer data)
+{
+  VpVersions *versions = data;
+  g_autoptr (Notice) notice = g_async_queue_pop (versions->notices);
+
+  versions->changed (notice->domain, versions->data);
+  return G_SOURCE_REMOVE;
+}
+
 /* Not g_main_context_invoke: that could run the callback in this thread. */
 static void
 notify_main (VpVersions *versions, const char *domain)
@@ -81,10 +84,10 @@ notify_main (VpVersions *versions, const char *domain)
   g_autoptr (GSource) source = g_idle_source_new ();
   Notice *notice = g_new0 (Notice, 1);
 
-  notice->versions = versions;
   notice->domain = g_strdup (domain);
+  g_async_queue_push (versions->notices, notice);
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_source_set_callback (source, deliver, notice, notice_free);
+  g_source_set_callback (source, deliver, versions, NULL);
   g_source_attach (source, NULL);
 }
 
@@ -284,6 +287,7 @@ vp_versions_new (const char *folder, VpVersionsFunc changed, gpointer data, GErr
   g_cond_init (&versions->synced);
   versions->versions = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_ptr_array_unref);
   versions->made = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, close_made);
+  versions->notices = g_async_queue_new_full (notice_free);
   versions->inotify_fd = inotify_init1 (IN_NONBLOCK | IN_CLOEXEC);
   versions->wake_fd = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (versions->inotify_fd < 0 || versions->wake_fd < 0) {
@@ -319,6 +323,9 @@ vp_versions_free (VpVersions *versions)
     (void) close (versions->inotify_fd);
   if (versions->wake_fd >= 0)
     (void) close (versions->wake_fd);
+  while (g_source_remove_by_user_data (versions))
+    ;
+  g_async_queue_unref (versions->notices);
   g_hash_table_unref (versions->versions);
   g_hash_table_unref (versions->made);
   g_mutex_clear (&versions->mutex);

@@ -2,13 +2,14 @@
 """The daemon killed at any moment, libvirtd restarted under load: nothing lost, nothing half done."""
 import os
 import random
+import shutil
 import signal
 import subprocess
 import threading
 import time
 
 from edits import Edits, arguments, check_against_twin, edited_domain
-from lib import (STATE_NS, Qemu, check, check_equal, check_same, connect, daemon, defined, definition, domain_xml,
+from lib import (CONFIG, STATE_NS, Qemu, check, check_equal, check_same, connect, daemon, defined, definition, domain_xml,
                  is_active, libvirtd, main, note, profile_tool, remove, run, test, virsh, wait_ready, wait_until,
                  without_tag)
 
@@ -176,6 +177,42 @@ def daemon_hangs():
         check(taken < HOOK_CALLS * HOOK_SECONDS + SLACK, f"it took {taken:.1f} s")
         check(not is_active(domain), "it runs")
         wait_until("it starts with the daemon back", lambda: virsh("start", "hung", ok=None).returncode == 0, 10)
+
+
+def stop_beside_hung_libvirtd(busy):
+    """SIGTERM while libvirtd is stopped; `busy`: the daemon waits for its answer at that moment."""
+    daemon.restart()  # as a child of ours, for its exit status
+    os.kill(libvirtd.pid(), signal.SIGSTOP)
+    try:
+        if busy:
+            # As libvirt stores a version.
+            shutil.copy(f"{CONFIG}/still.xml", f"{CONFIG}/still.xml.new")
+            os.rename(f"{CONFIG}/still.xml.new", f"{CONFIG}/still.xml")
+            time.sleep(0.5)
+        begin = time.monotonic()
+        daemon.stop()
+        taken = time.monotonic() - begin
+    finally:
+        os.kill(libvirtd.pid(), signal.SIGCONT)
+    note(f"{taken:.2f} s")
+    check(taken < 2, f"it took {taken:.1f} s")
+    check_equal(daemon.process.returncode, 0, "its exit status")
+    daemon.start()
+
+
+@test("SIGTERM while libvirtd hangs: the daemon ends within two seconds, and the next one goes on")
+def stop_while_libvirtd_hangs():
+    connection = connect()
+    with defined(connection, domain_xml("still", "pinned")) as domain:
+        wait_ready("still")
+        for busy in (False, True):
+            stop_beside_hung_libvirtd(busy)
+        profile_tool("unset", "still")
+        wait_until("it is undone", lambda: STATE_NS not in definition(domain), 10)
+        profile_tool("set", "still", "pinned")
+        wait_ready("still")
+        domain.create()
+        check(is_active(domain), "it does not start")
 
 
 @test("a burst of starts and edits while the daemon is killed: each command ends")

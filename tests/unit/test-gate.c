@@ -8,8 +8,10 @@
 
 #include "base/gate-protocol.h"
 #include "daemon/gate/gate-socket.h"
+#include "support.h"
 
 #define UUID "6b3d6b0e-1d33-4c77-8dc9-0d4d5d7c4a01"
+#define UNTAGGED_XML "<domain type='kvm'><name>win10</name><uuid>" UUID "</uuid></domain>"
 #define DOMAIN_XML                                                                                                    \
   "<domain type='kvm'><name>win10</name><uuid>" UUID "</uuid><memory>1048576</memory><vcpu>2</vcpu>"                  \
   "<metadata><vfio:profile xmlns:vfio='urn:vfio-profile:1' name='gaming'/></metadata></domain>"
@@ -45,14 +47,45 @@ is_logged (const char *text)
   return strstr (log_text->str, text) != NULL;
 }
 
+/* What the keeper was asked; an answer that asks while `held` stays there until it is not. */
+static struct {
+  GMutex mutex;
+  GCond changed;
+  guint n;
+  gboolean held;
+} requests;
+
 static void
-count_request (const char *domain, VpAfter after, gpointer data)
+take_request (const char *domain, VpAfter after, gpointer data)
 {
-  (void) domain, (void) after;
-  g_atomic_int_inc ((gint *) data);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&requests.mutex);
+
+  (void) data;
+  g_assert_cmpstr (domain, ==, "win10");
+  g_assert_cmpint (after, ==, VP_AFTER_PREPARE);
+  requests.n++;
+  g_cond_broadcast (&requests.changed);
+  while (requests.held)
+    g_cond_wait (&requests.changed, &requests.mutex);
 }
 
-static gint requests;
+static void
+hold_requests (gboolean held)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&requests.mutex);
+
+  requests.held = held;
+  g_cond_broadcast (&requests.changed);
+}
+
+static void
+wait_for_request (void)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&requests.mutex);
+
+  while (requests.n == 0)
+    g_cond_wait (&requests.changed, &requests.mutex);
+}
 
 static void
 set_up (Fixture *fixture, gconstpointer data)
@@ -61,6 +94,7 @@ set_up (Fixture *fixture, gconstpointer data)
 
   (void) data;
   g_string_truncate (log_text, 0);
+  requests.n = 0;
   fixture->folder = g_dir_make_tmp ("vp-gate-XXXXXX", &error);
   g_assert_no_error (error);
   fixture->path = g_build_filename (fixture->folder, "gate.sock", NULL);
@@ -70,7 +104,7 @@ set_up (Fixture *fixture, gconstpointer data)
   fixture->admission = vp_admission_new (fixture->root, "/", TRUE, &error);
   g_assert_no_error (error);
   const VpGateContext context = {
-    fixture->ledger, fixture->admission, { count_request, &requests }, fixture->folder
+    fixture->ledger, fixture->admission, { take_request, NULL }, fixture->folder
   };
   fixture->gate = vp_gate_new (&context, fixture->path, -1, &error);
   g_assert_no_error (error);
@@ -82,6 +116,7 @@ tear_down (Fixture *fixture, gconstpointer data)
   g_autofree char *holds = g_build_filename (fixture->folder, "holds", NULL);
 
   (void) data;
+  hold_requests (FALSE);
   vp_gate_free (fixture->gate);
   g_assert_false (g_file_test (fixture->path, G_FILE_TEST_EXISTS));
   vp_admission_free (fixture->admission);
@@ -171,7 +206,7 @@ test_no_host (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (restore, ==, "OK 0\n");
   g_assert_cmpstr (started, ==, "OK 0\n");
   g_assert_cmpstr (release, ==, "OK 0\n");
-  g_assert_cmpint (g_atomic_int_get (&requests), ==, 0);
+  g_assert_cmpuint (requests.n, ==, 0);
 }
 
 /* Somebody looks whether the gate is there; he gets no answer, and it is no error. */
@@ -194,6 +229,82 @@ test_not_a_hook (Fixture *fixture, gconstpointer data)
   g_assert_true (is_logged ("the request is not one of this version's hook"));
 }
 
+/* A start of a domain whose tag went: the gate knows host and profiles, and tells the keeper. */
+static gpointer
+ask_untagged (gpointer fixture)
+{
+  return dup_call (fixture, "prepare", UNTAGGED_XML);
+}
+
+static GThread *
+begin_held_answer (Fixture *fixture)
+{
+  vp_ledger_set (fixture->ledger, test_host (NULL, TEST_I7_3770K), test_profiles ());
+  hold_requests (TRUE);
+  GThread *hook = g_thread_new ("hook", ask_untagged, fixture);
+  wait_for_request ();
+  return hook;
+}
+
+static gint64
+soon (guint ms)
+{
+  return g_get_monotonic_time () + ms * G_TIME_SPAN_MILLISECOND;
+}
+
+static void
+test_stop_waits (Fixture *fixture, gconstpointer data)
+{
+  GThread *hook = begin_held_answer (fixture);
+
+  (void) data;
+  g_assert_false (vp_gate_stop (fixture->gate, soon (20)));
+  g_assert_false (g_file_test (fixture->path, G_FILE_TEST_EXISTS)); /* nobody else comes */
+  hold_requests (FALSE);
+  g_assert_true (vp_gate_stop (fixture->gate, soon (20000)));
+  g_autofree char *answer = g_thread_join (hook);
+  g_assert_cmpstr (answer, ==, "OK 0\n");
+}
+
+static gpointer
+release_when_closed (gpointer data)
+{
+  const Fixture *fixture = data;
+
+  while (g_file_test (fixture->path, G_FILE_TEST_EXISTS))
+    g_usleep (1000);
+  hold_requests (FALSE);
+  return NULL;
+}
+
+/* Freed while an answer reads all of its context: what follows in tear_down would be pulled from under it. */
+static void
+test_free_waits (Fixture *fixture, gconstpointer data)
+{
+  GThread *hook = begin_held_answer (fixture);
+  GThread *release = g_thread_new ("release", release_when_closed, fixture);
+
+  (void) data;
+  vp_gate_free (g_steal_pointer (&fixture->gate));
+  g_thread_join (release);
+  g_autofree char *answer = g_thread_join (hook);
+  g_assert_cmpstr (answer, ==, "OK 0\n");
+}
+
+/* Somebody who has connected and says nothing is not waited for. */
+static void
+test_stop_silent (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GSocketConnection) silent = connect_to (fixture);
+  g_autofree char *answer = dup_call (fixture, "started", DOMAIN_XML); /* later than it, so that it was taken */
+  gint64 begin = g_get_monotonic_time ();
+
+  (void) data, (void) silent;
+  g_assert_true (vp_gate_stop (fixture->gate, soon (20000)));
+  g_assert_cmpint (g_get_monotonic_time () - begin, <, 3 * G_TIME_SPAN_SECOND);
+  g_assert_cmpstr (answer, ==, "OK 0\n");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -205,5 +316,8 @@ main (int argc, char **argv)
   g_test_add ("/gate/no-host", Fixture, NULL, set_up, test_no_host, tear_down);
   g_test_add ("/gate/look", Fixture, NULL, set_up, test_look, tear_down);
   g_test_add ("/gate/not-a-hook", Fixture, NULL, set_up, test_not_a_hook, tear_down);
+  g_test_add ("/gate/stop-waits", Fixture, NULL, set_up, test_stop_waits, tear_down);
+  g_test_add ("/gate/free-waits", Fixture, NULL, set_up, test_free_waits, tear_down);
+  g_test_add ("/gate/stop-silent", Fixture, NULL, set_up, test_stop_silent, tear_down);
   return g_test_run ();
 }
