@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One answer for each operation of the qemu hook (vfio-profile-hooks(7)). */
+/*
+ * One answer for each operation of the qemu hook (vfio-profile-hooks(7)).
+ *
+ * libvirt's `prepare` asks whether a start is admitted. That is a row of steps, each of which
+ * hands on to the next or is the answer itself:
+ *
+ *   host known ─► ours ─► planned ─► not stale ─► its CPUs claimed ─► the host made ready
+ *
+ * At `restore` and `migrate` the answer is XML; the others only tell.
+ */
 #include "daemon/gate/answer.h"
 
 #include <string.h>
@@ -9,97 +18,123 @@
 #include "plan/plan.h"
 #include "plan/rules/rule-table.h"
 
-static char *
-dup_refusal (const char *domain, const char *reason)
+/* A guest that is about to run, and what was found out about it so far. */
+typedef struct {
+  const VpGateContext *context;
+  const VpHookCall *call;
+  const VpDomain *domain; /* the call's */
+  char *uuid;             /* NULL: it has none */
+  VpHost *host;
+  VpProfiles *profiles;
+  VpPlan *plan;
+  gboolean unseen;        /* it was placed by a daemon before this one: its pins count, not the plan's */
+  VpBitmap *cpus;         /* that it holds from here on */
+  gboolean refused;
+  char *text;             /* of the answer; NULL: none */
+} VpStart;
+
+static void
+start_clear (VpStart *start)
 {
-  g_autofree char *shown = g_strescape (domain, NULL);
+  g_clear_pointer (&start->uuid, g_free);
+  g_clear_pointer (&start->host, vp_host_unref);
+  g_clear_pointer (&start->profiles, vp_profiles_unref);
+  g_clear_pointer (&start->plan, vp_plan_free);
+  g_clear_pointer (&start->cpus, hwloc_bitmap_free);
+  g_clear_pointer (&start->text, g_free);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (VpStart, start_clear)
+
+/* FALSE, as it ends the row. */
+static gboolean
+refuse (VpStart *start, const char *reason)
+{
+  g_autofree char *shown = g_strescape (start->call->domain, NULL);
 
   g_message ("domain '%s': start refused: %s", shown, reason);
-  return g_strdup_printf ("vfio-profile: domain '%s': %s", shown, reason);
+  start->refused = TRUE;
+  start->text = g_strdup_printf ("vfio-profile: domain '%s': %s", shown, reason);
+  return FALSE;
 }
 
 static void
-ask_keeper (const VpGateContext *context, const VpHookCall *request, VpAfter after)
+ask_keeper (const VpStart *start, VpAfter after)
 {
-  context->keeper.request (request->domain, after, context->keeper.data);
+  const VpGateKeeper *keeper = &start->context->keeper;
+
+  keeper->request (start->call->domain, after, keeper->data);
+}
+
+static VpBook *
+get_book (const VpStart *start)
+{
+  return vp_admission_get_book (start->context->admission);
 }
 
 /* A transient domain has no file; asking libvirt is out of the question here. */
 static gboolean
-is_persistent (const VpGateContext *context, const char *domain)
+is_persistent (const VpStart *start)
 {
-  g_autofree char *file = g_strconcat (domain, ".xml", NULL);
-  g_autofree char *path = g_build_filename (context->config_folder, file, NULL);
+  g_autofree char *file = g_strconcat (start->call->domain, ".xml", NULL);
+  g_autofree char *path = g_build_filename (start->context->config_folder, file, NULL);
 
-  return strchr (domain, '/') == NULL && g_file_test (path, G_FILE_TEST_IS_REGULAR);
-}
-
-/* Why a start is stale, before what is done about it; NULL: it is not. */
-static char *
-dup_stale_reason (const VpGateContext *context, const VpPlan *plan)
-{
-  const VpPlacement *placement = plan->placement;
-
-  if (vp_plan_is_ready (plan)) {
-    /* The snapshot of the host may be some milliseconds old. */
-    g_autofree char *offline = placement != NULL && placement->vcpus != NULL
-                                 ? vp_admission_dup_offline (context->admission, placement->vcpus, placement->n_vcpus)
-                                 : NULL;
-    return offline != NULL ? g_strdup_printf ("it is pinned to CPUs that are offline now: %s", offline) : NULL;
-  }
-  const VpChange *first = plan->changes->pdata[0];
-  return g_strdup_printf ("it was edited and is not prepared for '%s' yet (%u change%s, first %s)", plan->profile,
-                          plan->changes->len, plan->changes->len == 1 ? "" : "s", first->place);
+  return strchr (start->call->domain, '/') == NULL && g_file_test (path, G_FILE_TEST_IS_REGULAR);
 }
 
 static gboolean
-refuse_stale (const VpGateContext *context, const VpHookCall *request, const VpPlan *plan, const char *why,
-              gboolean retry, char **text)
+refuse_stale (VpStart *start, const char *why, gboolean retry)
 {
   g_autofree char *reason = NULL;
 
-  if (!is_persistent (context, request->domain)) {
+  if (!is_persistent (start)) {
     reason = g_strdup_printf ("it is transient, so nothing could prepare it for '%s': define it ('virsh define'), or "
                               "put the output of 'vfio-profile rewrite' into 'virsh create'",
-                              plan->profile);
+                              start->plan->profile);
   } else {
     reason = g_strdup_printf ("%s: %s", why,
                               retry ? "it is being prepared and started now" : "it is being prepared now, start it again");
-    ask_keeper (context, request, retry ? VP_AFTER_PREPARE_AND_START : VP_AFTER_PREPARE);
+    ask_keeper (start, retry ? VP_AFTER_PREPARE_AND_START : VP_AFTER_PREPARE);
   }
-  *text = dup_refusal (request->domain, reason);
-  return FALSE;
+  return refuse (start, reason);
 }
 
+/* As its on-stale says. */
 static gboolean
-answer_stale (const VpGateContext *context, const VpHookCall *request, const VpPlan *plan, const char *why,
-              char **text)
+settle_stale (VpStart *start, const char *why)
 {
-  switch ((VpStale) vp_settings_choice (plan->settings, VP_KEY_START_ON_STALE)) {
+  switch ((VpStale) vp_settings_choice (start->plan->settings, VP_KEY_START_ON_STALE)) {
     case VP_STALE_START:
-      ask_keeper (context, request, VP_AFTER_TUNE_LIVE);
+      ask_keeper (start, VP_AFTER_TUNE_LIVE);
       return TRUE;
     case VP_STALE_RETRY:
       /* Our own second try may find it edited once more: then somebody else has to decide. */
-      return refuse_stale (context, request, plan, why, !vp_ledger_is_starting (context->ledger, request->domain),
-                           text);
+      return refuse_stale (start, why, !vp_ledger_is_starting (start->context->ledger, start->call->domain));
     case VP_STALE_REFUSE:
       break;
   }
-  return refuse_stale (context, request, plan, why, FALSE, text);
+  return refuse_stale (start, why, FALSE);
 }
 
-/*
- * Nobody asked for a rule's tag but the rule, so it makes no start fail: the domain starts as it
- * is, without the CPUs that are planned for it.
- */
-static void
-start_as_it_is (const VpGateContext *context, const VpHookCall *request, VpPlan *plan, const char *why)
+/* The first step. */
+static gboolean
+know_host (VpStart *start)
 {
-  g_message ("domain '%s': %s: it starts as it is, and is tuned from its next start on, as its tag is that of rule "
-             "'%s'", request->domain, why, plan->rule);
-  g_clear_pointer (&plan->placement, vp_placement_free);
-  ask_keeper (context, request, VP_AFTER_PREPARE);
+  if (vp_ledger_get (start->context->ledger, &start->host, &start->profiles))
+    return TRUE;
+  g_autofree char *problem = vp_ledger_dup_problem (start->context->ledger);
+  g_autofree char *reason = g_strdup_printf ("vfio-profiled knows no host to prepare it for: %s", problem);
+  return refuse (start, reason);
+}
+
+/* The second: without a tag it went a moment ago, and it is no longer ours to refuse. */
+static gboolean
+check_tag (VpStart *start)
+{
+  if (vp_domain_tag (start->domain) != NULL && start->uuid != NULL)
+    return TRUE;
+  ask_keeper (start, VP_AFTER_PREPARE);
+  return FALSE;
 }
 
 /*
@@ -107,38 +142,68 @@ start_as_it_is (const VpGateContext *context, const VpHookCall *request, VpPlan 
  * is planned beside those that it was prepared beside.
  */
 static VpPlan *
-plan_as_prepared (const VpGateContext *context, const VpDomain *domain, const char *uuid, const VpHost *host,
-                  const VpProfiles *profiles, GError **error)
+plan_as_prepared (const VpStart *start, GError **error)
 {
-  g_autoptr (GPtrArray) known = vp_ledger_dup_neighbours (context->ledger, uuid);
+  g_autoptr (GPtrArray) known = vp_ledger_dup_neighbours (start->context->ledger, start->uuid);
   g_autoptr (VpPlan) plan = NULL;
 
   if (known->len == 0)
-    return vp_plan_new (domain, host, profiles, NULL, VP_PLAN_DEFAULT, error);
+    return vp_plan_new (start->domain, start->host, start->profiles, NULL, VP_PLAN_DEFAULT, error);
   for (guint i = 0; i < known->len && (plan == NULL || !vp_plan_is_ready (plan)); i++) {
     g_clear_pointer (&plan, vp_plan_free);
     g_clear_error (error);
-    plan = vp_plan_new (domain, host, profiles, known->pdata[i], VP_PLAN_DEFAULT, error);
+    plan = vp_plan_new (start->domain, start->host, start->profiles, known->pdata[i], VP_PLAN_DEFAULT, error);
   }
   return g_steal_pointer (&plan);
 }
 
+/* Profiles that are wrong are no fault of a domain that only a rule gave them. */
+static gboolean
+settle_without_plan (VpStart *start, const GError *error)
+{
+  g_autofree char *rule = vp_domain_dup_tag_rule (start->domain);
+
+  if (rule == NULL || error->domain != VP_ERROR ||
+      (error->code != VP_ERROR_TAG && error->code != VP_ERROR_PROFILE))
+    return refuse (start, error->message);
+  g_warning ("domain '%s': it starts as it is, as its tag is that of rule '%s' and cannot be followed: %s",
+             start->call->domain, rule, error->message);
+  return FALSE;
+}
+
+/* The third. A guest that was saved keeps what it saw then, also where its profile changed since. */
+static gboolean
+plan_start (VpStart *start)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VpNeighbours) incoming = vp_ledger_take_incoming (start->context->ledger, start->call->domain);
+
+  start->plan = incoming != NULL ? vp_plan_new (start->domain, start->host, start->profiles, incoming,
+                                                VP_PLAN_HOST_ONLY, &error)
+                                 : plan_as_prepared (start, &error);
+  if (start->plan == NULL && incoming == NULL)
+    return settle_without_plan (start, error);
+  if (start->plan == NULL)
+    g_warning ("domain '%s': it goes on as it was saved: %s", start->call->domain, error->message);
+  else if (start->plan->settings == NULL)
+    ask_keeper (start, VP_AFTER_PREPARE); /* a rule's tag that the rule no longer gives */
+  return start->plan != NULL && start->plan->settings != NULL;
+}
+
 /* The CPUs that its vCPUs are pinned to, one each; NULL: one of them is not. */
-static hwloc_bitmap_t
+static VpBitmap *
 new_pinned_set (const VpDomain *domain)
 {
-  hwloc_bitmap_t set = hwloc_bitmap_alloc ();
+  g_autoptr (VpBitmap) set = hwloc_bitmap_alloc ();
   guint n = vp_domain_vcpus (domain, NULL);
 
   for (guint i = 0; i < n; i++) {
     int cpu = vp_domain_vcpu_pin (domain, i);
-    if (cpu < 0) {
-      hwloc_bitmap_free (set);
+    if (cpu < 0)
       return NULL;
-    }
     hwloc_bitmap_set (set, (unsigned) cpu);
   }
-  return set;
+  return g_steal_pointer (&set);
 }
 
 /* All that was put into the definition is still there. */
@@ -159,26 +224,72 @@ is_untouched (const VpDomain *domain)
  * now are as good as ready, if they are those that were put there.
  */
 static gboolean
-is_placed_unseen (const VpGateContext *context, const VpDomain *domain, const char *uuid, const VpPlan *plan)
+is_placed_unseen (const VpStart *start)
 {
-  if (vp_plan_is_ready (plan) || vp_ledger_has_prepared (context->ledger, uuid) || !is_untouched (domain))
+  const VpPlan *plan = start->plan;
+
+  if (vp_plan_is_ready (plan) || vp_ledger_has_prepared (start->context->ledger, start->uuid) ||
+      !is_untouched (start->domain))
     return FALSE;
   for (guint i = 0; i < plan->changes->len; i++)
     if (strcmp (((const VpChange *) plan->changes->pdata[i])->rule, "cpu") != 0)
       return FALSE;
-  hwloc_bitmap_t pinned = new_pinned_set (domain);
-  gboolean is_pinned = pinned != NULL;
-  hwloc_bitmap_free (pinned);
-  return is_pinned;
+  g_autoptr (VpBitmap) pinned = new_pinned_set (start->domain);
+  return pinned != NULL;
 }
 
-static hwloc_bitmap_t
-new_cpu_set (const int *cpus, guint n)
+/* Before what is done about it; NULL: it is not stale. */
+static char *
+dup_stale_reason (const VpStart *start)
 {
-  hwloc_bitmap_t set = hwloc_bitmap_alloc ();
+  const VpPlan *plan = start->plan;
+  const VpPlacement *placement = plan->placement;
 
-  for (guint i = 0; i < n; i++)
-    hwloc_bitmap_set (set, (unsigned) cpus[i]);
+  if (vp_plan_is_ready (plan)) {
+    /* The snapshot of the host may be some milliseconds old. */
+    g_autofree char *offline = placement != NULL && placement->vcpus != NULL
+                                 ? vp_admission_dup_offline (start->context->admission, placement->vcpus,
+                                                             placement->n_vcpus)
+                                 : NULL;
+    return offline != NULL ? g_strdup_printf ("it is pinned to CPUs that are offline now: %s", offline) : NULL;
+  }
+  const VpChange *first = plan->changes->pdata[0];
+  return g_strdup_printf ("it was edited and is not prepared for '%s' yet (%u change%s, first %s)", plan->profile,
+                          plan->changes->len, plan->changes->len == 1 ? "" : "s", first->place);
+}
+
+/*
+ * Nobody asked for a rule's tag but the rule, so it makes no start fail: the domain starts as it
+ * is, without the CPUs that are planned for it.
+ */
+static gboolean
+start_as_it_is (VpStart *start, const char *why)
+{
+  g_message ("domain '%s': %s: it starts as it is, and is tuned from its next start on, as its tag is that of rule "
+             "'%s'", start->call->domain, why, start->plan->rule);
+  g_clear_pointer (&start->plan->placement, vp_placement_free);
+  ask_keeper (start, VP_AFTER_PREPARE);
+  return TRUE;
+}
+
+/* The fourth. */
+static gboolean
+check_stale (VpStart *start)
+{
+  start->unseen = is_placed_unseen (start);
+  g_autofree char *why = start->unseen ? NULL : dup_stale_reason (start);
+  if (why == NULL)
+    return TRUE;
+  return start->plan->rule != NULL ? start_as_it_is (start, why) : settle_stale (start, why);
+}
+
+static VpBitmap *
+new_placed_set (const VpPlacement *placement)
+{
+  VpBitmap *set = hwloc_bitmap_alloc ();
+
+  for (guint i = 0; placement != NULL && placement->vcpus != NULL && i < placement->n_vcpus; i++)
+    hwloc_bitmap_set (set, (unsigned) placement->vcpus[i]);
   return set;
 }
 
@@ -187,7 +298,7 @@ static char *
 dup_holders (const VpNeighbours *running, hwloc_const_bitmap_t cpus)
 {
   g_autoptr (GString) text = g_string_new (NULL);
-  hwloc_bitmap_t shared = hwloc_bitmap_alloc ();
+  g_autoptr (VpBitmap) shared = hwloc_bitmap_alloc ();
 
   for (guint i = 0; i < running->others->len; i++) {
     const VpNeighbour *other = running->others->pdata[i];
@@ -197,244 +308,168 @@ dup_holders (const VpNeighbours *running, hwloc_const_bitmap_t cpus)
     g_autofree char *list = vp_list_dup (shared);
     g_string_append_printf (text, "%s'%s' (%s)", text->len > 0 ? ", " : "", other->name, list);
   }
-  hwloc_bitmap_free (shared);
   return text->len > 0 ? g_string_free (g_steal_pointer (&text), FALSE) : NULL;
 }
 
 /* Whether the guest can be placed so that it meets nobody who runs now. */
 static gboolean
-can_avoid (const VpDomain *domain, const VpHost *host, const VpProfiles *profiles, const VpNeighbours *running)
+can_avoid (const VpStart *start, const VpNeighbours *running)
 {
-  g_autoptr (VpPlan) plan = vp_plan_new (domain, host, profiles, running, VP_PLAN_HOST_ONLY, NULL);
+  g_autoptr (VpPlan) plan =
+    vp_plan_new (start->domain, start->host, start->profiles, running, VP_PLAN_HOST_ONLY, NULL);
 
   if (plan == NULL || plan->placement == NULL || plan->placement->vcpus == NULL)
     return FALSE;
-  hwloc_bitmap_t cpus = new_cpu_set (plan->placement->vcpus, plan->placement->n_vcpus);
-  gboolean meets = hwloc_bitmap_intersects (cpus, running->taken);
-  hwloc_bitmap_free (cpus);
-  return !meets;
+  g_autoptr (VpBitmap) cpus = new_placed_set (plan->placement);
+  return !hwloc_bitmap_intersects (cpus, running->taken);
 }
 
-/* Those of the plan, which the definition has, or will have once it runs; where it was placed unseen, its own. */
-static hwloc_bitmap_t
-new_claim (const VpDomain *domain, const VpPlan *plan, gboolean unseen)
+/* Gives the guests that have CPUs already. */
+static VpNeighbours *
+claim (const VpStart *start, gboolean share, gboolean *claimed)
 {
-  const VpPlacement *placement = plan->placement;
-  hwloc_bitmap_t cpus = unseen ? new_pinned_set (domain) : NULL;
+  g_autoptr (GArray) devices = vp_domain_device_addresses (start->domain);
+  const VpRunning wanted = { start->uuid, start->call->domain, start->cpus, devices };
 
-  if (cpus != NULL)
-    return cpus;
-  return placement != NULL && placement->vcpus != NULL ? new_cpu_set (placement->vcpus, placement->n_vcpus)
-                                                       : hwloc_bitmap_alloc ();
+  return vp_book_claim (get_book (start), &wanted, share, claimed);
 }
 
-/* From here to its release the guest holds its CPUs; no overlap is silent. */
+/* No overlap is silent. */
 static gboolean
-claim_cpus (const VpGateContext *context, const VpHookCall *request, const VpDomain *domain, const char *uuid,
-            hwloc_const_bitmap_t cpus, const VpHost *host, const VpProfiles *profiles, const VpPlan *plan,
-            char **text)
+settle_overlap (VpStart *start, const VpNeighbours *running, const char *holders, gboolean claimed)
 {
-  gboolean share = vp_settings_choice (plan->settings, VP_KEY_CPU_CONFLICT) == VP_CONFLICT_SHARE;
-  gboolean claimed = FALSE;
-  g_autoptr (GArray) devices = vp_domain_device_addresses (domain);
-  const VpRunning claim = { uuid, request->domain, cpus, devices };
-  VpBook *book = vp_admission_get_book (context->admission);
-  g_autoptr (VpNeighbours) running = vp_book_claim (book, &claim, share, &claimed);
-  g_autofree char *holders = dup_holders (running, cpus);
-  if (holders == NULL)
-    return TRUE;
   g_autofree char *why = g_strdup_printf ("its CPUs are those of guests that run: %s", holders);
-  gboolean avoidable = can_avoid (domain, host, profiles, running);
-  if (!claimed && avoidable && plan->rule != NULL)
-    vp_neighbours_unref (vp_book_claim (book, &claim, TRUE, &claimed)); /* for as long as it takes to tune it */
+  gboolean avoidable = can_avoid (start, running);
+
+  if (!claimed && avoidable && start->plan->rule != NULL)
+    vp_neighbours_unref (claim (start, TRUE, &claimed)); /* for as long as it takes to tune it */
   if (claimed) {
-    g_message ("domain '%s': %s: %s", request->domain, why,
+    g_message ("domain '%s': %s: %s", start->call->domain, why,
                avoidable ? "it gets others once it runs" : "they are shared, there are no others left");
     if (avoidable)
-      ask_keeper (context, request, VP_AFTER_TUNE_LIVE);
+      ask_keeper (start, VP_AFTER_TUNE_LIVE);
     return TRUE;
   }
   if (avoidable)
-    return answer_stale (context, request, plan, why, text);
+    return settle_stale (start, why);
   g_autofree char *reason = g_strdup_printf ("%s, there are no others left, and cpu.conflict is refuse: stop one of "
                                              "them, or give one of them fewer vCPUs", why);
-  *text = dup_refusal (request->domain, reason);
-  return FALSE;
+  return refuse (start, reason);
 }
 
-/* The last step: what only now can be known of the host, and what is taken from it. */
+/*
+ * The fifth: the CPUs of the plan, which the definition has, or will have once it runs; where it
+ * was placed unseen, its own. From here to its release the guest holds them.
+ */
 static gboolean
-ready_host (const VpGateContext *context, const VpHookCall *request, const VpDomain *domain, const char *uuid,
-            hwloc_const_bitmap_t cpus, const VpPlan *plan, char **text)
+claim_cpus (VpStart *start)
 {
-  g_autoptr (GArray) held = vp_book_dup_devices (vp_admission_get_book (context->admission), uuid);
-  const VpAdmissionRequest asked = { uuid, request->domain, domain, plan, cpus, held, request->wait, request->data };
-  g_autofree char *refusal = vp_admission_admit (context->admission, &asked);
+  gboolean share = vp_settings_choice (start->plan->settings, VP_KEY_CPU_CONFLICT) == VP_CONFLICT_SHARE;
+  gboolean claimed = FALSE;
 
-  if (refusal == NULL)
-    return TRUE;
-  *text = dup_refusal (request->domain, refusal);
-  return FALSE;
+  start->cpus = start->unseen ? new_pinned_set (start->domain) : new_placed_set (start->plan->placement);
+  g_autoptr (VpNeighbours) running = claim (start, share, &claimed);
+  g_autofree char *holders = dup_holders (running, start->cpus);
+  return holders == NULL || settle_overlap (start, running, holders, claimed);
 }
 
-/* Profiles that are wrong are no fault of a domain that only a rule gave them. */
+/* The last: what only now can be known of the host, and what is taken from it. */
 static gboolean
-answer_without_plan (const VpHookCall *request, const VpDomain *domain, const GError *error, char **text)
+ready_host (VpStart *start)
 {
-  g_autofree char *rule = vp_domain_dup_tag_rule (domain);
+  const VpHookCall *call = start->call;
+  g_autoptr (GArray) held = vp_book_dup_devices (get_book (start), start->uuid);
+  const VpAdmissionRequest asked = { start->uuid, call->domain, start->domain, start->plan, start->cpus, held,
+                                     call->wait, call->data };
+  g_autofree char *refusal = vp_admission_admit (start->context->admission, &asked);
 
-  if (rule == NULL || error->domain != VP_ERROR ||
-      (error->code != VP_ERROR_TAG && error->code != VP_ERROR_PROFILE)) {
-    *text = dup_refusal (request->domain, error->message);
-    return FALSE;
-  }
-  g_warning ("domain '%s': it starts as it is, as its tag is that of rule '%s' and cannot be followed: %s",
-             request->domain, rule, error->message);
-  return TRUE;
+  return refusal == NULL || refuse (start, refusal);
 }
 
-static gboolean
-answer_prepare (const VpGateContext *context, const VpHookCall *request, const VpDomain *domain,
-                const VpHost *host, const VpProfiles *profiles, char **text)
+static void
+answer_admission (VpStart *start)
 {
-  g_autoptr (GError) error = NULL;
-  g_autoptr (VpPlan) plan = NULL;
-  g_autofree char *uuid = vp_domain_dup_uuid (domain);
+  static gboolean (*const steps[]) (VpStart *) = { know_host,   check_tag,  plan_start,
+                                                   check_stale, claim_cpus, ready_host };
 
-  if (vp_domain_tag (domain) == NULL || uuid == NULL) {
-    /* The tag went a moment ago. It is no longer ours to refuse. */
-    ask_keeper (context, request, VP_AFTER_PREPARE);
-    return TRUE;
-  }
-  /* A guest that was saved keeps what it saw then, also where its profile changed since. */
-  g_autoptr (VpNeighbours) incoming = vp_ledger_take_incoming (context->ledger, request->domain);
-  plan = incoming != NULL ? vp_plan_new (domain, host, profiles, incoming, VP_PLAN_HOST_ONLY, &error)
-                          : plan_as_prepared (context, domain, uuid, host, profiles, &error);
-  if (incoming != NULL && plan == NULL) {
-    g_warning ("domain '%s': it goes on as it was saved: %s", request->domain, error->message);
-    return TRUE;
-  }
-  if (plan == NULL)
-    return answer_without_plan (request, domain, error, text);
-  if (plan->settings == NULL) {
-    /* A rule's tag that the rule no longer gives. */
-    ask_keeper (context, request, VP_AFTER_PREPARE);
-    return TRUE;
-  }
-  gboolean unseen = is_placed_unseen (context, domain, uuid, plan);
-  g_autofree char *why = unseen ? NULL : dup_stale_reason (context, plan);
-  if (why != NULL && plan->rule != NULL)
-    start_as_it_is (context, request, plan, why);
-  else if (why != NULL && !answer_stale (context, request, plan, why, text))
-    return FALSE;
-  hwloc_bitmap_t cpus = new_claim (domain, plan, unseen);
-  gboolean ready = claim_cpus (context, request, domain, uuid, cpus, host, profiles, plan, text) &&
-                   ready_host (context, request, domain, uuid, cpus, plan, text);
-  hwloc_bitmap_free (cpus);
-  return ready;
-}
-
-static gboolean
-answer_end (const VpGateContext *context, const char *uuid)
-{
-  vp_admission_release (context->admission, uuid);
-  return TRUE;
-}
-
-static gboolean
-answer_started (const VpGateContext *context, const char *uuid)
-{
-  vp_admission_started (context->admission, uuid);
-  return TRUE;
-}
-
-/* Those that need a UUID and nothing else; they never fail. */
-static const struct {
-  const char *operation;
-  gboolean (*answer) (const VpGateContext *context, const char *uuid);
-} notices[] = { { "started", answer_started }, { "stopped", answer_end }, { "release", answer_end } };
-
-static gboolean
-answer_notice (const VpGateContext *context, const VpHookCall *request)
-{
-  for (guint i = 0; i < G_N_ELEMENTS (notices); i++) {
-    if (strcmp (request->operation, notices[i].operation) != 0)
-      continue;
-    g_autoptr (VpDomain) domain = vp_domain_parse (request->xml, request->xml_length, "the domain", NULL);
-    g_autofree char *uuid = domain != NULL ? vp_domain_dup_uuid (domain) : NULL;
-    return uuid == NULL || notices[i].answer (context, uuid);
-  }
-  return TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (steps) && steps[i] (start); i++)
+    ;
+  if (!start->refused)
+    vp_admission_note_called (start->context->admission, start->domain);
 }
 
 /* A true filter: what depends on this host is made right, what the guest sees stays as it was saved. */
-static gboolean
-answer_filter (const VpGateContext *context, const VpHookCall *request, const VpDomain *domain, const VpHost *host,
-               const VpProfiles *profiles, char **text)
+static void
+answer_filter (VpStart *start)
 {
+  const VpHookCall *call = start->call;
   g_autoptr (GError) error = NULL;
-  g_autofree char *uuid = vp_domain_dup_uuid (domain);
-  VpNeighbours *running = vp_book_new_neighbours (vp_admission_get_book (context->admission), uuid);
-  g_autoptr (VpPlan) plan = vp_plan_new (domain, host, profiles, running, VP_PLAN_HOST_ONLY, &error);
 
-  if (plan != NULL && plan->placement != NULL && plan->placement->vcpus != NULL) {
-    running->n_vcpus = plan->placement->n_vcpus;
-    running->vcpus = g_memdup2 (plan->placement->vcpus, running->n_vcpus * sizeof *running->vcpus);
+  if (!vp_ledger_get (start->context->ledger, &start->host, &start->profiles))
+    return; /* it goes on as it was saved */
+  VpNeighbours *running = vp_book_new_neighbours (get_book (start), start->uuid);
+  start->plan = vp_plan_new (start->domain, start->host, start->profiles, running, VP_PLAN_HOST_ONLY, &error);
+  const VpPlacement *placement = start->plan != NULL ? start->plan->placement : NULL;
+  if (placement != NULL && placement->vcpus != NULL) {
+    running->n_vcpus = placement->n_vcpus;
+    running->vcpus = g_memdup2 (placement->vcpus, running->n_vcpus * sizeof *running->vcpus);
   }
-  vp_ledger_note_incoming (context->ledger, request->domain, running);
-  if (plan == NULL) {
-    g_warning ("domain '%s': %s as it was saved: %s", request->domain, request->operation, error->message);
-    return TRUE;
+  vp_ledger_note_incoming (start->context->ledger, call->domain, running);
+  if (start->plan == NULL)
+    g_warning ("domain '%s': %s as it was saved: %s", call->domain, call->operation, error->message);
+  else if (!vp_plan_is_ready (start->plan)) {
+    g_message ("domain '%s': made right for this host at %s: %u change%s", call->domain, call->operation,
+               start->plan->changes->len, start->plan->changes->len == 1 ? "" : "s");
+    start->text = vp_domain_dup_text (start->plan->result);
   }
-  if (vp_plan_is_ready (plan))
-    return TRUE;
-  g_message ("domain '%s': made right for this host at %s: %u change%s", request->domain, request->operation,
-             plan->changes->len, plan->changes->len == 1 ? "" : "s");
-  *text = vp_domain_dup_text (plan->result);
-  return TRUE;
 }
 
+/* What is told and not asked needs a UUID and nothing else, and never fails. */
+static const struct {
+  const char *name;
+  void (*answer) (VpStart *start);
+  void (*note) (VpAdmission *admission, const char *uuid);
+} operations[] = {
+  { "prepare", answer_admission, NULL }, { "restore", answer_filter, NULL }, { "migrate", answer_filter, NULL },
+  { "started", NULL, vp_admission_started },
+  { "stopped", NULL, vp_admission_release },
+  { "release", NULL, vp_admission_release },
+};
+
 gboolean
-vp_gate_answer (const VpGateContext *context, const VpHookCall *request, char **text)
+vp_gate_answer (const VpGateContext *context, const VpHookCall *call, char **text)
 {
-  gboolean is_prepare = strcmp (request->operation, "prepare") == 0;
-  gboolean is_filter = strcmp (request->operation, "restore") == 0 || strcmp (request->operation, "migrate") == 0;
+  g_auto (VpStart) start = { .context = context, .call = call };
   g_autoptr (GError) error = NULL;
-  g_autoptr (VpHost) host = NULL;
-  g_autoptr (VpProfiles) profiles = NULL;
+  guint i = 0;
 
   *text = NULL;
-  if (!is_prepare && !is_filter)
-    return answer_notice (context, request);
-  g_autoptr (VpDomain) domain = vp_domain_parse (request->xml, request->xml_length, "the domain", &error);
-  if (domain == NULL) {
-    *text = dup_refusal (request->domain, error->message);
-    return FALSE;
-  }
-  if (!vp_ledger_get (context->ledger, &host, &profiles)) {
-    g_autofree char *problem = vp_ledger_dup_problem (context->ledger);
-    g_autofree char *reason = g_strdup_printf ("vfio-profiled knows no host to prepare it for: %s", problem);
-    *text = dup_refusal (request->domain, reason);
-    if (is_filter)
-      g_clear_pointer (text, g_free); /* it is restored as it was saved */
-    return is_filter;
-  }
-  if (is_filter)
-    return answer_filter (context, request, domain, host, profiles, text);
-  if (!answer_prepare (context, request, domain, host, profiles, text))
-    return FALSE;
-  vp_admission_note_called (context->admission, domain);
-  return TRUE;
+  while (i < G_N_ELEMENTS (operations) && strcmp (call->operation, operations[i].name) != 0)
+    i++;
+  if (i == G_N_ELEMENTS (operations))
+    return TRUE;
+  g_autoptr (VpDomain) domain = vp_domain_parse (call->xml, call->xml_length, "the domain", &error);
+  start.domain = domain;
+  start.uuid = domain != NULL ? vp_domain_dup_uuid (domain) : NULL;
+  if (operations[i].note != NULL && start.uuid != NULL)
+    operations[i].note (context->admission, start.uuid);
+  else if (operations[i].answer != NULL && domain == NULL)
+    refuse (&start, error->message);
+  else if (operations[i].answer != NULL)
+    operations[i].answer (&start);
+  *text = g_steal_pointer (&start.text);
+  return !start.refused;
 }
 
 void
-vp_gate_withdraw (const VpGateContext *context, const VpHookCall *request)
+vp_gate_withdraw (const VpGateContext *context, const VpHookCall *call)
 {
-  VpHookCall release = *request;
+  VpHookCall release = *call;
+  g_autofree char *nothing = NULL;
 
-  if (strcmp (request->operation, "prepare") != 0)
+  if (strcmp (call->operation, "prepare") != 0)
     return;
   release.operation = "release";
-  g_message ("domain '%s': the hook went away before it was answered: nothing is held for it", request->domain);
-  answer_notice (context, &release);
+  g_message ("domain '%s': the hook went away before it was answered: nothing is held for it", call->domain);
+  (void) vp_gate_answer (context, &release, &nothing);
 }
