@@ -8,7 +8,8 @@ G_BEGIN_DECLS
 
 typedef struct VpDaemon VpDaemon;
 
-/* `session`: for qemu:///session, with everything in the user's own folders. */
+/* `session`: for qemu:///session, with everything in the user's own folders. NULL: another daemon runs, or a folder
+ * cannot be made or read. libvirt need not be there. */
 VpDaemon *vp_daemon_new (gboolean session, GError **error);
 /*
  * The first half of the end, from any thread: no new start, no new answer, and those in flight are waited for, a

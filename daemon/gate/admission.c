@@ -58,16 +58,13 @@ char *
 vp_admission_dup_offline (const VpAdmission *admission, const int *cpus, guint n)
 {
   g_autofree char *text = vp_root_dup_text (admission->root, "sys/devices/system/cpu/online");
-  hwloc_bitmap_t online = vp_list_parse (text);
-  hwloc_bitmap_t lost = hwloc_bitmap_alloc ();
+  g_autoptr (VpBitmap) online = vp_list_parse (text);
+  g_autoptr (VpBitmap) lost = hwloc_bitmap_alloc ();
 
   for (guint i = 0; i < n && online != NULL; i++)
     if (!hwloc_bitmap_isset (online, (unsigned) cpus[i]))
       hwloc_bitmap_set (lost, (unsigned) cpus[i]);
-  char *list = hwloc_bitmap_iszero (lost) ? NULL : vp_list_dup (lost);
-  hwloc_bitmap_free (online);
-  hwloc_bitmap_free (lost);
-  return list;
+  return hwloc_bitmap_iszero (lost) ? NULL : vp_list_dup (lost);
 }
 
 static void

@@ -15,15 +15,17 @@ typedef struct VpAdmission VpAdmission;
 
 /*
  * Loads the journal in `run_folder`, an absolute path below `root`, which stays the caller's and is that of the
- * host: "/". `session`: an ordinary user's, who can allocate nothing.
+ * host: "/". `session`: an ordinary user's, who can allocate nothing. NULL: the journal's
+ * folder cannot be opened.
  */
 VpAdmission *vp_admission_new (const VpRoot *root, const char *run_folder, gboolean session, GError **error);
 void vp_admission_free (VpAdmission *admission);
 VpBook *vp_admission_get_book (const VpAdmission *admission);
 
-/* Which of these CPUs are offline at this moment, as a list; NULL: none, as far as the kernel says. */
+/* Which of these CPUs are offline at this moment, as a list of the caller's; NULL: none, as far as the kernel says. */
 char *vp_admission_dup_offline (const VpAdmission *admission, const int *cpus, guint n);
 
+/* All of it is borrowed for the call. */
 typedef struct {
   const char *uuid;
   const char *name;
@@ -35,7 +37,10 @@ typedef struct {
   gpointer data;
 } VpAdmissionRequest;
 
-/* After the claim of its CPUs and devices. NULL: it may start. Else why not, in one line, and nothing is held. */
+/*
+ * After the claim of its CPUs and devices. NULL: it may start. Else why not, in one line of the caller's, and
+ * nothing is held.
+ */
 char *vp_admission_admit (VpAdmission *admission, const VpAdmissionRequest *request);
 /* After vp_book_begin_reconcile: these run, others do not. */
 void vp_admission_reconcile (VpAdmission *admission, const char *const *running);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the gate says to one request of the hook. Plans, but calls no libvirt and waits for nobody. */
+/* What the gate says to one call of the hook. Plans, but calls no libvirt and waits for nobody. Any thread. */
 #pragma once
 
 #include "daemon/gate/gate-request.h"
@@ -7,9 +7,9 @@
 
 G_BEGIN_DECLS
 
-/* TRUE: the operation may go on, `text` is XML for stdout or empty. FALSE: `text` is the line for stderr. */
-gboolean vp_gate_answer (const VpGateContext *context, const VpHookCall *request, char **text);
+/* TRUE: the operation may go on, `text` is XML for stdout or NULL. FALSE: it is the line for stderr. The caller's. */
+gboolean vp_gate_answer (const VpGateContext *context, const VpHookCall *call, char **text);
 /* The hook was gone before it got that answer, and libvirt has given up the start: what was taken for it goes back. */
-void vp_gate_withdraw (const VpGateContext *context, const VpHookCall *request);
+void vp_gate_withdraw (const VpGateContext *context, const VpHookCall *call);
 
 G_END_DECLS

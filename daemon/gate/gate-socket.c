@@ -60,7 +60,7 @@ send_wait (guint seconds, gpointer data)
 static gboolean
 serve (const VpGate *gate, GSocketConnection *connection, GError **error)
 {
-  VpHookCall request = { 0 };
+  VpHookCall call = { 0 };
   g_autofree char *text = NULL;
 
   g_socket_set_timeout (g_socket_connection_get_socket (connection), PEER_SECONDS);
@@ -70,18 +70,18 @@ serve (const VpGate *gate, GSocketConnection *connection, GError **error)
     vp_hook_call_read (g_io_stream_get_input_stream (G_IO_STREAM (connection)), gate->ending, error);
   if (bytes != NULL && bytes->len == 0)
     return TRUE; /* somebody looked whether we are here */
-  if (bytes == NULL || !vp_hook_call_parse (bytes, &request, error))
+  if (bytes == NULL || !vp_hook_call_parse (bytes, &call, error))
     return FALSE;
-  request.wait = send_wait;
-  request.data = g_io_stream_get_output_stream (G_IO_STREAM (connection));
-  gboolean ok = vp_gate_answer (&gate->context, &request, &text);
+  call.wait = send_wait;
+  call.data = g_io_stream_get_output_stream (G_IO_STREAM (connection));
+  gboolean ok = vp_gate_answer (&gate->context, &call, &text);
   gsize length = text != NULL ? strlen (text) : 0;
   g_autofree char *head = g_strdup_printf ("%s %" G_GSIZE_FORMAT "\n", ok ? "OK" : "REFUSE", length);
   GOutputStream *out = g_io_stream_get_output_stream (G_IO_STREAM (connection));
   if (g_output_stream_write_all (out, head, strlen (head), NULL, NULL, error) &&
       g_output_stream_write_all (out, text != NULL ? text : "", length, NULL, NULL, error))
     return TRUE;
-  vp_gate_withdraw (&gate->context, &request);
+  vp_gate_withdraw (&gate->context, &call);
   return FALSE;
 }
 

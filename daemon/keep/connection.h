@@ -11,6 +11,7 @@ G_BEGIN_DECLS
 
 typedef struct VpConnection VpConnection;
 
+/* All are called in the main thread. What they get is borrowed for the call; the connection until `disconnected`. */
 typedef struct {
   void (*connected) (virConnectPtr connection, gpointer data);
   void (*disconnected) (gpointer data);
@@ -20,10 +21,10 @@ typedef struct {
   gpointer data;
 } VpConnectionHandlers;
 
-/* virEventRegisterDefaultImpl must have been called. Tries to connect at once, from the main loop. */
+/* virEventRegisterDefaultImpl must have been called. Tries to connect at once, from the main loop. Both are copied. */
 VpConnection *vp_connection_new (const char *uri, const VpConnectionHandlers *handlers);
-void vp_connection_free (VpConnection *connection);
-virConnectPtr vp_connection_get (const VpConnection *connection); /* NULL while libvirt is away */
+void vp_connection_free (VpConnection *connection); /* waits for libvirt */
+virConnectPtr vp_connection_get (const VpConnection *connection); /* borrowed; NULL while libvirt is away */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpConnection, vp_connection_free)
 

@@ -14,7 +14,7 @@ typedef void (*VpHostWatchFunc) (gpointer data);
 
 /* Changes within half a second are told once. */
 VpHostWatch *vp_host_watch_new (VpHostWatchFunc changed, gpointer data);
-/* Folders to watch for files; NULL-ended. */
+/* Folders to watch for files, ended by NULL; one that cannot be watched is warned of. */
 void vp_host_watch_add_folders (VpHostWatch *watch, const char *const *folders);
 /* Somebody else knows that the host changed. */
 void vp_host_watch_note (VpHostWatch *watch);

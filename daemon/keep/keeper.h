@@ -26,17 +26,18 @@ gboolean vp_keeper_stop (VpKeeper *keeper, gint64 deadline);
 /* One whose starts go on is lost rather than freed below them. */
 void vp_keeper_free (VpKeeper *keeper);
 
-/* NULL while libvirt is away. The connection stays the caller's. */
+/* NULL while libvirt is away: nothing is looked at then. The connection stays the caller's. */
 void vp_keeper_set_connection (VpKeeper *keeper, virConnectPtr connection);
 
-/* The definition may have changed. Looked at right away, or a moment later in a burst of edits. */
+/* The definition of that domain, or of any, may have changed. It is looked at in the main loop's next turn, or a
+ * moment later in a burst of edits. */
 void vp_keeper_touch (VpKeeper *keeper, const char *domain);
 void vp_keeper_touch_all (VpKeeper *keeper);
 
 /* For the gate, from any thread: never waits. The keeper carries it out in the default main context. */
 void vp_keeper_request (VpKeeper *keeper, const char *domain, VpAfter after);
 
-/* libvirt says that it runs. */
+/* libvirt says that it runs: it is pinned now, if the gate asked for that. */
 void vp_keeper_started (VpKeeper *keeper, virDomainPtr domain);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpKeeper, vp_keeper_free)

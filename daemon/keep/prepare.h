@@ -17,6 +17,7 @@ typedef enum {
   VP_PREPARE_GONE,     /* no persistent domain of that name */
 } VpPrepareOutcome;
 
+/* All of it is borrowed for the call. */
 typedef struct {
   virConnectPtr connection;
   VpVersions *versions;
@@ -39,6 +40,7 @@ typedef struct {
 
 void vp_written_clear (VpWritten *written);
 
+/* FALSE: nothing was written, or what was written may lack an edit that came between; the error says which. */
 gboolean vp_prepare_domain (const VpPrepareContext *context, const char *name, VpWritten *written,
                             VpPrepareOutcome *outcome, GError **error);
 

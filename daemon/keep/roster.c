@@ -2,7 +2,6 @@
 /* A copy of libvirt's domains, and the fleet that they make. */
 #include "daemon/keep/roster.h"
 
-
 typedef struct {
   VpDomain *stored;
   VpDomain *live;

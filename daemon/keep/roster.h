@@ -13,19 +13,19 @@ G_BEGIN_DECLS
 
 typedef struct VpRoster VpRoster;
 
-VpRoster *vp_roster_new (void);
+VpRoster *vp_roster_new (void); /* empty */
 void vp_roster_free (VpRoster *roster);
 
-/* Reads one domain again; one that is gone is forgotten. */
+/* Reads one domain again, from libvirt; one that is gone, or cannot be read, is forgotten. */
 void vp_roster_refresh (VpRoster *roster, virConnectPtr connection, const char *name);
 void vp_roster_refresh_all (VpRoster *roster, const GPtrArray *domains); /* these (virDomainPtr) are all that there are */
 
 /* All of them, settled; borrowed, until something is read that differs or the host or the profiles are others. */
 const VpFleet *vp_roster_settle (VpRoster *roster, VpHost *host, VpProfiles *profiles);
 
-/* Borrowed; NULL: not known, or not stored. */
+/* Borrowed until it is read again; NULL: not known, or not stored. */
 const VpDomain *vp_roster_find_stored (const VpRoster *roster, const char *name);
-/* Of a guest whose start has ended, and that is not paused. */
+/* The same, of the live XML; NULL too while its start has not ended, or it is paused. */
 const VpDomain *vp_roster_find_running (const VpRoster *roster, const char *name);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpRoster, vp_roster_free)

@@ -10,6 +10,7 @@
 
 G_BEGIN_DECLS
 
+/* Borrowed for the call. */
 typedef struct {
   VpBook *book;
   unsigned long libvirt_version; /* 0: not known */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/list.h"
 
 /* libvirt's CPU maps: bit N of byte N / 8 is CPU N. */
 static GByteArray *
@@ -28,10 +29,9 @@ static gboolean
 pin_vcpus (virDomainPtr domain, const VpPlacement *placement, GError **error)
 {
   for (guint i = 0; i < placement->n_vcpus; i++) {
-    hwloc_bitmap_t one = hwloc_bitmap_alloc ();
+    g_autoptr (VpBitmap) one = hwloc_bitmap_alloc ();
     hwloc_bitmap_only (one, (unsigned) placement->vcpus[i]);
     g_autoptr (GByteArray) map = new_cpu_map (one);
-    hwloc_bitmap_free (one);
     if (virDomainPinVcpuFlags (domain, i, map->data, (int) map->len, VIR_DOMAIN_AFFECT_LIVE) != 0) {
       vp_libvirt_set_error (error, "cannot pin vCPU %u to CPU %d", i, placement->vcpus[i]);
       return FALSE;

@@ -6,6 +6,7 @@
 
 G_BEGIN_DECLS
 
+/* Waits for libvirt. FALSE: it is not or only partly pinned. `neighbours` NULL: it has the host for itself. */
 gboolean vp_tune_live (virDomainPtr domain, const VpHost *host, const VpProfiles *profiles,
                        const VpNeighbours *neighbours, GError **error);
 

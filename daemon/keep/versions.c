@@ -172,10 +172,10 @@ static void
 keep_version (VpVersions *versions, const char *domain, gboolean deleted, GBytes *text)
 {
   VpVersion *version = g_new0 (VpVersion, 1);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
 
   version->deleted = deleted;
   version->text = text;
-  g_mutex_lock (&versions->mutex);
   version->serial = ++versions->serial;
   GPtrArray *list = g_hash_table_lookup (versions->versions, domain);
   if (list == NULL) {
@@ -185,7 +185,6 @@ keep_version (VpVersions *versions, const char *domain, gboolean deleted, GBytes
   if (list->len >= MAX_VERSIONS)
     g_ptr_array_remove_index (list, 0);
   g_ptr_array_add (list, version);
-  g_mutex_unlock (&versions->mutex);
 }
 
 /* NULL: that is no such file's name. */
@@ -193,6 +192,15 @@ static char *
 dup_domain (const char *file_name, const char *suffix)
 {
   return g_str_has_suffix (file_name, suffix) ? g_strndup (file_name, strlen (file_name) - strlen (suffix)) : NULL;
+}
+
+/* The folder went; the next connection looks for it again. */
+static void
+forget_folder (VpVersions *versions)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
+
+  versions->watch_descriptor = -1;
 }
 
 static void
@@ -203,9 +211,7 @@ handle_event (VpVersions *versions, const struct inotify_event *event)
     return;
   }
   if ((event->mask & IN_IGNORED) != 0) {
-    g_mutex_lock (&versions->mutex);
-    versions->watch_descriptor = -1; /* the folder went; the next connection looks for it again */
-    g_mutex_unlock (&versions->mutex);
+    forget_folder (versions);
     return;
   }
   if (event->len == 0 || (event->mask & IN_ISDIR) != 0)
@@ -239,15 +245,23 @@ read_events (VpVersions *versions)
   }
 }
 
+static guint64
+get_asked (VpVersions *versions)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
+
+  return versions->sync_asked;
+}
+
+/* FALSE: it is time to end. */
 static gboolean
 answer_sync (VpVersions *versions, guint64 asked)
 {
-  g_mutex_lock (&versions->mutex);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
+
   versions->sync_done = asked;
-  gboolean stopping = versions->stopping;
   g_cond_broadcast (&versions->synced);
-  g_mutex_unlock (&versions->mutex);
-  return !stopping;
+  return !versions->stopping;
 }
 
 static gpointer
@@ -265,9 +279,7 @@ watch_thread (gpointer data)
       return NULL;
     /* In this order no request is missed: one that comes after the note wakes us once more. */
     (void) !read (versions->wake_fd, &wakes, sizeof wakes);
-    g_mutex_lock (&versions->mutex);
-    guint64 asked = versions->sync_asked;
-    g_mutex_unlock (&versions->mutex);
+    guint64 asked = get_asked (versions);
     read_events (versions);
     going = answer_sync (versions, asked);
   }
@@ -307,16 +319,22 @@ wake (VpVersions *versions)
   (void) !write (versions->wake_fd, &one, sizeof one); /* can only fail by being full, and then it is awake */
 }
 
+static void
+stop (VpVersions *versions)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
+
+  versions->stopping = TRUE;
+  wake (versions);
+}
+
 void
 vp_versions_free (VpVersions *versions)
 {
   if (versions == NULL)
     return;
   if (versions->thread != NULL) {
-    g_mutex_lock (&versions->mutex);
-    versions->stopping = TRUE;
-    g_mutex_unlock (&versions->mutex);
-    wake (versions);
+    stop (versions);
     g_thread_join (versions->thread);
   }
   if (versions->inotify_fd >= 0)
@@ -337,17 +355,15 @@ vp_versions_free (VpVersions *versions)
 gboolean
 vp_versions_ensure (VpVersions *versions, GError **error)
 {
-  g_mutex_lock (&versions->mutex);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
+
   if (versions->watch_descriptor < 0)
     versions->watch_descriptor = inotify_add_watch (versions->inotify_fd, versions->folder,
                                                     IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
-  int problem = errno;
-  gboolean watching = versions->watch_descriptor >= 0;
-  g_mutex_unlock (&versions->mutex);
-  if (!watching)
+  if (versions->watch_descriptor < 0)
     g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot watch libvirt's folder %s: %s", versions->folder,
-                 g_strerror (problem));
-  return watching;
+                 g_strerror (errno));
+  return versions->watch_descriptor >= 0;
 }
 
 gboolean
@@ -355,24 +371,22 @@ vp_versions_sync (VpVersions *versions, guint64 *serial)
 {
   gint64 deadline = g_get_monotonic_time () + SYNC_SECONDS * G_TIME_SPAN_SECOND;
   gboolean in_time = TRUE;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
 
-  g_mutex_lock (&versions->mutex);
   guint64 asked = ++versions->sync_asked;
   wake (versions);
   while (versions->sync_done < asked && in_time)
     in_time = g_cond_wait_until (&versions->synced, &versions->mutex, deadline);
   *serial = versions->serial;
-  in_time = versions->sync_done >= asked;
-  g_mutex_unlock (&versions->mutex);
-  return in_time;
+  return versions->sync_done >= asked;
 }
 
 GPtrArray *
 vp_versions_list (VpVersions *versions, const char *domain, guint64 after)
 {
   GPtrArray *found = g_ptr_array_new_with_free_func ((GDestroyNotify) version_free);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
 
-  g_mutex_lock (&versions->mutex);
   const GPtrArray *list = g_hash_table_lookup (versions->versions, domain);
   for (guint i = 0; list != NULL && i < list->len; i++) {
     const VpVersion *version = list->pdata[i];
@@ -384,21 +398,20 @@ vp_versions_list (VpVersions *versions, const char *domain, guint64 after)
     copy->text = version->text != NULL ? g_bytes_ref (version->text) : NULL;
     g_ptr_array_add (found, copy);
   }
-  g_mutex_unlock (&versions->mutex);
   return found;
 }
 
 void
 vp_versions_forget (VpVersions *versions, const char *domain, guint64 up_to)
 {
-  g_mutex_lock (&versions->mutex);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
   GPtrArray *list = g_hash_table_lookup (versions->versions, domain);
   guint old = 0;
+
   while (list != NULL && old < list->len && ((const VpVersion *) list->pdata[old])->serial <= up_to)
     old++;
   if (list != NULL && old == list->len)
     g_hash_table_remove (versions->versions, domain);
   else if (old > 0)
     g_ptr_array_remove_range (list, 0, old);
-  g_mutex_unlock (&versions->mutex);
 }

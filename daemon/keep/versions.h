@@ -4,6 +4,7 @@
  * compare-and-set for definitions, but it renames NAME.xml.new over NAME.xml for
  * each version. This thread reads every version the moment it appears, so that
  * an edit which a define of ours overwrites is not lost. It never calls libvirt.
+ * The functions are for the main thread.
  */
 #pragma once
 
@@ -22,8 +23,9 @@ typedef struct {
 /* Runs in the default main context. `domain` NULL: events were missed, look at everything. */
 typedef void (*VpVersionsFunc) (const char *domain, gpointer data);
 
+/* The folder need not be there yet. NULL: the kernel gives no inotify. */
 VpVersions *vp_versions_new (const char *folder, VpVersionsFunc changed, gpointer data, GError **error);
-void vp_versions_free (VpVersions *versions);
+void vp_versions_free (VpVersions *versions); /* `changed` is not called after it */
 
 /* Begins to watch the folder, unless it does already. FALSE: it is not there (yet). */
 gboolean vp_versions_ensure (VpVersions *versions, GError **error);
@@ -34,7 +36,7 @@ gboolean vp_versions_ensure (VpVersions *versions, GError **error);
  */
 gboolean vp_versions_sync (VpVersions *versions, guint64 *serial);
 
-/* The versions of a domain after that serial, oldest first; of VpVersion, free with g_ptr_array_unref. */
+/* The versions of a domain after that serial, oldest first; of VpVersion, the caller's. */
 GPtrArray *vp_versions_list (VpVersions *versions, const char *domain, guint64 after);
 /* Versions up to that serial are no longer needed. */
 void vp_versions_forget (VpVersions *versions, const char *domain, guint64 up_to);
