@@ -9,6 +9,7 @@
 
 #define BURST_MS 60      /* edits that follow closer than this are waited out, so that they don't meet our define */
 #define LONGEST_BURST_MS 600
+#define FREE_SECONDS 5 /* for one that was not stopped before */
 
 typedef struct {
   VpKeeper *keeper;
@@ -121,7 +122,7 @@ vp_keeper_stop (VpKeeper *keeper, gint64 deadline)
 void
 vp_keeper_free (VpKeeper *keeper)
 {
-  if (keeper == NULL || !vp_keeper_stop (keeper, g_get_monotonic_time ()))
+  if (keeper == NULL || !vp_keeper_stop (keeper, g_get_monotonic_time () + FREE_SECONDS * G_TIME_SPAN_SECOND))
     return;
   while (g_source_remove_by_user_data (keeper))
     ;

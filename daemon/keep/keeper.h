@@ -23,7 +23,7 @@ VpKeeper *vp_keeper_new (VpLedger *ledger, VpBook *book, VpVersions *versions, g
  * FALSE: some do, and what they use must stay: the keeper and the ledger. From any thread.
  */
 gboolean vp_keeper_stop (VpKeeper *keeper, gint64 deadline);
-/* One whose starts go on is lost rather than freed below them. */
+/* Stops it too. One whose starts do not end within seconds is lost rather than freed below them. */
 void vp_keeper_free (VpKeeper *keeper);
 
 /* NULL while libvirt is away: nothing is looked at then. The connection stays the caller's. */

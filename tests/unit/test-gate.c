@@ -25,28 +25,6 @@ typedef struct {
   VpGate *gate;
 } Fixture;
 
-static GMutex log_mutex;
-static GString *log_text; /* what was logged since set_up */
-
-static GLogWriterOutput
-keep_log (GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer data)
-{
-  g_autofree char *line = g_log_writer_format_fields (level, fields, n_fields, FALSE);
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&log_mutex);
-
-  (void) data;
-  g_string_append_printf (log_text, "%s\n", line);
-  return G_LOG_WRITER_HANDLED;
-}
-
-static gboolean
-is_logged (const char *text)
-{
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&log_mutex);
-
-  return strstr (log_text->str, text) != NULL;
-}
-
 /* What the keeper was asked; an answer that asks while `held` stays there until it is not. */
 static struct {
   GMutex mutex;
@@ -93,7 +71,7 @@ set_up (Fixture *fixture, gconstpointer data)
   g_autoptr (GError) error = NULL;
 
   (void) data;
-  g_string_truncate (log_text, 0);
+  test_log_clear ();
   requests.n = 0;
   fixture->folder = g_dir_make_tmp ("vp-gate-XXXXXX", &error);
   g_assert_no_error (error);
@@ -226,7 +204,7 @@ test_not_a_hook (Fixture *fixture, gconstpointer data)
   g_autofree char *answer = dup_answer (fixture, "GET / HTTP/1.0", 14);
 
   g_assert_cmpstr (answer, ==, "");
-  g_assert_true (is_logged ("the request is not one of this version's hook"));
+  g_assert_true (test_log_has ("the request is not one of this version's hook"));
 }
 
 /* A start of a domain whose tag went: the gate knows host and profiles, and tells the keeper. */
@@ -309,9 +287,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_log_set_always_fatal (G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL); /* warnings are what is tested */
-  log_text = g_string_new (NULL);
-  g_log_set_writer_func (keep_log, NULL, NULL);
+  test_log_keep (); /* warnings are what is tested */
   g_test_add_func ("/gate/no-libvirt", test_no_libvirt);
   g_test_add ("/gate/no-host", Fixture, NULL, set_up, test_no_host, tear_down);
   g_test_add ("/gate/look", Fixture, NULL, set_up, test_look, tear_down);
