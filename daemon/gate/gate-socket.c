@@ -182,10 +182,15 @@ vp_gate_new (const VpGateContext *context, const char *path, int fd, GError **er
   return gate;
 }
 
+/* In the gate's thread, as GLib 2.74 loses memory where a listener is stopped from another. */
 static gboolean
-quit_loop (gpointer data)
+end_loop (gpointer data)
 {
-  g_main_loop_quit (data);
+  VpGate *gate = data;
+
+  g_socket_service_stop (gate->service);
+  g_socket_listener_close (G_SOCKET_LISTENER (gate->service));
+  g_main_loop_quit (gate->loop);
   return G_SOURCE_REMOVE;
 }
 
@@ -195,13 +200,11 @@ stop_listening (VpGate *gate)
 {
   g_autoptr (GSource) source = g_idle_source_new ();
 
-  g_socket_service_stop (gate->service);
   if (gate->thread != NULL) {
-    g_source_set_callback (source, quit_loop, gate->loop, NULL);
+    g_source_set_callback (source, end_loop, gate, NULL);
     g_source_attach (source, gate->loop_context);
     g_thread_join (g_steal_pointer (&gate->thread));
   }
-  g_socket_listener_close (G_SOCKET_LISTENER (gate->service));
   if (gate->path != NULL)
     (void) unlink (gate->path);
   g_clear_pointer (&gate->path, g_free);
