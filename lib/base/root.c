@@ -17,14 +17,21 @@
 
 #define MAX_TEXT 4096 /* a sysfs attribute is at most a page */
 #define MAX_ENTRIES 65536
+#define MAX_TRIES 1000
 
-/* glibc has no wrapper for openat2; Linux has it since 5.6. */
+/*
+ * glibc has no wrapper for openat2; Linux has it since 5.6. A rename or a mount anywhere on the
+ * machine while it follows a ".." makes it say EAGAIN, which is no answer: it is asked again.
+ */
 static int
 open_beneath (int folder, const char *path, guint64 flags)
 {
   struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+  int fd = -1;
 
-  return (int) syscall (SYS_openat2, folder, path, &how, sizeof how);
+  for (guint i = 0; i < MAX_TRIES && (i == 0 || (fd < 0 && errno == EAGAIN)); i++)
+    fd = (int) syscall (SYS_openat2, folder, path, &how, sizeof how);
+  return fd;
 }
 
 /* Without it nothing is found below any root, and what is read from it would be said to be missing. */
