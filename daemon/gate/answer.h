@@ -3,9 +3,18 @@
 #pragma once
 
 #include "daemon/gate/gate-request.h"
-#include "daemon/gate/gate-socket.h"
+#include "daemon/gate/admission.h"
+#include "daemon/gate/after.h"
+#include "daemon/gate/ledger.h"
 
 G_BEGIN_DECLS
+
+typedef struct {
+  VpLedger *ledger;
+  VpAdmission *admission;
+  VpGateKeeper keeper;
+  const char *config_folder; /* where libvirt keeps the definitions of persistent domains */
+} VpGateContext;
 
 /* TRUE: the operation may go on, `text` is XML for stdout or NULL. FALSE: it is the line for stderr. The caller's. */
 gboolean vp_gate_answer (const VpGateContext *context, const VpHookCall *call, char **text);

@@ -11,7 +11,6 @@
 
 #include "base/error.h"
 #include "base/gate-protocol.h"
-#include "daemon/gate/answer.h"
 
 #define MAX_THREADS 32      /* of answers at the same time; more wait in the socket's queue */
 #define PEER_SECONDS 5      /* for each read and write: the hook sends at once or is dead */

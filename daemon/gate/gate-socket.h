@@ -6,20 +6,11 @@
  */
 #pragma once
 
-#include "daemon/gate/admission.h"
-#include "daemon/gate/after.h"
-#include "daemon/gate/ledger.h"
+#include "daemon/gate/answer.h"
 
 G_BEGIN_DECLS
 
 typedef struct VpGate VpGate;
-
-typedef struct {
-  VpLedger *ledger;
-  VpAdmission *admission;
-  VpGateKeeper keeper;
-  const char *config_folder; /* where libvirt keeps the definitions of persistent domains */
-} VpGateContext;
 
 /*
  * Listens on `path`, or on `fd` (from systemd; taken over) where that is not -1, and answers from now on. The

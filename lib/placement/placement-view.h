@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "placement/placement.h"
+#include "placement/assignment.h"
 
 G_BEGIN_DECLS
 

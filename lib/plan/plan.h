@@ -9,11 +9,9 @@
  */
 #pragma once
 
-#include "domain/domain.h"
 #include "host/host.h"
 #include "placement/neighbours.h"
-#include "placement/placement.h"
-#include "profile/profile.h"
+#include "plan/changes.h"
 
 G_BEGIN_DECLS
 
@@ -22,29 +20,6 @@ typedef enum {
   VP_PLAN_HOST_ONLY = 1 << 0, /* touch nothing that the guest sees, nor the tag: for restore and migrate */
   VP_PLAN_UNDO = 1 << 1,      /* put the originals back although the tag stands; a rule's tag goes with them */
 } VpPlanFlags;
-
-typedef struct {
-  char *rule;
-  char *place;
-  char *from; /* in one line; NULL: nothing was there */
-  char *to;   /* NULL: nothing will be there */
-  gboolean guest_visible;
-  char *reason;
-} VpChange;
-
-typedef struct {
-  char *domain;          /* its name */
-  char *profile;         /* the names in the tag; NULL: no tag */
-  char *rule;            /* that gives it the tag; NULL: the tag is its own, or it has none */
-  VpSettings *settings;  /* what they come to; NULL: no tag */
-  VpDomain *result;      /* the definition as it should be */
-  GPtrArray *changes;    /* of VpChange; empty when the definition is ready */
-  GPtrArray *warnings;   /* of char * */
-  VpPlacement *placement; /* NULL: the profile does not pin */
-  guint64 page_kib;      /* size of the hugepages that back the guest; 0: none of ours */
-  guint64 pages;
-  char *wrapped;         /* the real emulator whose wrapper the result names; NULL: none */
-} VpPlan;
 
 /*
  * Gives a domain without a tag of its own the one that the rules say, undoes what is saved in

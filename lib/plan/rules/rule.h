@@ -7,8 +7,8 @@
 #pragma once
 
 #include "host/host.h"
-#include "placement/placement.h"
-#include "plan/plan.h"
+#include "placement/neighbours.h"
+#include "plan/changes.h"
 #include "plan/slot.h"
 #include "profile/tag.h"
 
