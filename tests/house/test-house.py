@@ -6,7 +6,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "unit"))
 import tap  # pylint: disable=wrong-import-position
-from rules import (check_file_names, check_folders_in_includes, check_layers, check_libvirt, check_links,
+from rules import (check_circles, check_file_names, check_folders_in_includes, check_layers, check_libvirt, check_links,
                    check_meson_files, check_type_names)  # pylint: disable=wrong-import-position
 from sources import Tree  # pylint: disable=wrong-import-position
 
@@ -55,6 +55,9 @@ MUTATIONS = [
     (check_libvirt, "lib/plan/plan.c", line_added("#include <libvirt/virterror.h>"), 1, "may not ask libvirt"),
     (check_folders_in_includes, "lib/plan/plan.c", line_added('#include "slot.h"'), 1, '"slot.h" is no header'),
     (check_folders_in_includes, "lib/plan/plan.c", line_added('#include "plan/gone.h"'), 1, '"plan/gone.h" is no'),
+    (check_circles, "lib/base/error.c", line_added('#include "base/xml.h"'), 1, 'includes "base/xml.h"'),
+    (check_circles, "lib/placement/placement-view.c",
+     line_at_the_end("gpointer back (void) { return vp_placement_new; }"), None, "uses vp_placement_new"),
     (check_file_names, "lib/profile/domain.c", line_added("int copy;"), 1, "lib/domain has a file of the name domain"),
     (check_type_names, "lib/profile/profile.h", line_added("typedef struct VpPlacement { int x; } VpPlacement;"), 1,
      "defines a type VpPlacement too"),
