@@ -34,4 +34,5 @@ void vp_gate_reply_parse (VpGateReply *reply);
 /* Sets the verdict and a reason, which is copied and cut where it is too long. */
 void vp_gate_reply_fail (VpGateReply *reply, VpGateVerdict verdict, const char *reason);
 
+/* Frees the answer, and the payload with it. */
 void vp_gate_reply_clear (VpGateReply *reply);

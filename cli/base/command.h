@@ -48,6 +48,7 @@ extern const VpCommand vp_command_rules;
 gboolean vp_command_parse (const VpCommand *command, const GOptionEntry *const groups[2], int *argc, char ***argv,
                            gboolean *version, GError **error);
 
+/* On stdout, with the name of the program. */
 void vp_command_print_version (void);
 
 /* Sets an error of usage (G_OPTION_ERROR), with the way to the help. */

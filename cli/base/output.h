@@ -21,6 +21,7 @@ typedef enum {
   VP_STYLE_PLACE,
 } VpStyle;
 
+/* Whether stdout is one. */
 gboolean vp_output_is_terminal (void);
 /* Only on a terminal, and not with NO_COLOR (no-color.org) or TERM=dumb. */
 gboolean vp_output_has_colour (void);

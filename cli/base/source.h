@@ -37,6 +37,7 @@ typedef struct {
   VP_SOURCE_ENTRY_PROFILES (source), \
   VP_SOURCE_ENTRY_RULES (source)
 
+/* Frees what the options put into it, not the struct. */
 void vp_source_clear (VpSource *source);
 
 /* Whether it is the user's own libvirt: as the URI says, else as libvirt's default for this user is. */

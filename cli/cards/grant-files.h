@@ -13,6 +13,7 @@ typedef struct {
   GPtrArray *grants; /* of VpGrant *: as they are, then as they shall be */
 } VpGrantFiles;
 
+/* Reads the grants; root and folder are borrowed until it is closed. FALSE: the list is damaged or unreadable. */
 gboolean vp_grant_open (VpGrantFiles *files, const VpRoot *root, const char *folder, GError **error);
 void vp_grant_close (VpGrantFiles *files);
 /* What the user may lock, in KiB; 0: nothing of ours says so. */

@@ -7,6 +7,7 @@
 
 G_BEGIN_DECLS
 
+/* A table of all grants. */
 void vp_grant_print (const VpGrantFiles *files);
 /* The array of `vfio-profile grant --list --json`, whose fields vfio-profile(1) lists. The caller's. */
 json_object *vp_grant_to_json (const VpGrantFiles *files);

@@ -20,6 +20,7 @@ typedef struct {
   GPtrArray *fits;       /* of VpTagRuleFit, by domain; NULL: libvirt could not be asked */
 } VpTagRuleReport;
 
+/* The caller's, without fits yet; the rule must outlive it. */
 VpTagRuleReport *vp_tag_rule_report_new (const VpTagRule *rule);
 void vp_tag_rule_report_free (VpTagRuleReport *report);
 
@@ -29,6 +30,7 @@ void vp_tag_rule_reports_begin (const GPtrArray *reports);
 void vp_tag_rule_reports_add (const GPtrArray *reports, const VpDomain *domain, const VpHost *host,
                              const VpProfiles *profiles);
 
+/* A table of all, one in detail, and that as JSON, which is the caller's. */
 void vp_tag_rule_reports_print (const GPtrArray *reports);
 void vp_tag_rule_report_print (const VpTagRuleReport *report);
 json_object *vp_tag_rule_report_to_json (const VpTagRuleReport *report);

@@ -31,6 +31,7 @@ typedef struct {
 GPtrArray *vp_status_read (const VpInput *input, char **names, GError **error);
 const char *vp_status_state_name (VpStatusState state);
 
+/* Of VpStatus: as a table. */
 void vp_status_print (const GPtrArray *all);
 /* The array of `vfio-profile status --json`, whose fields vfio-profile(1) lists. The caller's. */
 json_object *vp_status_to_json (const GPtrArray *all);

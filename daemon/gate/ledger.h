@@ -15,6 +15,7 @@ G_BEGIN_DECLS
 
 typedef struct VpLedger VpLedger;
 
+/* Empty, the caller's. Freed when no other thread has it any more. */
 VpLedger *vp_ledger_new (void);
 void vp_ledger_free (VpLedger *ledger);
 

@@ -31,6 +31,7 @@ VpBitmap *vp_isolate_read_list (const VpRoot *root, const char *path);
 VpBitmap *vp_isolate_read_present (const VpRoot *root);
 VpBitmap *vp_isolate_read_online (const VpRoot *root);
 
+/* One more of the task's warnings. */
 void vp_isolate_warn (const VpIsolateTask *task, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 /*

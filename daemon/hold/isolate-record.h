@@ -36,6 +36,7 @@ char *vp_unit_value_dup_text (const VpUnitValue *value);
 gboolean vp_unit_key_parse (const char *text, VpUnitKey *key);
 gboolean vp_unit_value_parse (const char *text, VpUnitValue *value);
 
+/* Free what is in it, not the record; it is empty afterwards. */
 void vp_unit_key_clear (VpUnitKey *key);
 void vp_unit_value_clear (VpUnitValue *value);
 

@@ -38,6 +38,7 @@ typedef struct {
   char *warnings;
 } VpWritten;
 
+/* Frees what is in it, not the struct. */
 void vp_written_clear (VpWritten *written);
 
 /* FALSE: nothing was written, or what was written may lack an edit that came between; the error says which. */

@@ -24,6 +24,7 @@ typedef enum {
 
 #define VP_ERROR (vp_error_quark ())
 
+/* Our one domain. */
 GQuark vp_error_quark (void);
 
 G_END_DECLS

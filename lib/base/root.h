@@ -13,6 +13,7 @@ G_BEGIN_DECLS
 
 typedef struct VpRoot VpRoot;
 
+/* The caller's. NULL: the folder cannot be opened. */
 VpRoot *vp_root_open (const char *path, GError **error);
 /* `path` is a recorded /sys: what is read below "sys/" comes from it, nothing else is there. */
 VpRoot *vp_root_open_sysfs (const char *path, GError **error);
@@ -62,6 +63,7 @@ typedef struct {
   gpointer data;
 } VpRootShim;
 
+/* Copied; its data is borrowed for as long as the root lives. */
 void vp_root_set_shim (VpRoot *root, const VpRootShim *shim);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpRoot, vp_root_free)

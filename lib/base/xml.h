@@ -38,6 +38,7 @@ gboolean vp_xml_equal (const xmlNode *a, const xmlNode *b);
 /* A text that is the same for elements that differ in layout and in the order of children only. */
 char *vp_xml_dup_unordered (const xmlNode *node);
 
+/* The first child element of that name, without or with a namespace; borrowed, NULL: there is none. */
 xmlNode *vp_xml_child (const xmlNode *parent, const char *name);
 xmlNode *vp_xml_child_ns (const xmlNode *parent, const char *ns, const char *name);
 xmlNode *vp_xml_next (const xmlNode *element); /* the next sibling element, whatever its name */

@@ -29,6 +29,7 @@ GArray *vp_device_ids_plan (const GArray *saved, const VpDomain *domain, const V
 /* Whatever is at the addresses when it is planned next is right. */
 void vp_device_ids_forget (VpDomain *domain);
 
+/* Borrowed from the array; NULL: nothing is known of that address. */
 const VpDeviceIds *vp_device_ids_find (const GArray *ids, const VpPciAddress *address);
 char *vp_device_ids_dup_text (const VpDeviceIds *ids); /* "10de:13c2" */
 

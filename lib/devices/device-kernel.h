@@ -6,6 +6,7 @@
 
 G_BEGIN_DECLS
 
+/* Whether the kernel has an IOMMU on. */
 gboolean vp_kernel_read_has_iommu (const VpRoot *root);
 /* Whether the firmware tells the kernel of an IOMMU, used or not. */
 gboolean vp_kernel_read_has_iommu_table (const VpRoot *root);

@@ -6,6 +6,7 @@
 
 G_BEGIN_DECLS
 
+/* Append what they find to `uses`. */
 void vp_device_users_read_console (const VpRoot *root, const GArray *devices, const GArray *nodes, GArray *uses);
 void vp_device_users_read_routes (const VpRoot *root, const GArray *nodes, GArray *uses);
 /* Who has a node or layer of the `wanted` (of VpPciAddress) open; FALSE: not all could be looked at in time. */

@@ -30,6 +30,7 @@ GArray *vp_pci_devices_new (void);
 /* Borrowed from `devices`; NULL: there is none. */
 const VpPciDevice *vp_pci_find (const GArray *devices, const VpPciAddress *address);
 
+/* By its class: VGA, 3D or another display controller. */
 gboolean vp_pci_is_display (const VpPciDevice *device);
 /* What such a function in the slot of a graphics card is to it, "the card's audio"; NULL: nothing. Static. */
 const char *vp_pci_card_part (const VpPciDevice *device);

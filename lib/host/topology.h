@@ -90,6 +90,7 @@ void vp_topology_set_allowed (VpTopology *topology, const char *allowed);
 /* This machine's own. `isolated` as the kernel lists it ("4-7"), or NULL. */
 VpTopology *vp_topology_load_host (const char *isolated, GError **error);
 
+/* May be NULL. */
 void vp_topology_free (VpTopology *topology);
 
 /* The position of the PU with that os_index, or -1. */
