@@ -109,17 +109,6 @@ serves (const VpPagePool *pool, const VpPageNeed *need)
          (need->nodes == NULL || pool->node < 0 || hwloc_bitmap_isset (need->nodes, (unsigned) pool->node));
 }
 
-static guint64
-read_free_kib (const VpDoctor *doctor, int node)
-{
-  g_autofree char *path =
-    node >= 0 ? g_strdup_printf ("sys/devices/system/node/node%d/meminfo", node) : g_strdup ("proc/meminfo");
-  g_autofree char *text = vp_root_dup_text (doctor->root, path);
-  const char *line = text != NULL ? strstr (text, "MemFree:") : NULL;
-
-  return line != NULL ? g_ascii_strtoull (line + strlen ("MemFree:"), NULL, 10) : 0;
-}
-
 /* Whether the kernel finds the rest at the start depends on how its free memory hangs together. */
 static void
 judge_pages (VpDoctor *doctor, const VpPageNeed *need, gboolean allocate)
@@ -133,7 +122,7 @@ judge_pages (VpDoctor *doctor, const VpPageNeed *need, gboolean allocate)
   for (guint i = 0; i < pools->len; i++) {
     const VpPagePool *pool = &g_array_index (pools, VpPagePool, i);
     have += serves (pool, need) ? pool->free : 0;
-    free_kib += serves (pool, need) ? read_free_kib (doctor, pool->node) : 0;
+    free_kib += serves (pool, need) ? vp_meminfo_read_kib (doctor->root, pool->node, "MemFree") : 0;
   }
   guint64 missing = need->pages > have ? need->pages - have : 0;
   g_autofree char *seen = g_strdup_printf (

@@ -2,55 +2,11 @@
 /* Checks of memory: hugepages, where they are mounted, and what guests lock. */
 #include "cli/doctor/doctor.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include "domain/hugepages.h"
 
 #define HOST_KIB (1024u * 1024) /* what the host needs beside its guests, at least */
-#define POOLS "sys/kernel/mm/hugepages"
-
-typedef struct {
-  guint64 page_kib;
-  guint64 total;
-  guint64 free;
-} Pool;
-
-static guint64
-read_count (const VpDoctor *doctor, const char *folder, const char *name)
-{
-  g_autofree char *path = g_strdup_printf (POOLS "/%s/%s", folder, name);
-  guint64 count = 0;
-
-  (void) vp_root_read_number (doctor->root, path, 10, &count); /* stays 0 where the kernel does not say */
-  return count;
-}
-
-static GArray *
-read_pools (const VpDoctor *doctor)
-{
-  GArray *pools = g_array_new (FALSE, FALSE, sizeof (Pool));
-  g_auto (GStrv) names = vp_root_list (doctor->root, POOLS);
-
-  for (guint i = 0; names[i] != NULL; i++) {
-    if (!g_str_has_prefix (names[i], "hugepages-"))
-      continue;
-    Pool pool = { g_ascii_strtoull (names[i] + strlen ("hugepages-"), NULL, 10),
-                  read_count (doctor, names[i], "nr_hugepages"), read_count (doctor, names[i], "free_hugepages") };
-    if (pool.page_kib > 0)
-      g_array_append_val (pools, pool);
-  }
-  return pools;
-}
-
-static guint64
-read_meminfo (const VpDoctor *doctor, const char *key)
-{
-  g_autofree char *text = vp_root_dup_text (doctor->root, "proc/meminfo");
-  const char *line = text != NULL ? strstr (text, key) : NULL;
-
-  return line != NULL ? g_ascii_strtoull (line + strlen (key), NULL, 10) : 0;
-}
 
 static char *
 dup_gib (guint64 kib)
@@ -61,11 +17,11 @@ dup_gib (guint64 kib)
 static void
 check_sizes (VpDoctor *doctor)
 {
-  g_autoptr (GArray) pools = read_pools (doctor);
+  g_autoptr (GArray) pools = vp_page_pools_read_host (doctor->root);
   g_autoptr (GPtrArray) words = g_ptr_array_new_with_free_func (g_free);
 
   for (guint i = 0; i < pools->len; i++) {
-    const Pool *pool = &g_array_index (pools, Pool, i);
+    const VpPagePool *pool = &g_array_index (pools, VpPagePool, i);
     g_autofree char *size = vp_hugepages_dup_size (pool->page_kib);
     g_ptr_array_add (words, g_strdup_printf ("%s: %" G_GUINT64_FORMAT " pages, %" G_GUINT64_FORMAT " free", size,
                                              pool->total, pool->free));
@@ -92,12 +48,12 @@ dup_pool_advice (const VpDoctor *doctor, guint64 page_kib, guint64 pages)
                           "boot, or give the guest less memory", pages);
 }
 
-static const Pool *
+static const VpPagePool *
 find_pool (const GArray *pools, guint64 page_kib)
 {
   for (guint i = 0; i < pools->len; i++)
-    if (g_array_index (pools, Pool, i).page_kib == page_kib)
-      return &g_array_index (pools, Pool, i);
+    if (g_array_index (pools, VpPagePool, i).page_kib == page_kib)
+      return &g_array_index (pools, VpPagePool, i);
   return NULL;
 }
 
@@ -105,9 +61,9 @@ find_pool (const GArray *pools, guint64 page_kib)
 static void
 judge_need (VpDoctor *doctor, const VpDoctorGuest *guest, const GArray *pools)
 {
-  const Pool *pool = find_pool (pools, guest->plan->page_kib);
+  const VpPagePool *pool = find_pool (pools, guest->plan->page_kib);
   g_autofree char *size = vp_hugepages_dup_size (guest->plan->page_kib);
-  guint64 available = read_meminfo (doctor, "MemAvailable:");
+  guint64 available = vp_meminfo_read_kib (doctor->root, -1, "MemAvailable");
   guint64 pages = guest->plan->pages;
 
   if (pool == NULL) {
@@ -133,7 +89,7 @@ judge_need (VpDoctor *doctor, const VpDoctorGuest *guest, const GArray *pools)
 static void
 check_pools (VpDoctor *doctor)
 {
-  g_autoptr (GArray) pools = read_pools (doctor);
+  g_autoptr (GArray) pools = vp_page_pools_read_host (doctor->root);
 
   for (guint i = 0; i < doctor->guests->all->len; i++) {
     const VpDoctorGuest *guest = doctor->guests->all->pdata[i];
@@ -163,7 +119,7 @@ find_user (const VpDoctor *doctor, guint64 page_kib)
 }
 
 static void
-judge_mount (VpDoctor *doctor, const Pool *pool)
+judge_mount (VpDoctor *doctor, const VpPagePool *pool)
 {
   const VpDoctorGuest *user = find_user (doctor, pool->page_kib);
   g_autofree char *size = vp_hugepages_dup_size (pool->page_kib);
@@ -191,17 +147,17 @@ judge_mount (VpDoctor *doctor, const Pool *pool)
 static void
 check_mounts (VpDoctor *doctor)
 {
-  g_autoptr (GArray) pools = read_pools (doctor);
+  g_autoptr (GArray) pools = vp_page_pools_read_host (doctor->root);
 
   for (guint i = 0; i < pools->len; i++)
-    judge_mount (doctor, &g_array_index (pools, Pool, i));
+    judge_mount (doctor, &g_array_index (pools, VpPagePool, i));
 }
 
 /* Memory of guests with assigned devices stays where it is, so it cannot be promised twice. */
 static void
 check_locked (VpDoctor *doctor)
 {
-  guint64 total = read_meminfo (doctor, "MemTotal:");
+  guint64 total = vp_meminfo_read_kib (doctor->root, -1, "MemTotal");
   guint64 room = total > HOST_KIB ? total - HOST_KIB : 0;
   guint64 sum = 0;
   guint n = 0;

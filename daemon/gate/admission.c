@@ -7,6 +7,7 @@
 #include "daemon/hold/isolate.h"
 #include "devices/device-now.h"
 #include "domain/hugepages.h"
+#include "host/page-pools.h"
 
 #define LOOK_MS 2000         /* for the processes that have a device open */
 #define ISOLATE_SECONDS 4

@@ -15,6 +15,7 @@
 #include "base/root.h"
 #include "devices/device-check.h"
 #include "domain/hugepages.h"
+#include "host/page-pools.h"
 #include "journal/holding.h"
 #include "plan/fleet.h"
 

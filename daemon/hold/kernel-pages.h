@@ -39,6 +39,5 @@ void vp_kernel_pages_compact (const VpRoot *root, int node);
  */
 GArray *vp_kernel_pages_nodes (const VpRoot *root, guint64 page_kib);
 char *vp_kernel_pages_dup_sizes (const VpRoot *root); /* "2M, 1G" or "none", for messages; the caller's */
-guint64 vp_kernel_pages_memory_kib (const VpRoot *root, int node); /* of the node, used or not; 0: not known */
 
 G_END_DECLS

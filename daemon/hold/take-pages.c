@@ -188,7 +188,7 @@ sum_memory (const Take *take, const GArray *nodes)
   guint64 kib = 0;
 
   for (guint i = 0; i < nodes->len; i++)
-    kib += vp_kernel_pages_memory_kib (take->book->root, g_array_index (nodes, int, i));
+    kib += vp_meminfo_read_kib (take->book->root, g_array_index (nodes, int, i), "MemTotal");
   return kib;
 }
 

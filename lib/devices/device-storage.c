@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Climbs from block devices to what holds them, and finds those in mountinfo and swaps. */
+/* Climbs from block devices to what holds them, and finds those among the mounts and swap areas. */
 #include "devices/device-storage.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 
 #include "devices/device-nodes.h"
+#include "host/mount.h"
 
 #define MAX_LAYERS 4096
-#define MAX_TABLE (8 * 1024 * 1024) /* mountinfo of a host with thousands of containers */
 
 static void
 clear_layer (gpointer data)
@@ -119,61 +117,32 @@ vp_device_layers_read (const VpRoot *root, const GArray *nodes)
   return layers;
 }
 
-/* The kernel writes white space and the backslash as \\ooo. */
-static char *
-dup_plain (const char *word, gsize length)
-{
-  g_autoptr (GString) plain = g_string_new (NULL);
-
-  for (gsize i = 0; i < length; i++) {
-    const char *at = word + i;
-    gboolean is_escape = length - i >= 4 && at[0] == '\\' && at[1] >= '0' && at[1] <= '3' && at[2] >= '0' &&
-                         at[2] <= '7' && at[3] >= '0' && at[3] <= '7';
-    g_string_append_c (plain, is_escape ? (char) ((at[1] - '0') * 64 + (at[2] - '0') * 8 + (at[3] - '0')) : at[0]);
-    i += is_escape ? 3 : 0;
-  }
-  return g_strdup (plain->str);
-}
-
 static gboolean
 layer_has_path (const VpDeviceLayer *layer, const char *path)
 {
-  return g_strcmp0 (layer->path, path) == 0 || g_strcmp0 (layer->mapped, path) == 0;
+  return path != NULL && (g_strcmp0 (layer->path, path) == 0 || g_strcmp0 (layer->mapped, path) == 0);
 }
 
-/* "36 35 98:0 /sub /mnt opts … - ext3 /dev/root rw"; btrfs has a number of its own, so its source is compared. */
+/* By number, or by source: btrfs has a number of its own. */
 static void
-read_mount (const char *line, const GArray *layers, GArray *uses)
+add_mount (struct libmnt_fs *mount, const GArray *layers, GArray *uses)
 {
-  g_auto (GStrv) words = g_strsplit (line, " ", -1);
-  unsigned major_number = 0;
-  unsigned minor_number = 0;
-  guint dash = 0;
+  const char *target = mnt_fs_get_target (mount);
+  dev_t number = mnt_fs_get_devno (mount);
 
-  while (words[dash] != NULL && strcmp (words[dash], "-") != 0)
-    dash++;
-  if (dash < 5 || words[dash] == NULL || words[dash + 1] == NULL || words[dash + 2] == NULL ||
-      sscanf (words[2], "%9u:%9u", &major_number, &minor_number) != 2)
-    return;
-  dev_t number = makedev (major_number, minor_number);
-  g_autofree char *source = dup_plain (words[dash + 2], strlen (words[dash + 2]));
-  for (guint i = 0; i < layers->len; i++) {
+  for (guint i = 0; target != NULL && i < layers->len; i++) {
     const VpDeviceLayer *layer = &g_array_index (layers, VpDeviceLayer, i);
-    if ((layer->number != 0 && layer->number == number) || layer_has_path (layer, source)) {
-      g_autofree char *point = dup_plain (words[4], strlen (words[4]));
-      vp_device_use_add (uses, &layer->device, VP_USE_MOUNT, layer->words, point, 0);
-    }
+    if ((layer->number != 0 && layer->number == number) || layer_has_path (layer, mnt_fs_get_source (mount)))
+      vp_device_use_add (uses, &layer->device, VP_USE_MOUNT, layer->words, target, 0);
   }
 }
 
 static void
-read_swap (const char *line, const GArray *layers, GArray *uses)
+add_swap (struct libmnt_fs *swap, const GArray *layers, GArray *uses)
 {
-  g_autofree char *path = dup_plain (line, strcspn (line, " \t"));
-
   for (guint i = 0; i < layers->len; i++) {
     const VpDeviceLayer *layer = &g_array_index (layers, VpDeviceLayer, i);
-    if (layer_has_path (layer, path))
+    if (layer_has_path (layer, mnt_fs_get_source (swap)))
       vp_device_use_add (uses, &layer->device, VP_USE_SWAP, layer->words, "swap", 0);
   }
 }
@@ -208,15 +177,14 @@ read_btrfs (const VpRoot *root, const GArray *layers, GArray *uses)
 }
 
 static void
-read_lines (const VpRoot *root, const char *path, void (*read_line) (const char *, const GArray *, GArray *),
-            const GArray *layers, GArray *uses)
+add_all (VpMounts *table, void (*add) (struct libmnt_fs *, const GArray *, GArray *), const GArray *layers,
+         GArray *uses)
 {
-  gsize length = 0;
-  g_autofree char *text = vp_root_dup_bytes (root, path, MAX_TABLE, &length);
-  g_auto (GStrv) lines = g_strsplit (text != NULL ? text : "", "\n", -1);
+  g_autoptr (VpMountIter) at = mnt_new_iter (MNT_ITER_FORWARD);
+  struct libmnt_fs *entry = NULL;
 
-  for (guint i = 0; lines[i] != NULL; i++)
-    read_line (lines[i], layers, uses);
+  while (mnt_table_next_fs (table, at, &entry) == 0)
+    add (entry, layers, uses);
 }
 
 void
@@ -225,8 +193,11 @@ vp_device_layers_read_uses (const VpRoot *root, const GArray *layers, GArray *us
   if (layers->len == 0)
     return;
   /* A service may have a mount namespace of its own, so the host's is that of the first process. */
-  read_lines (root, "proc/1/mountinfo", read_mount, layers, uses);
-  read_lines (root, "proc/self/mountinfo", read_mount, layers, uses);
-  read_lines (root, "proc/swaps", read_swap, layers, uses);
+  g_autoptr (VpMounts) host = vp_mounts_read (root, "1");
+  g_autoptr (VpMounts) own = vp_mounts_read (root, "self");
+  g_autoptr (VpMounts) swaps = vp_swaps_read (root);
+  add_all (host, add_mount, layers, uses);
+  add_all (own, add_mount, layers, uses);
+  add_all (swaps, add_swap, layers, uses);
   read_btrfs (root, layers, uses);
 }

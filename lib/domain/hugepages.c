@@ -10,11 +10,7 @@
  */
 #include "domain/hugepages.h"
 
-#include <string.h>
-
 #include "base/error.h"
-
-#define MAX_MOUNTS_BYTES (1024u * 1024)
 
 typedef struct {
   const VpDomain *domain;
@@ -48,11 +44,9 @@ static gboolean
 page_is_for (const xmlNode *page, int cell)
 {
   g_autofree char *text = vp_xml_dup_attr (page, "nodeset");
-  hwloc_bitmap_t cells = vp_list_parse (text);
-  gboolean is = cells != NULL && cell >= 0 && hwloc_bitmap_isset (cells, (unsigned) cell);
+  g_autoptr (VpBitmap) cells = vp_list_parse (text);
 
-  hwloc_bitmap_free (cells);
-  return is;
+  return cells != NULL && cell >= 0 && hwloc_bitmap_isset (cells, (unsigned) cell);
 }
 
 /* NULL: the piece has ordinary pages. A guest without cells may say nodeset='0'. */
@@ -293,78 +287,4 @@ vp_hugepages_need_mount (const VpDomain *domain)
   xmlNode *source = vp_xml_find (domain->doc, "memoryBacking/source");
 
   return source == NULL || !vp_xml_attr_is (source, "type", "memfd");
-}
-
-guint64
-vp_hugepages_default_kib (const VpRoot *root)
-{
-  g_autofree char *text = vp_root_dup_text (root, "proc/meminfo");
-  const char *line = text != NULL ? strstr (text, "Hugepagesize:") : NULL;
-
-  return line != NULL ? g_ascii_strtoull (line + strlen ("Hugepagesize:"), NULL, 10) : 0;
-}
-
-/* "pagesize=2M", "pagesize=1024M"; a mount without it has the default size. */
-static guint64
-mount_page_kib (const char *options, guint64 default_kib)
-{
-  const char *size = strstr (options, "pagesize=");
-  char *unit = NULL;
-
-  if (size == NULL)
-    return default_kib;
-  guint64 number = g_ascii_strtoull (size + strlen ("pagesize="), &unit, 10);
-  switch (g_ascii_toupper (*unit)) {
-    case 'G':
-      return number * 1024 * 1024;
-    case 'M':
-      return number * 1024;
-    case 'K':
-      return number;
-    default:
-      return number / 1024;
-  }
-}
-
-/* The fifth word of a line; what would end it is written in octal there. */
-static char *
-dup_mount_point (const char *line)
-{
-  g_auto (GStrv) words = g_strsplit (line, " ", 6);
-
-  return g_strv_length (words) == 6 ? g_strcompress (words[4]) : NULL;
-}
-
-/* libvirt makes its folder in each mount that it finds when it starts. */
-static gboolean
-has_libvirt_folder (const VpRoot *root, const char *mount)
-{
-  g_autofree char *folder = g_build_filename (mount + 1, "libvirt", NULL);
-  g_auto (GStrv) names = vp_root_list (root, folder);
-
-  return g_strv_contains ((const char *const *) names, "qemu");
-}
-
-char *
-vp_hugepages_dup_mount (const VpRoot *root, guint64 page_kib, gboolean *known)
-{
-  gsize length = 0;
-  g_autofree char *text = vp_root_dup_bytes (root, "proc/self/mountinfo", MAX_MOUNTS_BYTES, &length);
-  guint64 default_kib = vp_hugepages_default_kib (root);
-  g_auto (GStrv) lines = g_strsplit (text != NULL ? text : "", "\n", -1);
-  char *found = NULL;
-
-  *known = FALSE;
-  for (guint i = 0; lines[i] != NULL && !*known; i++) {
-    const char *type = strstr (lines[i], " - hugetlbfs ");
-    g_autofree char *mount = type != NULL && mount_page_kib (type, default_kib) == page_kib
-                               ? dup_mount_point (lines[i])
-                               : NULL;
-    if (mount == NULL || mount[0] != '/')
-      continue;
-    *known = has_libvirt_folder (root, mount);
-    g_free (found);
-    found = g_steal_pointer (&mount);
-  }
-  return found;
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Which hugepages a definition needs to start, and whether the host has a mount for
- * their size. Pure: nothing is allocated here, and libvirt is not asked.
+ * Which hugepages a definition needs to start. Pure: what the host has of them is in
+ * host/page-pools.h.
  */
 #pragma once
 
 #include <hwloc.h>
 
-#include "base/root.h"
 #include "domain/domain.h"
 #include "host/page-words.h"
 
@@ -28,13 +27,5 @@ GArray *vp_hugepages_needs (const VpDomain *domain, guint64 default_kib, guint64
 void vp_page_need_clear (VpPageNeed *need);
 /* memfd takes its pages without a mount. */
 gboolean vp_hugepages_need_mount (const VpDomain *domain);
-
-/* The kernel's default size (proc/meminfo); 0: it has no hugepages. */
-guint64 vp_hugepages_default_kib (const VpRoot *root);
-/*
- * Where a hugetlbfs of that page size is mounted; NULL: nowhere. libvirt knows those alone that
- * were when it started: `known` says whether it has been there.
- */
-char *vp_hugepages_dup_mount (const VpRoot *root, guint64 page_kib, gboolean *known);
 
 G_END_DECLS

@@ -2,59 +2,10 @@
 /* Reads the host: hwloc, hugepage pools, PCI devices, emulators, wrappers. Decides nothing. */
 #include "host/host.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "host/wrapper.h"
-
-static void
-read_pools_below (const VpRoot *root, const char *folder, int node, GArray *pools)
-{
-  g_auto (GStrv) sizes = vp_root_list (root, folder);
-
-  for (guint i = 0; sizes[i] != NULL; i++) {
-    VpPagePool pool = { .node = node };
-    char *end = NULL;
-
-    if (!g_str_has_prefix (sizes[i], "hugepages-"))
-      continue;
-    pool.page_kib = g_ascii_strtoull (sizes[i] + strlen ("hugepages-"), &end, 10);
-    g_autofree char *total = g_strdup_printf ("%s/%s/nr_hugepages", folder, sizes[i]);
-    g_autofree char *free_pages = g_strdup_printf ("%s/%s/free_hugepages", folder, sizes[i]);
-    if (strcmp (end, "kB") != 0 || pool.page_kib == 0 || !vp_root_read_number (root, total, 10, &pool.total))
-      continue;
-    (void) vp_root_read_number (root, free_pages, 10, &pool.free); /* stays 0 where the kernel does not say */
-    g_array_append_val (pools, pool);
-  }
-}
-
-static gint
-compare_pools (gconstpointer a, gconstpointer b)
-{
-  const VpPagePool *left = a;
-  const VpPagePool *right = b;
-
-  if (left->node != right->node)
-    return left->node < right->node ? -1 : 1;
-  return left->page_kib < right->page_kib ? -1 : left->page_kib > right->page_kib;
-}
-
-static void
-read_pools (const VpRoot *root, GArray *pools)
-{
-  g_auto (GStrv) nodes = vp_root_list (root, "sys/devices/system/node");
-
-  for (guint i = 0; nodes[i] != NULL; i++) {
-    if (!g_regex_match_simple ("^node[0-9]{1,6}$", nodes[i], 0, 0))
-      continue;
-    g_autofree char *folder = g_strdup_printf ("sys/devices/system/node/%s/hugepages", nodes[i]);
-    read_pools_below (root, folder, atoi (nodes[i] + strlen ("node")), pools);
-  }
-  if (pools->len == 0)
-    read_pools_below (root, "sys/kernel/mm/hugepages", -1, pools);
-  g_array_sort (pools, compare_pools);
-}
 
 static void
 add_emulators (const VpRoot *root, const char *folder, const char *pattern, GPtrArray *found)
@@ -148,16 +99,15 @@ vp_host_load (const VpHostSource *source, GError **error)
   VpHost *host = g_new0 (VpHost, 1);
   g_atomic_ref_count_init (&host->references);
   host->topology = topology;
-  host->pools = g_array_new (FALSE, TRUE, sizeof (VpPagePool));
+  host->pools = source->root != NULL ? vp_page_pools_read (source->root)
+                                     : g_array_new (FALSE, TRUE, sizeof (VpPagePool));
   host->devices = source->root != NULL ? vp_pci_read_devices (source->root) : vp_pci_devices_new ();
   host->wrappers = g_ptr_array_new_with_free_func ((GDestroyNotify) wrapper_entry_free);
   host->wrapper_folder = g_strdup (source->wrapper_folder);
   host->libvirt_version = source->libvirt_version;
   host->emulators = read_emulators (source->root);
-  if (source->root != NULL) {
-    read_pools (source->root, host->pools);
+  if (source->root != NULL)
     read_wrappers (source->root, host->wrapper_folder, host->wrappers);
-  }
   return host;
 }
 

@@ -5,17 +5,11 @@
  */
 #pragma once
 
+#include "host/page-pools.h"
 #include "host/pci.h"
 #include "host/topology.h"
 
 G_BEGIN_DECLS
-
-typedef struct {
-  int node;          /* OS index of the NUMA node; -1: the host as a whole, where it has no nodes */
-  guint64 page_kib;
-  guint64 total;     /* pages in the pool */
-  guint64 free;
-} VpPagePool;
 
 /* A generated wrapper in the state folder, and the QEMU behind it. */
 typedef struct {

@@ -64,7 +64,8 @@ def build():
         raise Skip(f"needs {MAKEFILE}")
     if missing("rst2man", "meson", "gcc", "bzip2"):
         raise Skip("needs rst2man, meson, gcc and bzip2")
-    if subprocess.run(["pkg-config", "--exists", "libvirt", "hwloc", "libpci", "json-c", "libselinux", "libsystemd"],
+    if subprocess.run(["pkg-config", "--exists", "libvirt", "hwloc", "libpci", "mount", "json-c", "libselinux",
+                       "libsystemd"],
                       check=False).returncode != 0:
         raise Skip("needs the development files that meson asks for")
     os.mkdir(f"{folder}/SOURCES")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which hugepages a definition needs, and which sizes are mounted. */
 #include "domain/hugepages.h"
+#include "host/page-pools.h"
 
 #include <glib/gstdio.h>
 #include <stdlib.h>
