@@ -7,6 +7,7 @@
 
 #include "devices/device-now.h"
 #include "domain/hugepages.h"
+#include "domain/pins.h"
 
 #define LOOK_MS 5000 /* for the processes that have a device open */
 
@@ -165,11 +166,13 @@ check_cpus (VpDoctor *doctor)
   g_autofree char *text = vp_root_dup_text (doctor->root, "sys/devices/system/cpu/online");
   g_autoptr (VpBitmap) online = vp_list_parse (text);
   g_autoptr (VpBitmap) lost = hwloc_bitmap_alloc ();
-  g_autoptr (GArray) sets = next != NULL ? vp_domain_vcpu_sets (next) : NULL;
+  g_autoptr (VpPins) pins = next != NULL ? vp_pins_read (next) : NULL;
   guint pinned = 0;
 
-  for (guint i = 0; online != NULL && sets != NULL && i < sets->len; i++) {
-    hwloc_bitmap_t set = g_array_index (sets, hwloc_bitmap_t, i);
+  if (pins != NULL)
+    vp_pins_add_default (pins, next);
+  for (guint i = 0; online != NULL && pins != NULL && i < pins->vcpus->len; i++) {
+    g_autoptr (VpBitmap) set = vp_pins_new_vcpu_set (pins, i);
     if (set == NULL)
       continue;
     pinned++;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A map as JSON. Fields are added in later versions, never renamed. */
+#include "cli/base/pins-view.h"
 #include "cli/map/map-view.h"
 
 static void

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The words of a map: its title, what each guest has, what the signs mean. */
+#include "cli/base/pins-view.h"
 #include "cli/map/map-view.h"
 
 #include <string.h>

@@ -5,30 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int
-parse_single (const char *text)
-{
-  g_autoptr (VpBitmap) cpus = vp_list_parse (text);
-
-  return cpus != NULL && hwloc_bitmap_weight (cpus) == 1 ? hwloc_bitmap_first (cpus) : -1;
-}
-
-/* libvirt binds vCPUs and emulator without a pin of their own to <vcpu cpuset='…'>. */
-static void
-apply_default (const VpDomain *domain, VpPins *pins)
-{
-  const xmlNode *node = vp_xml_child (vp_domain_root (domain), "vcpu");
-  g_autofree char *cpuset = node != NULL ? vp_xml_dup_attr (node, "cpuset") : NULL;
-
-  if (cpuset == NULL)
-    return;
-  for (guint i = 0; i < pins->vcpus->len; i++)
-    if (pins->vcpus->pdata[i] == NULL)
-      pins->vcpus->pdata[i] = g_strdup (cpuset);
-  if (pins->emulator == NULL)
-    pins->emulator = g_strdup (cpuset);
-}
-
 VpMapGuest *
 vp_map_guest_new (const VpDomain *domain, VpMapState state)
 {
@@ -38,9 +14,9 @@ vp_map_guest_new (const VpDomain *domain, VpMapState state)
   guest->state = state;
   guest->pins = vp_pins_read (domain);
   guest->cpus = g_array_new (FALSE, FALSE, sizeof (int));
-  apply_default (domain, guest->pins);
+  vp_pins_add_default (guest->pins, domain);
   for (guint i = 0; i < guest->pins->vcpus->len; i++) {
-    int cpu = parse_single (guest->pins->vcpus->pdata[i]);
+    int cpu = vp_pins_vcpu_cpu (guest->pins, i);
     g_array_append_val (guest->cpus, cpu);
     guest->n_pinned += cpu >= 0 ? 1 : 0;
   }

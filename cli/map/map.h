@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "cli/base/pins.h"
+#include "domain/pins.h"
 #include "host/topology.h"
 
 G_BEGIN_DECLS

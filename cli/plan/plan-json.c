@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A plan as JSON. Fields are added in later versions, never renamed. */
 #include "cli/base/output.h"
-#include "cli/base/pins.h"
+#include "cli/base/pins-view.h"
 #include "cli/plan/plan-view.h"
 
 static json_object *

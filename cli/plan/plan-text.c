@@ -3,7 +3,7 @@
 
 #include "cli/plan/diff.h"
 #include "cli/base/output.h"
-#include "cli/base/pins.h"
+#include "cli/base/pins-view.h"
 #include "cli/plan/plan-view.h"
 
 #define MASK "********"

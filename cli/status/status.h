@@ -2,7 +2,7 @@
 /* How it stands with domains: are they as their profiles want them, and what do those that run hold. */
 #pragma once
 
-#include "cli/base/pins.h"
+#include "cli/base/pins-view.h"
 #include "cli/base/source.h"
 
 G_BEGIN_DECLS

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/list.h"
+#include "domain/pins.h"
 #include "plan/plan.h"
 #include "plan/rules/rule-table.h"
 
@@ -195,10 +196,10 @@ static VpBitmap *
 new_pinned_set (const VpDomain *domain)
 {
   g_autoptr (VpBitmap) set = hwloc_bitmap_alloc ();
-  guint n = vp_domain_vcpus (domain, NULL);
+  g_autoptr (VpPins) pins = vp_pins_read (domain);
 
-  for (guint i = 0; i < n; i++) {
-    int cpu = vp_domain_vcpu_pin (domain, i);
+  for (guint i = 0; i < pins->vcpus->len; i++) {
+    int cpu = vp_pins_vcpu_cpu (pins, i);
     if (cpu < 0)
       return NULL;
     hwloc_bitmap_set (set, (unsigned) cpu);

@@ -65,11 +65,6 @@ GArray *vp_domain_hostdevs (const VpDomain *domain);   /* of VpHostdev, PCI only
 GArray *vp_domain_device_addresses (const VpDomain *domain); /* of VpPciAddress: those of its hostdevs */
 /* The device that the vga rule marked by its alias (x-vga-mark.h); `alias`: NULL, or the caller's. */
 gboolean vp_domain_find_x_vga (const VpDomain *domain, VpPciAddress *address, char **alias);
-/* The one CPU that the vCPU is pinned to; -1: not pinned, or to several. */
-int vp_domain_vcpu_pin (const VpDomain *domain, guint vcpu);
-
-/* Of hwloc_bitmap_t: each vCPU's CPUs, in order; NULL for one that is not pinned at all. */
-GArray *vp_domain_vcpu_sets (const VpDomain *domain);
 
 /* A size as libvirt takes it, in KiB where `unit` is NULL; rounded up. FALSE for what is none. */
 gboolean vp_size_to_kib (const char *text, const char *unit, guint64 *kib);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/list.h"
+#include "domain/pins.h"
 
 static void
 add (GPtrArray *lines, const char *format, ...) G_GNUC_PRINTF (2, 3);
@@ -32,10 +33,10 @@ static void
 list_lost_cpus (const VpDomain *live, const VpHost *host, GPtrArray *lines)
 {
   g_autoptr (GString) text = g_string_new (NULL);
-  guint n = vp_domain_vcpus (live, NULL);
+  g_autoptr (VpPins) pins = vp_pins_read (live);
 
-  for (guint i = 0; i < n; i++) {
-    int cpu = vp_domain_vcpu_pin (live, i);
+  for (guint i = 0; i < pins->vcpus->len; i++) {
+    int cpu = vp_pins_vcpu_cpu (pins, i);
     if (cpu >= 0 && !is_usable (host->topology, cpu))
       g_string_append_printf (text, "%svCPU %u to CPU %d", text->len > 0 ? ", " : "", i, cpu);
   }
@@ -49,7 +50,7 @@ static void
 compare_cpus (const char *what, hwloc_const_bitmap_t is, hwloc_const_bitmap_t pinned, const VpHost *host,
               GPtrArray *lines)
 {
-  hwloc_bitmap_t wanted = hwloc_bitmap_dup (pinned);
+  g_autoptr (VpBitmap) wanted = hwloc_bitmap_dup (pinned);
 
   for (int cpu = hwloc_bitmap_first (pinned); cpu >= 0; cpu = hwloc_bitmap_next (pinned, cpu))
     if (!is_usable (host->topology, cpu))
@@ -59,47 +60,49 @@ compare_cpus (const char *what, hwloc_const_bitmap_t is, hwloc_const_bitmap_t pi
     g_autofree char *should = vp_list_dup (pinned);
     add (lines, "%s may run on CPUs %s, and is pinned to %s", what, there, should);
   }
-  hwloc_bitmap_free (wanted);
 }
 
+/* NULL: not pinned. The caller's. */
 static hwloc_bitmap_t
-read_pin (const VpDomain *live, const char *place)
+new_iothread_set (const VpPins *pins, guint id)
 {
-  const xmlNode *node = vp_xml_find (live->doc, place);
-  g_autofree char *text = node != NULL ? vp_xml_dup_attr (node, "cpuset") : NULL;
+  for (guint i = 0; i < pins->iothread_ids->len; i++)
+    if (g_array_index (pins->iothread_ids, guint, i) == id)
+      return vp_list_parse (pins->iothreads->pdata[i]);
+  return NULL;
+}
 
-  return vp_list_parse (text);
+static void
+compare_thread (const VpGuestThread *thread, const VpPins *pins, const VpHost *host, GPtrArray *lines)
+{
+  gboolean is_vcpu = thread->kind == VP_THREAD_VCPU;
+  g_autoptr (VpBitmap) set =
+    is_vcpu ? vp_pins_new_vcpu_set (pins, thread->id) : new_iothread_set (pins, thread->id);
+  g_autofree char *what = g_strdup_printf ("%s %u", is_vcpu ? "vCPU" : "iothread", thread->id);
+
+  if (set != NULL)
+    compare_cpus (what, thread->cpus, set, host, lines);
 }
 
 /* Threads of QEMU's come and go; one line is enough for those that are no vCPU or iothread. */
 static void
 list_threads (const VpDomain *live, const VpHost *host, const VpGuestFacts *facts, GPtrArray *lines)
 {
-  g_autoptr (GArray) vcpus = vp_domain_vcpu_sets (live);
-  hwloc_bitmap_t emulator = read_pin (live, "cputune/emulatorpin");
+  g_autoptr (VpPins) pins = vp_pins_read (live);
+  g_autoptr (VpBitmap) emulator = vp_list_parse (pins->emulator);
   gboolean seen = FALSE;
 
+  vp_pins_add_default (pins, live);
   for (guint i = 0; i < facts->threads->len; i++) {
     const VpGuestThread *thread = &g_array_index (facts->threads, VpGuestThread, i);
-    if (thread->kind == VP_THREAD_VCPU && thread->id < vcpus->len) {
-      hwloc_const_bitmap_t set = g_array_index (vcpus, hwloc_bitmap_t, thread->id);
-      g_autofree char *what = g_strdup_printf ("vCPU %u", thread->id);
-      if (set != NULL)
-        compare_cpus (what, thread->cpus, set, host, lines);
-    } else if (thread->kind == VP_THREAD_IOTHREAD) {
-      g_autofree char *place = g_strdup_printf ("cputune/iothreadpin[@iothread='%u']", thread->id);
-      g_autofree char *what = g_strdup_printf ("iothread %u", thread->id);
-      hwloc_bitmap_t set = read_pin (live, place);
-      if (set != NULL)
-        compare_cpus (what, thread->cpus, set, host, lines);
-      hwloc_bitmap_free (set);
-    } else if (thread->kind == VP_THREAD_OTHER && emulator != NULL && !seen) {
+    if (thread->kind != VP_THREAD_OTHER) {
+      compare_thread (thread, pins, host, lines);
+    } else if (emulator != NULL && !seen) {
       guint before = lines->len;
       compare_cpus ("an emulator thread", thread->cpus, emulator, host, lines);
       seen = lines->len > before;
     }
   }
-  hwloc_bitmap_free (emulator);
 }
 
 gboolean
@@ -114,7 +117,7 @@ list_memory (const VpDomain *live, const VpGuestFacts *facts, GPtrArray *lines)
   const xmlNode *memory = vp_xml_find (live->doc, "numatune/memory");
   g_autofree char *text =
     memory != NULL && !vp_xml_attr_is (memory, "mode", "preferred") ? vp_xml_dup_attr (memory, "nodeset") : NULL;
-  hwloc_bitmap_t nodes = vp_list_parse (text);
+  g_autoptr (VpBitmap) nodes = vp_list_parse (text);
   guint64 wanted = vp_domain_memory_kib (live, NULL);
   guint64 total = 0;
 
@@ -128,7 +131,6 @@ list_memory (const VpDomain *live, const VpGuestFacts *facts, GPtrArray *lines)
   if (total < wanted)
     add (lines, "%" G_GUINT64_FORMAT " KiB of its memory are on hugepages, and all %" G_GUINT64_FORMAT " should be",
          total, wanted);
-  hwloc_bitmap_free (nodes);
 }
 
 /* As JSON's key or as an option; the alias ends in the same letters. */

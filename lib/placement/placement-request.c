@@ -2,6 +2,8 @@
 /* Turns a domain into a placement request. Places nothing. */
 #include "placement/placement-request.h"
 
+#include "domain/pins.h"
+
 /* GPUs first: their traffic is what the node matters for. */
 static void
 fill_device_nodes (VpPlacementRequest *self, const VpDomain *original, const VpHost *host)
@@ -26,11 +28,12 @@ fill_device_nodes (VpPlacementRequest *self, const VpDomain *original, const VpH
 static int *
 list_pins (const VpDomain *domain, guint n_vcpus)
 {
-  int *pins = g_new (int, n_vcpus);
+  g_autoptr (VpPins) pins = vp_pins_read (domain);
+  int *cpus = g_new (int, n_vcpus);
 
   for (guint i = 0; i < n_vcpus; i++)
-    pins[i] = vp_domain_vcpu_pin (domain, i);
-  return pins;
+    cpus[i] = vp_pins_vcpu_cpu (pins, i);
+  return cpus;
 }
 
 static void

@@ -2,6 +2,7 @@
 /* Turns domains into the guests of placement/placement-fleet.h, and its answer into neighbours. */
 #include "plan/fleet.h"
 
+#include "domain/pins.h"
 #include "placement/placement-fleet.h"
 #include "placement/placement-request.h"
 #include "plan/plan.h"
@@ -92,10 +93,11 @@ static void
 add_holds (const VpFleet *fleet, const VpDomain *domain, hwloc_bitmap_t holds)
 {
   const VpTopology *topology = fleet->host->topology;
-  g_autoptr (GArray) sets = vp_domain_vcpu_sets (domain);
+  g_autoptr (VpPins) pins = vp_pins_read (domain);
 
-  for (guint i = 0; i < sets->len; i++) {
-    hwloc_const_bitmap_t set = g_array_index (sets, hwloc_bitmap_t, i);
+  vp_pins_add_default (pins, domain);
+  for (guint i = 0; i < pins->vcpus->len; i++) {
+    g_autoptr (VpBitmap) set = vp_pins_new_vcpu_set (pins, i);
     guint n = 0;
     if (set == NULL)
       continue;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "domain/domain.h"
 #include "domain/hugepages.h"
+#include "domain/pins.h"
 
 #define MOST_VCPUS 4096u
 #define MOST_IOTHREADS 1024u
@@ -29,17 +30,17 @@ static void
 check_vcpus (const VpDomain *domain)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GArray) sets = vp_domain_vcpu_sets (domain);
+  g_autoptr (VpPins) pins = vp_pins_read (domain);
   guint n = vp_domain_vcpus (domain, &error);
 
   g_assert_cmpuint (n, <=, MOST_VCPUS);
-  g_assert_cmpuint (sets->len, ==, n);
+  g_assert_cmpuint (pins->vcpus->len, ==, n);
   check_error (n > 0, &error);
   g_assert_cmpuint (vp_domain_threads (domain), >=, 1);
   g_assert_cmpuint (vp_domain_threads (domain), <=, MOST_VCPUS);
   for (guint i = 0; i < n; i++) {
-    hwloc_const_bitmap_t set = g_array_index (sets, hwloc_bitmap_t, i);
-    int pin = vp_domain_vcpu_pin (domain, i);
+    g_autoptr (VpBitmap) set = vp_pins_new_vcpu_set (pins, i);
+    int pin = vp_pins_vcpu_cpu (pins, i);
     g_assert_cmpint (pin, >=, -1);
     g_assert_cmpint (pin, <=, MOST_CPU);
     g_assert_true (set == NULL || hwloc_bitmap_last (set) <= MOST_CPU);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "daemon/gate/answer.h"
+#include "domain/pins.h"
 #include "made-claim.h"
 #include "made-tree.h"
 #include "sim-book.h"
@@ -796,8 +797,9 @@ test_filter (Fixture *fixture, gconstpointer data)
     g_autofree char *answer = ask (fixture, operations[i], "a", elsewhere);
     g_assert_true (g_str_has_prefix (answer, "OK <"));
     g_autoptr (VpDomain) filtered = test_domain (answer + 3);
-    g_assert_cmpint (vp_domain_vcpu_pin (filtered, 0), ==, 3);
-    g_assert_cmpint (vp_domain_vcpu_pin (filtered, 1), ==, 7);
+    g_autoptr (VpPins) pins = vp_pins_read (filtered);
+    g_assert_cmpint (vp_pins_vcpu_cpu (pins, 0), ==, 3);
+    g_assert_cmpint (vp_pins_vcpu_cpu (pins, 1), ==, 7);
     g_assert_cmpstr (fixture->asked->str, ==, "");
   }
   assert_holders (fixture, NOBODY); /* it is the prepare behind it that claims */

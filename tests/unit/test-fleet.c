@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "plan/fleet.h"
+#include "domain/pins.h"
 #include "support.h"
 
 #define PINNED "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='pinned'/>"
@@ -95,9 +96,10 @@ static char *
 dup_pins (const VpDomain *domain)
 {
   g_autoptr (GString) text = g_string_new (NULL);
+  g_autoptr (VpPins) pins = vp_pins_read (domain);
 
-  for (guint i = 0; i < vp_domain_vcpus (domain, NULL); i++)
-    g_string_append_printf (text, "%s%d", i > 0 ? " " : "", vp_domain_vcpu_pin (domain, i));
+  for (guint i = 0; i < pins->vcpus->len; i++)
+    g_string_append_printf (text, "%s%d", i > 0 ? " " : "", vp_pins_vcpu_cpu (pins, i));
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 

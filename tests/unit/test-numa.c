@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "domain/pins.h"
 #include "support.h"
 
 #define TWO_NODES "pack:2 [numa(memory=68719476736)] l3:2 core:4 pu:2"
@@ -441,8 +442,9 @@ test_card (void)
     g_autofree char *nodes = vp_xml_dup_place_value (plan->result->doc, "numatune/memory/@nodeset");
 
     g_assert_cmpstr (nodes, ==, guests[i].node);
+    g_autoptr (VpPins) pins = vp_pins_read (plan->result);
     for (guint vcpu = 0; vcpu < 4; vcpu++)
-      g_assert_cmpint (vp_domain_vcpu_pin (plan->result, vcpu) / 16, ==, guests[i].node[0] - '0');
+      g_assert_cmpint (vp_pins_vcpu_cpu (pins, vcpu) / 16, ==, guests[i].node[0] - '0');
   }
 }
 

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reads <cputune> and <numatune>; shows them as text and as JSON. */
-#include "cli/base/pins.h"
-
-#include <string.h>
-
-#include "cli/base/output.h"
+/* Reads <cputune> and <numatune>. */
+#include "domain/pins.h"
 
 static GPtrArray *
 new_cells (guint n)
@@ -76,64 +72,32 @@ vp_pins_free (VpPins *pins)
   g_free (pins);
 }
 
-static json_object *
-cells_to_json (const GPtrArray *cells)
+/* vCPUs and emulator; iothreads are bound by their own pins alone. */
+void
+vp_pins_add_default (VpPins *pins, const VpDomain *domain)
 {
-  json_object *array = json_object_new_array ();
+  const xmlNode *node = vp_xml_child (vp_domain_root (domain), "vcpu");
+  g_autofree char *cpuset = node != NULL ? vp_xml_dup_attr (node, "cpuset") : NULL;
 
-  for (guint i = 0; i < cells->len; i++)
-    json_object_array_add (array, vp_output_json_string (cells->pdata[i]));
-  return array;
+  if (cpuset == NULL)
+    return;
+  for (guint i = 0; i < pins->vcpus->len; i++)
+    if (pins->vcpus->pdata[i] == NULL)
+      pins->vcpus->pdata[i] = g_strdup (cpuset);
+  if (pins->emulator == NULL)
+    pins->emulator = g_strdup (cpuset);
 }
 
-json_object *
-vp_pins_to_json (const VpPins *pins)
+hwloc_bitmap_t
+vp_pins_new_vcpu_set (const VpPins *pins, guint vcpu)
 {
-  json_object *object = json_object_new_object ();
-
-  json_object_object_add (object, "vcpus", cells_to_json (pins->vcpus));
-  json_object_object_add (object, "emulator", vp_output_json_string (pins->emulator));
-  json_object_object_add (object, "iothreads", cells_to_json (pins->iothreads));
-  json_object_object_add (object, "node", vp_output_json_string (pins->node));
-  return object;
+  return vcpu < pins->vcpus->len ? vp_list_parse (pins->vcpus->pdata[vcpu]) : NULL;
 }
 
-static void
-append_part (GString *text, const char *name, const char *value)
+int
+vp_pins_vcpu_cpu (const VpPins *pins, guint vcpu)
 {
-  g_string_append_printf (text, "%s%s %s", text->len > 0 ? "; " : "", name, value);
-}
+  g_autoptr (VpBitmap) cpus = vp_pins_new_vcpu_set (pins, vcpu);
 
-/* A set of several CPUs has commas of its own. */
-static void
-append_cells (GString *text, const char *name, const GPtrArray *cells)
-{
-  g_autoptr (GString) list = g_string_new (NULL);
-  gboolean is_pinned = FALSE;
-  gboolean is_single = TRUE;
-
-  for (guint i = 0; i < cells->len; i++) {
-    const char *cell = cells->pdata[i];
-    is_pinned = is_pinned || cell != NULL;
-    is_single = is_single && (cell == NULL || strpbrk (cell, ",-^") == NULL);
-  }
-  for (guint i = 0; i < cells->len; i++)
-    g_string_append_printf (list, "%s%s", i == 0 ? "" : is_single ? "," : " ",
-                            cells->pdata[i] != NULL ? (const char *) cells->pdata[i] : "-");
-  if (is_pinned)
-    append_part (text, name, list->str);
-}
-
-char *
-vp_pins_dup_text (const VpPins *pins)
-{
-  g_autoptr (GString) text = g_string_new (NULL);
-
-  append_cells (text, "vCPUs", pins->vcpus);
-  if (pins->emulator != NULL)
-    append_part (text, "emulator", pins->emulator);
-  append_cells (text, "iothreads", pins->iothreads);
-  if (pins->node != NULL)
-    append_part (text, "node", pins->node);
-  return text->len > 0 ? g_string_free (g_steal_pointer (&text), FALSE) : NULL;
+  return cpus != NULL && hwloc_bitmap_weight (cpus) == 1 ? hwloc_bitmap_first (cpus) : -1;
 }
