@@ -1,26 +1,40 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the last daemon left in the journal. Nobody else has the book yet: no locks. */
+#include "base/error.h"
 #include "daemon/hold/book-private.h"
 
 static void
-load_file (VpBook *book, const char *uuid)
+set_aside (const VpBook *book, const char *uuid, const GError *error)
 {
-  g_autoptr (GError) error = NULL;
-  VpHolding *holding = vp_journal_read (book->journal, uuid, &error);
+  g_autofree char *aside = vp_journal_set_aside (book->journal, uuid);
 
+  g_warning ("the journal of a guest is damaged, so what it held is not known: %s; %s%s; compare nr_hugepages, the "
+             "CPU governor and the interrupts' CPUs with what they should be",
+             error->message, aside != NULL ? "it was set aside as " : "it could not be set aside",
+             aside != NULL ? aside : "");
+}
+
+/* FALSE: it cannot be read now, and may be as good as ever: whoever goes on without it gives nothing of it back. */
+static gboolean
+load_file (VpBook *book, const char *uuid, GError **error)
+{
+  g_autoptr (GError) problem = NULL;
+  VpHolding *holding = vp_journal_read (book->journal, uuid, &problem);
+
+  if (holding == NULL && g_error_matches (problem, VP_ERROR, VP_ERROR_HOST)) {
+    g_propagate_error (error, g_steal_pointer (&problem));
+    return FALSE;
+  }
   if (holding == NULL) {
-    g_autofree char *aside = vp_journal_set_aside (book->journal, uuid);
-    g_warning ("the journal of a guest is damaged, so what it held is not known: %s; %s%s; compare nr_hugepages, the "
-               "CPU governor and the interrupts' CPUs with what they should be",
-               error->message, aside != NULL ? "it was set aside as " : "it could not be set aside",
-               aside != NULL ? aside : "");
-    return;
+    set_aside (book, uuid, problem);
+    return TRUE;
   }
   if (holding->state == VP_HOLDING_TAKING)
     holding->state = VP_HOLDING_STARTING; /* whoever took is gone; libvirt will say whether it runs */
   holding->unconfirmed = TRUE;
   holding->claimed = holding->cpus != NULL ? VP_BOOK_CLAIMED_BEFORE : 0;
   g_hash_table_insert (book->table, holding->uuid, holding);
+  return TRUE;
 }
 
 /* What the last daemon died in: nobody else changes anything yet, so what the kernel shows is what it did. */
@@ -51,19 +65,22 @@ vp_book_new (const VpRoot *root, const char *run_folder, GError **error)
 
   if (!vp_journal_open (journal, error))
     return NULL;
-  VpBook *book = g_new0 (VpBook, 1);
+  g_auto (GStrv) uuids = vp_journal_list (journal, error);
+  if (uuids == NULL)
+    return NULL;
+  g_autoptr (VpBook) book = g_new0 (VpBook, 1);
   book->root = root;
   g_mutex_init (&book->saving);
   g_mutex_init (&book->mutex);
   g_cond_init (&book->idle);
   book->table = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) vp_holding_free);
   book->released = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  g_auto (GStrv) uuids = vp_journal_list (journal);
   book->journal = g_steal_pointer (&journal);
   for (guint i = 0; uuids[i] != NULL; i++)
-    load_file (book, uuids[i]);
+    if (!load_file (book, uuids[i], error))
+      return NULL;
   settle_all (book);
-  return book;
+  return g_steal_pointer (&book);
 }
 
 void

@@ -68,7 +68,10 @@ gboolean vp_book_settle_pages (VpBook *book, const VpHolding *holding, VpHolding
  * is undone.
  */
 gboolean vp_book_undo_change (VpBook *book, const VpHolding *holding, const VpHoldingRecord *record, GError **error);
-/* With the work lock. Undoes what can be undone now, and removes the guest when nothing is left: freed, and TRUE. */
+/*
+ * With the work lock. Undoes what can be undone now, and removes the guest when nothing is left: TRUE. It is freed
+ * then, and also where FALSE means that its file alone is left.
+ */
 gboolean vp_book_undo_all (VpBook *book, VpHolding *holding);
 /* With the work lock. That, for everyone who ended, but one (NULL: for all); TRUE: nothing is left of them. */
 gboolean vp_book_undo_releasing (VpBook *book, const VpHolding *but);

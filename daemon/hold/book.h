@@ -25,7 +25,8 @@ typedef struct VpBook VpBook;
 
 /*
  * Loads the journal in the run folder, a path below `root` that is there, and settles what was being changed
- * when the last daemon ended. `root` stays the caller's. A damaged file is set aside, with a warning.
+ * when the last daemon ended. `root` stays the caller's. A damaged file is set aside, with a warning;
+ * with one that cannot be read now there is no book (VP_ERROR_HOST).
  */
 VpBook *vp_book_new (const VpRoot *root, const char *run_folder, GError **error);
 void vp_book_free (VpBook *book); /* gives nothing back: the guests go on running */

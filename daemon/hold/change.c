@@ -16,10 +16,8 @@ static gboolean
 read_value (const VpBook *book, VpHoldingKind kind, const char *key, char **value, GError **error)
 {
   *value = NULL;
-  if (kind == VP_HOLDING_FILE) {
-    *value = vp_root_dup_text (book->root, key);
-    return TRUE;
-  }
+  if (kind == VP_HOLDING_FILE)
+    return vp_root_read_text (book->root, key, value, error);
   if (book->access[kind].read != NULL)
     return book->access[kind].read (key, value, book->access[kind].data, error);
   g_set_error (error, VP_ERROR, VP_ERROR_HOST, "nothing here can read '%s' yet", key);
@@ -216,8 +214,10 @@ change (VpBook *book, const char *uuid, const char *name, VpHoldingKind kind, co
   if (!check_text (key, before, error))
     return FALSE;
   note_pending (book, uuid, name, &wanted);
-  if (!vp_book_save (book, uuid, error))
+  if (!vp_book_save (book, uuid, error)) {
+    note_done (book, uuid, &wanted, before, FALSE); /* nothing was: what is there now has to be known as ours still */
     return FALSE;
+  }
   gboolean written = write_value (book, kind, key, value, error);
   /* The kernel may say it in other words: those have to be there to be undone. */
   if (!read_value (book, kind, key, &after, &problem) || after == NULL || !g_utf8_validate (after, -1, NULL))

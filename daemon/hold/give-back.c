@@ -136,11 +136,31 @@ end_undo (VpBook *book, VpHolding *holding)
   return done;
 }
 
+/* Its file stays where it cannot be written or removed now, and would tell the next daemon of what is given back. */
+static gboolean
+save_undone (VpBook *book, const char *uuid, const char *name, gboolean reported)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (vp_book_save (book, uuid, &error))
+    return TRUE;
+  if (!reported)
+    g_warning ("%s; it is tried again", error->message);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&book->mutex);
+  VpHolding *holding = vp_book_enter (book, uuid, name);
+  if (holding->state == VP_HOLDING_SEEN)
+    holding->state = VP_HOLDING_RELEASING;
+  holding->reported = TRUE;
+  return FALSE;
+}
+
 /* Last done, first undone. */
 gboolean
 vp_book_undo_all (VpBook *book, VpHolding *holding)
 {
   g_autofree char *uuid = g_strdup (holding->uuid);
+  g_autofree char *name = g_strdup (holding->name);
+  gboolean reported = holding->reported;
 
   for (guint i = holding->records->len; i > 0; i--) {
     g_autoptr (GError) error = NULL;
@@ -150,8 +170,7 @@ vp_book_undo_all (VpBook *book, VpHolding *holding)
       g_warning ("domain '%s': %s; it is tried again", holding->name, error->message);
   }
   gboolean done = end_undo (book, holding);
-  vp_book_save_or_warn (book, uuid);
-  return done;
+  return save_undone (book, uuid, name, reported) && done;
 }
 
 /* With the work lock, which keeps it there. */

@@ -12,6 +12,8 @@ struct VpRoot {
   VpRootShim shim;
 };
 
+/* The errno that the shim wants; 0: none. */
+int vp_root_ask_shim (const VpRoot *root, const char *what, const char *path);
 /* A descriptor; -1 and errno. */
 int vp_root_open_below (const VpRoot *root, const char *path, guint64 flags);
 

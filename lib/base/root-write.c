@@ -96,17 +96,21 @@ vp_root_load_own (const VpRoot *root, const char *path, gsize most, GError **err
   gsize length = 0;
 
   if (fd < 0) {
-    (void) fail (error, "open", path, errno);
+    int number = errno;
+    g_set_error (error, VP_ERROR, number == ENOENT ? VP_ERROR_IO : VP_ERROR_HOST, "cannot open %s: %s", path,
+                 g_strerror (number));
     return NULL;
   }
   gboolean is_own = check_own (fd, path, most, error);
   (void) close (fd);
   if (!is_own)
     return NULL;
-  g_autofree char *text = vp_root_dup_bytes (root, path, most, &length);
+  g_autofree char *text = NULL;
+  if (!vp_root_read_bytes (root, path, most, &text, &length, error))
+    return NULL;
   if (text != NULL && strlen (text) == length)
     return g_steal_pointer (&text);
-  g_set_error (error, VP_ERROR, VP_ERROR_IO, text == NULL ? "cannot read %s" : "%s is no text", path);
+  g_set_error (error, VP_ERROR, VP_ERROR_IO, text == NULL ? "%s is gone" : "%s is no text", path);
   return NULL;
 }
 
@@ -138,13 +142,15 @@ write_whole (int fd, const char *text)
 }
 
 static int
-store_temporary (int parent, const char *name, const char *text)
+store_temporary (const VpRoot *root, int parent, const char *path, const char *name, const char *text)
 {
   int fd = openat (parent, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 
   if (fd < 0)
     return errno;
   int number = write_whole (fd, text);
+  if (number == 0)
+    number = vp_root_ask_shim (root, "store", path);
   if (close (fd) != 0 && number == 0)
     number = errno;
   return number;
@@ -160,8 +166,10 @@ vp_root_store (const VpRoot *root, const char *path, const char *text, GError **
   if (parent < 0)
     return fail (error, "write", path, errno);
   step (root, "before store", path);
-  int number = store_temporary (parent, temporary, text);
+  int number = store_temporary (root, parent, path, temporary, text);
   step (root, "before rename", path);
+  if (number == 0)
+    number = vp_root_ask_shim (root, "rename", path);
   if (number == 0 && renameat (parent, temporary, parent, name) != 0)
     number = errno;
   step (root, "after rename", path);
@@ -179,12 +187,12 @@ vp_root_remove (const VpRoot *root, const char *path, GError **error)
 {
   g_autofree char *name = NULL;
   int parent = open_parent (root, path, &name);
-  int number = 0;
 
   if (parent < 0)
     return fail (error, "remove", path, errno);
   step (root, "before remove", path);
-  if (unlinkat (parent, name, 0) != 0 && errno != ENOENT)
+  int number = vp_root_ask_shim (root, "remove", path);
+  if (number == 0 && unlinkat (parent, name, 0) != 0 && errno != ENOENT)
     number = errno;
   step (root, "after remove", path);
   if (number == 0 && fsync (parent) != 0)
@@ -198,12 +206,12 @@ vp_root_rename (const VpRoot *root, const char *path, const char *name, GError *
 {
   g_autofree char *old = NULL;
   int parent = open_parent (root, path, &old);
-  int number = 0;
 
   if (parent < 0)
     return fail (error, "rename", path, errno);
   step (root, "before rename", path);
-  if (renameat2 (parent, old, parent, name, RENAME_NOREPLACE) != 0 || fsync (parent) != 0)
+  int number = vp_root_ask_shim (root, "rename", path);
+  if (number == 0 && (renameat2 (parent, old, parent, name, RENAME_NOREPLACE) != 0 || fsync (parent) != 0))
     number = errno;
   step (root, "after rename", path);
   (void) close (parent);
@@ -219,7 +227,9 @@ vp_root_make_folder (const VpRoot *root, const char *path, GError **error)
 
   if (parent < 0)
     return fail (error, "make the folder", path, errno);
-  int number = mkdirat (parent, name, 0700) != 0 && errno != EEXIST ? errno : 0;
+  int number = vp_root_ask_shim (root, "mkdir", path);
+  if (number == 0 && mkdirat (parent, name, 0700) != 0 && errno != EEXIST)
+    number = errno;
   if (number == 0 && fstatat (parent, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
     number = errno;
   (void) close (parent);

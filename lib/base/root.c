@@ -101,41 +101,59 @@ path_below (const VpRoot *root, const char *path)
 }
 
 int
+vp_root_ask_shim (const VpRoot *root, const char *what, const char *path)
+{
+  return root->shim.fault != NULL ? root->shim.fault (what, path, root->shim.data) : 0;
+}
+
+int
 vp_root_open_below (const VpRoot *root, const char *path, guint64 flags)
 {
   const char *below = path_below (root, path);
+  int number = below != NULL ? vp_root_ask_shim (root, "open", path) : ENOENT;
 
-  if (below == NULL) {
-    errno = ENOENT;
+  if (number != 0) {
+    errno = number;
     return -1;
   }
   return open_beneath (root->fd, below, flags);
 }
 
-char *
-vp_root_dup_bytes (const VpRoot *root, const char *path, gsize most, gsize *length)
+/* 0, or why not. */
+static int
+read_bytes (const VpRoot *root, const char *path, gsize most, char **bytes, gsize *length)
 {
   int fd = vp_root_open_below (root, path, O_RDONLY | O_NONBLOCK);
   gsize room = MIN (most, MAX_TEXT);
   gssize got = 0;
 
   if (fd < 0)
-    return NULL;
-  g_autofree char *bytes = g_malloc (room + 1);
+    return errno;
+  g_autofree char *read_so_far = g_malloc (room + 1);
   *length = 0;
   do {
     if (*length == room) {
       room = MIN (most, room * 2);
-      bytes = g_realloc (bytes, room + 1);
+      read_so_far = g_realloc (read_so_far, room + 1);
     }
-    got = read (fd, bytes + *length, room - *length);
+    got = read (fd, read_so_far + *length, room - *length);
     *length += got > 0 ? (gsize) got : 0;
   } while ((got > 0 && *length < most) || (got < 0 && errno == EINTR));
+  int number = got < 0 ? errno : 0;
   (void) close (fd);
-  if (got < 0)
-    return NULL;
-  bytes[*length] = '\0';
-  return g_steal_pointer (&bytes);
+  if (number != 0)
+    return number;
+  read_so_far[*length] = '\0';
+  *bytes = g_steal_pointer (&read_so_far);
+  return 0;
+}
+
+char *
+vp_root_dup_bytes (const VpRoot *root, const char *path, gsize most, gsize *length)
+{
+  char *bytes = NULL;
+
+  return read_bytes (root, path, most, &bytes, length) == 0 ? bytes : NULL;
 }
 
 char *
@@ -145,6 +163,35 @@ vp_root_dup_text (const VpRoot *root, const char *path)
   char *text = vp_root_dup_bytes (root, path, MAX_TEXT, &length);
 
   return text != NULL ? g_strstrip (text) : NULL;
+}
+
+/* ENXIO and ENODEV: the file is still open or found, the device behind it is not there any more. */
+static gboolean
+is_gone (int number)
+{
+  return number == ENOENT || number == ENODEV || number == ENXIO;
+}
+
+gboolean
+vp_root_read_bytes (const VpRoot *root, const char *path, gsize most, char **bytes, gsize *length, GError **error)
+{
+  *bytes = NULL;
+  int number = read_bytes (root, path, most, bytes, length);
+  if (number == 0 || is_gone (number))
+    return TRUE;
+  g_set_error (error, VP_ERROR, VP_ERROR_HOST, "cannot read /%s: %s", path, g_strerror (number));
+  return FALSE;
+}
+
+gboolean
+vp_root_read_text (const VpRoot *root, const char *path, char **text, GError **error)
+{
+  gsize length = 0;
+  gboolean known = vp_root_read_bytes (root, path, MAX_TEXT, text, &length, error);
+
+  if (*text != NULL)
+    g_strstrip (*text);
+  return known;
 }
 
 gboolean
@@ -224,24 +271,56 @@ compare_names (gconstpointer a, gconstpointer b)
   return strcmp (*(char *const *) a, *(char *const *) b);
 }
 
-GStrv
-vp_root_list (const VpRoot *root, const char *path)
+/* 0, or why not; what was read until then is in `names`. */
+static int
+read_names (const VpRoot *root, const char *path, GPtrArray *names)
 {
-  g_autoptr (GPtrArray) names = g_ptr_array_new ();
   int fd = vp_root_open_below (root, path, O_RDONLY | O_DIRECTORY);
   DIR *dir = fd >= 0 ? fdopendir (fd) : NULL;
+  int number = errno;
 
   if (dir == NULL && fd >= 0)
     (void) close (fd);
-  for (struct dirent *entry = dir != NULL ? readdir (dir) : NULL; entry != NULL && names->len < MAX_ENTRIES;
-       entry = readdir (dir))
+  if (dir == NULL)
+    return number;
+  errno = 0;
+  for (struct dirent *entry = readdir (dir); entry != NULL && names->len < MAX_ENTRIES; entry = readdir (dir)) {
     if (entry->d_name[0] != '.')
       g_ptr_array_add (names, g_strdup (entry->d_name));
-  if (dir != NULL)
-    (void) closedir (dir);
+    errno = 0;
+  }
+  number = errno;
+  (void) closedir (dir);
+  return number;
+}
+
+static GStrv
+end_names (GPtrArray *names)
+{
   g_ptr_array_sort (names, compare_names);
   g_ptr_array_add (names, NULL);
-  return (GStrv) g_ptr_array_free (g_steal_pointer (&names), FALSE);
+  return (GStrv) g_ptr_array_steal (names, NULL);
+}
+
+GStrv
+vp_root_list (const VpRoot *root, const char *path)
+{
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+
+  (void) read_names (root, path, names);
+  return end_names (names);
+}
+
+GStrv
+vp_root_read_folder (const VpRoot *root, const char *path, GError **error)
+{
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  int number = read_names (root, path, names);
+
+  if (number == 0 || is_gone (number))
+    return end_names (names);
+  g_set_error (error, VP_ERROR, VP_ERROR_HOST, "cannot read the folder /%s: %s", path, g_strerror (number));
+  return NULL;
 }
 
 gboolean

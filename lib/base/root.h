@@ -24,6 +24,14 @@ char *vp_root_dup_text (const VpRoot *root, const char *path);
 gboolean vp_root_read_number (const VpRoot *root, const char *path, int base, guint64 *number);
 /* As the file is, up to `most` bytes, with a 0 byte after them. */
 char *vp_root_dup_bytes (const VpRoot *root, const char *path, gsize most, gsize *length);
+/*
+ * For who concludes something from a file that is not there: TRUE with *text NULL (*bytes) is that it is gone, or what
+ * it stood for is (ENOENT, ENODEV, ENXIO). All else (no descriptor left, an offline CPU's EBUSY) is an error, of
+ * VP_ERROR_HOST, that passes: try it again. What is read is the caller's, as above.
+ */
+gboolean vp_root_read_text (const VpRoot *root, const char *path, char **text, GError **error);
+gboolean vp_root_read_bytes (const VpRoot *root, const char *path, gsize most, char **bytes, gsize *length,
+                             GError **error);
 /* Where a link leads, its last part only ("vfio-pci"); NULL: no such link. */
 char *vp_root_dup_link_name (const VpRoot *root, const char *path);
 /* Calls for each link in a folder, in no order, until `func` says FALSE. `open`: what a link of /proc's stands for. */
@@ -31,9 +39,14 @@ typedef gboolean (*VpRootLinkFunc) (const char *name, const char *target, const 
 void vp_root_each_link (const VpRoot *root, const char *path, VpRootLinkFunc func, gpointer data);
 /* Names in a folder, sorted; empty where it is not there. */
 GStrv vp_root_list (const VpRoot *root, const char *path);
+/* That, and NULL with VP_ERROR_HOST where it is there and cannot be read. */
+GStrv vp_root_read_folder (const VpRoot *root, const char *path, GError **error);
 gboolean vp_root_is_executable (const VpRoot *root, const char *path);
 gboolean vp_root_stat (const VpRoot *root, const char *path, struct stat *info); /* FALSE: errno says why */
-/* A file of our own: an error also where somebody else may have written it, or it has more than `most` bytes. */
+/*
+ * A file of our own. VP_ERROR_IO: there is none, or it is not to be trusted, as somebody else may have written it or it
+ * has more than `most` bytes. VP_ERROR_HOST: it cannot be read now.
+ */
 char *vp_root_load_own (const VpRoot *root, const char *path, gsize most, GError **error);
 
 /*
@@ -55,11 +68,13 @@ gboolean vp_root_make_folder (const VpRoot *root, const char *path, GError **err
 /*
  * For tests: a kernel of their own below the descriptor. `step` is called before and after each
  * change of a file, and need not return; `write` is called in place of the write of an attribute,
- * and returns 0 or an errno. Either may be NULL.
+ * and returns 0 or an errno; `fault` is asked before each "open", "mkdir", "rename" and "remove", and when a file of
+ * our own was written and is to be synced ("store"), and returns 0 or the errno that it fails with. All may be NULL.
  */
 typedef struct {
   void (*step) (const char *what, const char *path, gpointer data);
   int (*write) (const char *path, const char *text, gpointer data);
+  int (*fault) (const char *what, const char *path, gpointer data);
   gpointer data;
 } VpRootShim;
 

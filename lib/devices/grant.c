@@ -81,8 +81,10 @@ GPtrArray *
 vp_grants_load (const VpRoot *root, GError **error)
 {
   gsize length = 0;
-  g_autofree char *text = vp_root_dup_bytes (root, &VP_GRANTS_FILE[1], MAX_BYTES, &length);
+  g_autofree char *text = NULL;
 
+  if (!vp_root_read_bytes (root, &VP_GRANTS_FILE[1], MAX_BYTES, &text, &length, error))
+    return NULL;
   return vp_grants_parse (text != NULL ? text : "", error);
 }
 

@@ -56,8 +56,10 @@ GArray *
 vp_sequester_load (const VpRoot *root, GError **error)
 {
   gsize length = 0;
-  g_autofree char *text = vp_root_dup_bytes (root, &VP_SEQUESTER_LIST[1], VP_SEQUESTER_MOST, &length);
+  g_autofree char *text = NULL;
 
+  if (!vp_root_read_bytes (root, &VP_SEQUESTER_LIST[1], VP_SEQUESTER_MOST, &text, &length, error))
+    return NULL;
   return vp_sequester_parse (text != NULL ? text : "", error);
 }
 

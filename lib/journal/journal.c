@@ -36,15 +36,15 @@ dup_path (const VpJournal *journal, const char *name)
 }
 
 GStrv
-vp_journal_list (const VpJournal *journal)
+vp_journal_list (const VpJournal *journal, GError **error)
 {
-  g_auto (GStrv) names = vp_root_list (journal->root, journal->folder);
+  g_auto (GStrv) names = vp_root_read_folder (journal->root, journal->folder, error);
   g_autoptr (GStrvBuilder) uuids = g_strv_builder_new ();
 
-  for (guint i = 0; names[i] != NULL; i++)
+  for (guint i = 0; names != NULL && names[i] != NULL; i++)
     if (vp_holding_uuid_is_valid (names[i]))
       g_strv_builder_add (uuids, names[i]);
-  return g_strv_builder_end (uuids);
+  return names != NULL ? g_strv_builder_end (uuids) : NULL;
 }
 
 VpHolding *
@@ -62,14 +62,14 @@ vp_journal_read (const VpJournal *journal, const char *uuid, GError **error)
 gboolean
 vp_journal_open (const VpJournal *journal, GError **error)
 {
-  g_auto (GStrv) names = vp_root_list (journal->root, journal->folder);
+  g_auto (GStrv) names = vp_root_read_folder (journal->root, journal->folder, error);
 
-  for (guint i = 0; names[i] != NULL; i++) {
+  for (guint i = 0; names != NULL && names[i] != NULL; i++) {
     g_autofree char *path = g_str_has_suffix (names[i], VP_ROOT_TEMPORARY) ? dup_path (journal, names[i]) : NULL;
     if (path != NULL)
       (void) vp_root_remove (journal->root, path, NULL); /* never came into force */
   }
-  return vp_root_make_folder (journal->root, journal->folder, error);
+  return names != NULL && vp_root_make_folder (journal->root, journal->folder, error);
 }
 
 gboolean

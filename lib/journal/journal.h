@@ -18,9 +18,12 @@ typedef struct VpJournal VpJournal;
 VpJournal *vp_journal_new (const VpRoot *root, const char *run_folder);
 void vp_journal_free (VpJournal *journal);
 
-/* The UUIDs that have a file, sorted; empty where there is no folder, or it is not ours to read. */
-GStrv vp_journal_list (const VpJournal *journal);
-/* The caller's. NULL: there is no such file (VP_ERROR_IO), it is not ours to read or trust, or it is damaged. */
+/* The UUIDs that have a file, sorted; empty where there is no folder; NULL with VP_ERROR_HOST: it cannot be read. */
+GStrv vp_journal_list (const VpJournal *journal, GError **error);
+/*
+ * The caller's. NULL: there is no such file, it is not ours to trust, or it is damaged (VP_ERROR_IO); or it cannot be
+ * read now (VP_ERROR_HOST), and may be as good as ever.
+ */
 VpHolding *vp_journal_read (const VpJournal *journal, const char *uuid, GError **error);
 
 /* For the daemon. Makes the folder (its parent is there), and removes what a daemon died in writing. */

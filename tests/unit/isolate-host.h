@@ -70,7 +70,7 @@ isolate_host_new (const char *bus)
   made_file (host->tree, "sys/devices/system/cpu/online", "0-7\n");
   made_file (host->tree, "sys/devices/system/cpu/present", "0-7\n");
   made_file (host->tree, "sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory hugetlb pids\n");
-  const VpRootShim shim = { NULL, isolate_host_write, host };
+  const VpRootShim shim = { .write = isolate_host_write, .data = host };
   vp_root_set_shim (host->root, &shim);
   isolate_host_start (host);
   return host;

@@ -232,7 +232,7 @@ sim_new_at (const char *path)
 {
   g_autoptr (GError) error = NULL;
   Sim *sim = g_new0 (Sim, 1);
-  VpRootShim shim = { step, write_attribute, sim };
+  VpRootShim shim = { .step = step, .write = write_attribute, .data = sim };
 
   sim->path = g_strdup (path);
   g_rec_mutex_init (&sim->mutex);

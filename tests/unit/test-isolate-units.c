@@ -275,7 +275,7 @@ run_until (char **arguments)
   g_autoptr (IsolateHost) host = g_new0 (IsolateHost, 1);
   MadeTree tree = { .folder = arguments[0] };
   guint left = (guint) atoi (arguments[2]);
-  const VpRootShim shim = { maybe_die, NULL, &left };
+  const VpRootShim shim = { .step = maybe_die, .data = &left };
 
   tree.root = vp_root_open (arguments[0], NULL);
   host->tree = &tree;

@@ -382,7 +382,7 @@ run_until (IsolateHost *host, guint step)
   g_assert_cmpint (child, >=, 0);
   if (child == 0) {
     Killer killer = { host, step };
-    const VpRootShim shim = { maybe_die, write_or_refuse, &killer };
+    const VpRootShim shim = { .step = maybe_die, .write = write_or_refuse, .data = &killer };
     vp_root_set_shim (host->root, &shim);
     isolate_start (host, A, "2-3", "irqs governor");
     isolate_end (host, A);

@@ -13,7 +13,9 @@
 static void
 assert_list (const VpJournal *journal, const char *expected)
 {
-  g_auto (GStrv) uuids = vp_journal_list (journal);
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) uuids = vp_journal_list (journal, &error);
+  g_assert_no_error (error);
   g_autofree char *text = g_strjoinv (" ", uuids);
 
   g_assert_cmpstr (text, ==, expected);
