@@ -41,20 +41,30 @@ vp_host_watch_note (VpHostWatch *watch)
 
 /* "online@/devices/system/cpu/cpu3": only CPUs, nodes and PCI devices matter. */
 static gboolean
+matters (const char *text)
+{
+  return strstr (text, "@/devices/system/cpu/") != NULL || strstr (text, "@/devices/system/node/") != NULL ||
+         (strstr (text, "@/devices/pci") != NULL &&
+          (g_str_has_prefix (text, "add@") || g_str_has_prefix (text, "remove@") || g_str_has_prefix (text, "bind@") ||
+           g_str_has_prefix (text, "unbind@")));
+}
+
+/* ENOBUFS, once: more came than the socket holds, and what is lost may have mattered. */
+static gboolean
 on_uevent (int fd, GIOCondition condition, gpointer data)
 {
   char text[4096];
   gssize got = 0;
+  int number = 0;
 
   (void) condition;
-  while ((got = recv (fd, text, sizeof text - 1, MSG_DONTWAIT)) > 0) {
-    text[got] = '\0';
-    if (strstr (text, "@/devices/system/cpu/") != NULL || strstr (text, "@/devices/system/node/") != NULL ||
-        (strstr (text, "@/devices/pci") != NULL &&
-         (g_str_has_prefix (text, "add@") || g_str_has_prefix (text, "remove@") || g_str_has_prefix (text, "bind@") ||
-          g_str_has_prefix (text, "unbind@"))))
+  do {
+    got = recv (fd, text, sizeof text - 1, MSG_DONTWAIT);
+    number = got < 0 ? errno : 0;
+    text[MAX (got, 0)] = '\0';
+    if (number == ENOBUFS || matters (text))
       vp_host_watch_note (data);
-  }
+  } while (got > 0 || number == ENOBUFS || number == EINTR);
   return G_SOURCE_CONTINUE;
 }
 
