@@ -25,6 +25,7 @@ typedef struct {
   const VpHookCall *call;
   const VpDomain *domain; /* the call's */
   char *uuid;             /* NULL: it has none */
+  VpNeighbours *incoming; /* that it was to be restored beside; NULL: it is no restore that goes on */
   VpHost *host;
   VpProfiles *profiles;
   VpPlan *plan;
@@ -38,6 +39,7 @@ static void
 start_clear (VpStart *start)
 {
   g_clear_pointer (&start->uuid, g_free);
+  g_clear_pointer (&start->incoming, vp_neighbours_unref);
   g_clear_pointer (&start->host, vp_host_unref);
   g_clear_pointer (&start->profiles, vp_profiles_unref);
   g_clear_pointer (&start->plan, vp_plan_free);
@@ -177,12 +179,11 @@ static gboolean
 plan_start (VpStart *start)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (VpNeighbours) incoming = vp_ledger_take_incoming (start->context->ledger, start->call->domain);
 
-  start->plan = incoming != NULL ? vp_plan_new (start->domain, start->host, start->profiles, incoming,
-                                                VP_PLAN_HOST_ONLY, &error)
-                                 : plan_as_prepared (start, &error);
-  if (start->plan == NULL && incoming == NULL)
+  start->plan = start->incoming != NULL ? vp_plan_new (start->domain, start->host, start->profiles, start->incoming,
+                                                       VP_PLAN_HOST_ONLY, &error)
+                                        : plan_as_prepared (start, &error);
+  if (start->plan == NULL && start->incoming == NULL)
     return settle_without_plan (start, error);
   if (start->plan == NULL)
     g_warning ("domain '%s': it goes on as it was saved: %s", start->call->domain, error->message);
@@ -408,14 +409,15 @@ answer_filter (VpStart *start)
 
   if (!vp_ledger_get (start->context->ledger, &start->host, &start->profiles))
     return; /* it goes on as it was saved */
-  VpNeighbours *running = vp_book_new_neighbours (get_book (start), start->uuid);
+  g_autoptr (VpNeighbours) running = vp_book_new_neighbours (get_book (start), start->uuid);
   start->plan = vp_plan_new (start->domain, start->host, start->profiles, running, VP_PLAN_HOST_ONLY, &error);
   const VpPlacement *placement = start->plan != NULL ? start->plan->placement : NULL;
   if (placement != NULL && placement->vcpus != NULL) {
     running->n_vcpus = placement->n_vcpus;
     running->vcpus = g_memdup2 (placement->vcpus, running->n_vcpus * sizeof *running->vcpus);
   }
-  vp_ledger_note_incoming (start->context->ledger, call->domain, running);
+  if (start->uuid != NULL)
+    vp_ledger_note_incoming (start->context->ledger, start->uuid, vp_neighbours_ref (running));
   if (start->plan == NULL)
     g_warning ("domain '%s': %s as it was saved: %s", call->domain, call->operation, error->message);
   else if (!vp_plan_is_ready (start->plan)) {
@@ -445,13 +447,15 @@ vp_gate_answer (const VpGateContext *context, const VpHookCall *call, char **tex
   guint i = 0;
 
   *text = NULL;
+  g_autoptr (VpDomain) domain = vp_domain_parse (call->xml, call->xml_length, "the domain", &error);
+  start.domain = domain;
+  start.uuid = domain != NULL ? vp_domain_dup_uuid (domain) : NULL;
+  /* Only the prepare behind it passes by it. Whatever else is asked: that restore came to nothing. */
+  start.incoming = start.uuid != NULL ? vp_ledger_take_incoming (context->ledger, start.uuid) : NULL;
   while (i < G_N_ELEMENTS (operations) && strcmp (call->operation, operations[i].name) != 0)
     i++;
   if (i == G_N_ELEMENTS (operations))
     return TRUE;
-  g_autoptr (VpDomain) domain = vp_domain_parse (call->xml, call->xml_length, "the domain", &error);
-  start.domain = domain;
-  start.uuid = domain != NULL ? vp_domain_dup_uuid (domain) : NULL;
   if (operations[i].note != NULL && start.uuid != NULL)
     operations[i].note (context->admission, start.uuid);
   else if (operations[i].answer != NULL && domain == NULL)
@@ -465,12 +469,12 @@ vp_gate_answer (const VpGateContext *context, const VpHookCall *call, char **tex
 void
 vp_gate_withdraw (const VpGateContext *context, const VpHookCall *call)
 {
-  VpHookCall release = *call;
+  gboolean is_prepare = strcmp (call->operation, "prepare") == 0;
+  VpHookCall notice = *call;
   g_autofree char *nothing = NULL;
 
-  if (strcmp (call->operation, "prepare") != 0)
-    return;
-  release.operation = "release";
-  g_message ("domain '%s': the hook went away before it was answered: nothing is held for it", call->domain);
-  (void) vp_gate_answer (context, &release, &nothing);
+  if (is_prepare)
+    g_message ("domain '%s': the hook went away before it was answered: nothing is held for it", call->domain);
+  notice.operation = is_prepare ? "release" : ""; /* a restore left its pass, and whatever is asked takes that */
+  (void) vp_gate_answer (context, &notice, &nothing);
 }

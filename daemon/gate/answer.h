@@ -18,7 +18,7 @@ typedef struct {
 
 /* TRUE: the operation may go on, `text` is XML for stdout or NULL. FALSE: it is the line for stderr. The caller's. */
 gboolean vp_gate_answer (const VpGateContext *context, const VpHookCall *call, char **text);
-/* The hook was gone before it got that answer, and libvirt has given up the start: what was taken for it goes back. */
+/* The hook was gone before it got that answer, and libvirt gave up the start: what was taken or noted for it goes. */
 void vp_gate_withdraw (const VpGateContext *context, const VpHookCall *call);
 
 G_END_DECLS

@@ -20,7 +20,7 @@ struct VpLedger {
   VpProfiles *profiles;
   char *problem;
   GHashTable *starting; /* set of char * */
-  GHashTable *incoming; /* name -> Incoming */
+  GHashTable *incoming; /* UUID -> Incoming */
   GHashTable *beside;   /* UUID -> Beside */
 };
 
@@ -135,27 +135,27 @@ vp_ledger_is_starting (VpLedger *ledger, const char *domain)
 }
 
 void
-vp_ledger_note_incoming (VpLedger *ledger, const char *domain, VpNeighbours *neighbours)
+vp_ledger_note_incoming (VpLedger *ledger, const char *uuid, VpNeighbours *neighbours)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&ledger->mutex);
   Incoming *incoming = g_new0 (Incoming, 1);
 
   incoming->noted = g_get_monotonic_time ();
   incoming->neighbours = neighbours;
-  g_hash_table_replace (ledger->incoming, g_strdup (domain), incoming);
+  g_hash_table_replace (ledger->incoming, g_strdup (uuid), incoming);
 }
 
 VpNeighbours *
-vp_ledger_take_incoming (VpLedger *ledger, const char *domain)
+vp_ledger_take_incoming (VpLedger *ledger, const char *uuid)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&ledger->mutex);
   gint64 oldest = g_get_monotonic_time () - INCOMING_SECONDS * G_TIME_SPAN_SECOND;
-  Incoming *incoming = g_hash_table_lookup (ledger->incoming, domain);
+  Incoming *incoming = g_hash_table_lookup (ledger->incoming, uuid);
   VpNeighbours *neighbours = NULL;
 
   if (incoming != NULL && incoming->noted >= oldest)
     neighbours = g_steal_pointer (&incoming->neighbours);
-  g_hash_table_remove (ledger->incoming, domain);
+  g_hash_table_remove (ledger->incoming, uuid);
   return neighbours;
 }
 

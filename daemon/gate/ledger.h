@@ -35,10 +35,11 @@ gboolean vp_ledger_is_starting (VpLedger *ledger, const char *domain);
 /*
  * A domain that comes from a saved or migrated guest: the prepare that follows within a
  * minute may change nothing that the guest sees, and is planned beside the same neighbours.
- * Taking the mark removes it; NULL: there is none. Both hand over a reference.
+ * Taking the mark removes it; NULL: there is none. Both hand over a reference. Whatever else is asked of that domain
+ * takes it, too: that restore came to nothing, and the next prepare is of an ordinary start.
  */
-void vp_ledger_note_incoming (VpLedger *ledger, const char *domain, VpNeighbours *neighbours);
-VpNeighbours *vp_ledger_take_incoming (VpLedger *ledger, const char *domain);
+void vp_ledger_note_incoming (VpLedger *ledger, const char *uuid, VpNeighbours *neighbours);
+VpNeighbours *vp_ledger_take_incoming (VpLedger *ledger, const char *uuid);
 
 /*
  * What a definition was prepared beside. While a domain is prepared there are two: it is

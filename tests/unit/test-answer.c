@@ -824,6 +824,32 @@ test_filter_then_prepare (Fixture *fixture, gconstpointer data)
   assert_holders (fixture, "a (3,7)");
 }
 
+/* A restore that came to nothing lets no stale start pass: neither the domain's own nor another's of its name. */
+static void
+test_filter_failed (Fixture *fixture, gconstpointer data)
+{
+  static const char *const ends[] = { "stopped", "release", "started", "reconnect", "withdrawn" };
+  g_autofree char *xml = dup_prepared_guest (fixture, A, "");
+  g_autofree char *other = dup_prepared_guest (fixture, B, "");
+  VpHookCall call = { .operation = "restore", .domain = "a", .xml = xml, .xml_length = strlen (xml) };
+
+  (void) data;
+  made_file (&fixture->tree, "profiles.d/pinned.conf",
+             "[cpu]\npin=yes\nreserve-cores=1\n[memory]\nnosharepages=yes\n[hypervisor]\nkvm-hidden=on\n");
+  load_host (fixture);
+  for (guint i = 0; i < G_N_ELEMENTS (ends); i++) {
+    assert_answer (fixture, "restore", "a", xml, "OK", "");
+    if (strcmp (ends[i], "withdrawn") == 0)
+      vp_gate_withdraw (&fixture->context, &call);
+    else
+      assert_answer (fixture, ends[i], "a", xml, "OK", "");
+    assert_refused (fixture, "a", xml, "put the output of 'vfio-profile rewrite'", NULL);
+  }
+  assert_answer (fixture, "restore", "a", xml, "OK", "");
+  assert_refused (fixture, "a", other, "put the output of 'vfio-profile rewrite'", NULL);
+  assert_answer (fixture, "prepare", "a", xml, "OK", ""); /* and that one's is still there */
+}
+
 static void
 test_filter_without_plan (Fixture *fixture, gconstpointer data)
 {
@@ -899,6 +925,7 @@ static const struct {
   { "no-journal", test_no_journal },
   { "filter", test_filter },
   { "filter-then-prepare", test_filter_then_prepare },
+  { "filter-failed", test_filter_failed },
   { "filter-without-plan", test_filter_without_plan },
   { "broken-filter", test_broken_filter },
   { "withdraw", test_withdraw },
