@@ -9,9 +9,9 @@
 
 G_BEGIN_DECLS
 
-/* Of VpDeviceFinding *, in the order of the hostdevs; those about x-vga last. */
+/* Of VpDeviceFinding *, in the order of the hostdevs, then those about x-vga and about what was not looked at. */
 GPtrArray *vp_device_check (const VpDeviceQuestion *question);
-/* All refusals in one line; NULL: there is none. */
+/* All refusals in one line, the caller's; NULL: there is none. */
 char *vp_device_findings_dup_refusal (const GPtrArray *findings);
 
 G_END_DECLS

@@ -20,11 +20,11 @@ typedef struct {
   guint16 device;
 } VpDeviceIds;
 
-/* Of VpDeviceIds, as they are saved; NULL and an error where the state is damaged. */
+/* Of VpDeviceIds, as they are saved; NULL and an error where the state is damaged. The caller's. */
 GArray *vp_device_ids_read (const VpDomain *domain, GError **error);
 /* Beside what is in the state already. */
 void vp_device_ids_write (VpDomain *domain, const GArray *ids);
-/* What shall be saved for the domain's hostdevs: what is, else what the host has there now. */
+/* What shall be saved for the domain's hostdevs: what is, else what the host has there now. The caller's. */
 GArray *vp_device_ids_plan (const GArray *saved, const VpDomain *domain, const VpHost *host);
 /* Whatever is at the addresses when it is planned next is right. */
 void vp_device_ids_forget (VpDomain *domain);

@@ -44,15 +44,16 @@ void vp_device_report (VpDeviceJudge *judge, VpDeviceSeverity severity, const Vp
                        ...) G_GNUC_PRINTF (4, 5);
 /* "10de:1381, NVIDIA Corporation GM107 [GeForce GTX 750]"; the caller's. */
 char *vp_device_describe_ids (const VpDeviceJudge *judge, guint16 vendor, guint16 device);
-/* "0000:01:00.0 (10de:1381, NVIDIA Corporation GM107 [GeForce GTX 750])" */
+/* "0000:01:00.0 (10de:1381, NVIDIA Corporation GM107 [GeForce GTX 750])"; the caller's. */
 char *vp_device_describe (const VpDeviceJudge *judge, const VpPciDevice *device);
+/* Whether it is one of the domain's own hostdevs. */
 gboolean vp_device_is_assigned (const VpDeviceJudge *judge, const VpPciAddress *address);
-/* The guest that has it; NULL: none. */
+/* The other guest that has it, borrowed from the question; NULL: none. */
 const char *vp_device_holder (const VpDeviceJudge *judge, const VpPciAddress *address);
 
-/* The group as a whole, and the card as a whole. Once for each group. */
+/* Reports what keeps its group from going to the guest, once a group, and parts of a graphics card left out. */
 void vp_device_judge_group (VpDeviceJudge *judge, const VpPciDevice *device);
-/* Whether the host uses it; TRUE: reported. */
+/* Whether the host uses it: TRUE where that was reported. */
 gboolean vp_device_judge_use (VpDeviceJudge *judge, const VpHostdev *hostdev, const VpPciDevice *device);
 
 G_END_DECLS

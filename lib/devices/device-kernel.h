@@ -10,8 +10,9 @@ G_BEGIN_DECLS
 gboolean vp_kernel_read_has_iommu (const VpRoot *root);
 /* Whether the firmware tells the kernel of an IOMMU, used or not. */
 gboolean vp_kernel_read_has_iommu_table (const VpRoot *root);
-/* The parameter on the kernel's command line that turns it off, "intel_iommu=off"; NULL: none. */
+/* The parameter on the kernel's command line that turns it off, "intel_iommu=off"; static; NULL: none. */
 const char *vp_kernel_find_iommu_off (const VpRoot *root);
+/* OTHER and UNKNOWN where it cannot be told. */
 VpCpuVendor vp_kernel_read_cpu (const VpRoot *root);
 VpVgaSupport vp_kernel_read_vga (const VpRoot *root);
 

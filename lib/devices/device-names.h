@@ -8,10 +8,10 @@ G_BEGIN_DECLS
 
 typedef struct VpDeviceNames VpDeviceNames;
 
-/* `file`: a pci.ids of one's own and nothing else; NULL: this system's. Read when first asked. */
+/* `file`: a pci.ids of one's own and nothing else; NULL: this system's. Read when first asked. The caller's. */
 VpDeviceNames *vp_device_names_new (const char *file);
 void vp_device_names_free (VpDeviceNames *names);
-/* "NVIDIA Corporation GM107 [GeForce GTX 750]"; NULL: not even the vendor is known. */
+/* "NVIDIA Corporation GM107 [GeForce GTX 750]"; the caller's. NULL: not even the vendor is known. */
 char *vp_device_names_dup (VpDeviceNames *names, guint16 vendor, guint16 device);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpDeviceNames, vp_device_names_free)

@@ -24,17 +24,25 @@ typedef struct {
   gboolean sequestered; /* by the grant; else it was before, and stays so */
 } VpGrant;
 
-/* Of VpGrant *; an error names the line. */
+/*
+ * Of VpGrant *, each card once; NULL and an error that names the line where one is no grant, or the second
+ * of its card. The caller's, as are those below.
+ */
 GPtrArray *vp_grants_parse (const char *text, GError **error);
-/* Where there is no file, it is empty. */
+/* The same of the file below the root; empty where there is none, or none that can be read. */
 GPtrArray *vp_grants_load (const VpRoot *root, GError **error);
 GPtrArray *vp_grants_new (void);
+/* Copies what it is given; that the card is nobody's yet is the caller's matter. */
 void vp_grants_add (GPtrArray *grants, guint uid, const char *user, const VpDeviceIds *ids, gboolean sequestered);
+/* The whole file, its first line included; the caller's. */
 char *vp_grants_dup_text (const GPtrArray *grants);
-const VpGrant *vp_grants_find (const GPtrArray *grants, const VpPciAddress *address); /* NULL: nobody's */
+/* Borrowed from the array; NULL: the card is nobody's. */
+const VpGrant *vp_grants_find (const GPtrArray *grants, const VpPciAddress *address);
 
-/* The one user whose are all devices of the group but ports and what of the board has no driver;
- * FALSE, and *uid undefined: there is none. */
+/*
+ * The one user whose are all devices of the group but ports and what of the board has no driver; a card
+ * with other ids than were granted is nobody's. FALSE, and *uid undefined: there is none.
+ */
 gboolean vp_grants_find_owner (const GPtrArray *grants, const GArray *devices, int group, guint *uid);
 
 G_END_DECLS

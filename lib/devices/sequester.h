@@ -18,18 +18,26 @@ G_BEGIN_DECLS
 
 /* First line of each file that we write, so that none of somebody else's is taken for ours. */
 #define VP_SEQUESTER_MARK "# Written by 'vfio-profile sequester'; it also takes this away, with --undo.\n"
-#define VP_SEQUESTER_MOST (64u * 1024) /* bytes of a list */
+#define VP_SEQUESTER_MOST (64u * 1024) /* bytes of a list; what is behind them is not read */
 
-/* Of VpDeviceIds, as they stand; an error names the line. Empty lines and comments are none. */
+/*
+ * Of VpDeviceIds, in the order of the lines, each address once: its first line counts. Empty lines and
+ * comments are none. NULL and an error that names the line where one is neither. The caller's.
+ */
 GArray *vp_sequester_parse (const char *text, GError **error);
-/* Where there is no list, it is empty. */
+/* The same of the list below the root; empty where there is none, or none that can be read. */
 GArray *vp_sequester_load (const VpRoot *root, GError **error);
+/* The list as a file, its first lines included; the caller's. */
 char *vp_sequester_dup_list (const GArray *ids);
 
-/* Of char *, sorted: modules that could drive the device, of all kernels that are installed. */
+/*
+ * Of char *, sorted, each once: the module that drives the device now, and those that say they could, of
+ * all kernels that are installed. VFIO's own are left out. The caller's.
+ */
 GPtrArray *vp_sequester_find_modules (const VpRoot *root, const VpPciDevice *device);
-/* Those that a text of ours names. */
+/* Those that our file for modprobe names, likewise; other lines are passed over. */
 GPtrArray *vp_sequester_parse_modules (const char *text);
+/* Our file for modprobe; the caller's. */
 char *vp_sequester_dup_modprobe (const GPtrArray *modules);
 /* The driver is a part of the running kernel, no module: it has its cards before anything of ours runs. */
 gboolean vp_sequester_is_built_in (const VpRoot *root, const char *driver);

@@ -24,6 +24,10 @@ typedef struct {
   gboolean managed;
 } VpHostdev;
 
+/*
+ * `length` in bytes; `what` names the text in errors, for one that is no XML or no domain. What the three give
+ * is the caller's; to free NULL is no harm.
+ */
 VpDomain *vp_domain_parse (const char *text, gsize length, const char *what, GError **error);
 VpDomain *vp_domain_copy (const VpDomain *domain);
 void vp_domain_free (VpDomain *domain);
@@ -31,6 +35,7 @@ char *vp_domain_dup_text (const VpDomain *domain);
 /* The same definition, whatever its layout and comments. */
 gboolean vp_domain_equal (const VpDomain *a, const VpDomain *b);
 
+/* Texts are the caller's; nodes are the domain's, until it is edited or freed. */
 const xmlNode *vp_domain_root (const VpDomain *domain);
 char *vp_domain_dup_name (const VpDomain *domain);  /* never NULL */
 char *vp_domain_dup_uuid (const VpDomain *domain);  /* NULL: it has none */
@@ -53,14 +58,16 @@ void vp_domain_set_rule_tag (VpDomain *domain, const char *names, const char *ru
 /* The maximum number of vCPUs; 0 and an error when <vcpu> says nothing sensible. */
 guint vp_domain_vcpus (const VpDomain *domain, GError **error);
 guint vp_domain_threads (const VpDomain *domain); /* of a guest core, 1 when it has no topology */
+/* Arrays and texts are the caller's, here and below. */
 GArray *vp_domain_iothreads (const VpDomain *domain); /* of guint: the ids, ascending */
 /* KiB that the guest has at start; 0 and an error when <memory> says nothing sensible. */
 guint64 vp_domain_memory_kib (const VpDomain *domain, GError **error);
-/* KiB of each guest NUMA cell, in order; empty when it has none. */
+/* Of guint64, KiB of each guest NUMA cell, in order; empty when it has none. NULL and an error: a size is none. */
 GArray *vp_domain_cells_kib (const VpDomain *domain, GError **error);
+/* An x86 guest that SeaBIOS boots, no UEFI. */
 gboolean vp_domain_is_bios (const VpDomain *domain);
 char *vp_domain_dup_emulator (const VpDomain *domain); /* NULL: none named */
-char *vp_domain_dup_arch (const VpDomain *domain);
+char *vp_domain_dup_arch (const VpDomain *domain);     /* "x86_64"; NULL: none named */
 GArray *vp_domain_hostdevs (const VpDomain *domain);   /* of VpHostdev, PCI only, in document order */
 GArray *vp_domain_device_addresses (const VpDomain *domain); /* of VpPciAddress: those of its hostdevs */
 /* The device that the vga rule marked by its alias (x-vga-mark.h); `alias`: NULL, or the caller's. */

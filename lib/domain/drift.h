@@ -11,9 +11,9 @@
 
 G_BEGIN_DECLS
 
-/* Of char *, a line each; empty: it is as planned. */
+/* Of char *, a line each; empty: it is as planned. The caller's. */
 GPtrArray *vp_drift_list (const VpDomain *live, const VpHost *host, const VpGuestFacts *facts);
-/* Whether the pages are worth reading. */
+/* Whether `facts` should have the pages, which QEMU stops for: it is to have hugepages. */
 gboolean vp_drift_needs_pages (const VpDomain *live);
 
 G_END_DECLS

@@ -27,7 +27,10 @@ typedef struct {
   GStrv arguments;   /* of QEMU */
 } VpGuestFacts;
 
-/* `session`: of this user's own libvirt. Reading the pages stops QEMU meanwhile. NULL: it does not run. */
+/*
+ * `session`: of this user's own libvirt. Reading the pages stops QEMU meanwhile. The caller's; NULL: it does
+ * not run.
+ */
 VpGuestFacts *vp_guest_facts_read (const VpRoot *root, const char *domain, gboolean session, gboolean pages);
 void vp_guest_facts_free (VpGuestFacts *facts);
 

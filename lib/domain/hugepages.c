@@ -115,12 +115,12 @@ bind_need (const Count *count, int cell, VpPageNeed *need, GError **error)
   g_autofree char *nodeset = node != NULL ? vp_xml_dup_attr (node, "nodeset") : NULL;
   if (nodeset == NULL)
     return TRUE;
-  need->nodes = vp_list_parse (nodeset);
-  if (need->nodes == NULL || hwloc_bitmap_iszero (need->nodes)) {
-    g_clear_pointer (&need->nodes, hwloc_bitmap_free);
+  g_autoptr (VpBitmap) nodes = vp_list_parse (nodeset);
+  if (nodes == NULL || hwloc_bitmap_iszero (nodes)) {
     g_set_error (error, VP_ERROR, VP_ERROR_XML, "<numatune>: '%s' is no set of nodes", nodeset);
     return FALSE;
   }
+  need->nodes = g_steal_pointer (&nodes);
   need->strict = !vp_xml_attr_is (node, "mode", "preferred") && !vp_xml_attr_is (node, "mode", "interleave");
   return TRUE;
 }

@@ -22,8 +22,10 @@ typedef struct {
 /*
  * Of VpPageNeed, those for one node first; empty where the guest has no hugepages. `default_kib` is the
  * size of a <hugepages/> without one, `base_kib` the size of an ordinary page: a <page> of that size is none.
+ * The caller's; NULL and an error: a size or a set of nodes is none.
  */
 GArray *vp_hugepages_needs (const VpDomain *domain, guint64 default_kib, guint64 base_kib, GError **error);
+/* Of one that is not in such an array, which clears its own. */
 void vp_page_need_clear (VpPageNeed *need);
 /* memfd takes its pages without a mount. */
 gboolean vp_hugepages_need_mount (const VpDomain *domain);

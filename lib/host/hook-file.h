@@ -20,6 +20,7 @@ typedef enum {
 
 /* `version`: libvirt's, 0: not known. */
 VpHookFault vp_hook_find_fault (const VpRoot *root, unsigned long version);
+/* What is seen, and what to do, NULL for one that is fine; both static. */
 const char *vp_hook_fault_seen (VpHookFault fault);
 const char *vp_hook_fault_advice (VpHookFault fault);
 
@@ -31,7 +32,7 @@ gint64 vp_hook_first_time (const VpRoot *root);
 /* Whether a libvirt that started then must know the hook, even if it was never reloaded. */
 gboolean vp_hook_is_older (gint64 first, guint64 libvirt_started);
 
-/* Of a guest that was started past it, on this machine: what is wrong, and the one thing to do. */
+/* Of a guest that was started past it, on this machine: what is wrong, and the one thing to do. The caller's. */
 char *vp_hook_dup_likely_cause (const VpRoot *root, unsigned long version);
 
 G_END_DECLS

@@ -35,15 +35,18 @@ typedef struct {
   unsigned long libvirt_version;
 } VpHostSource;
 
+/* The caller has the first reference. NULL and an error: hwloc cannot say what CPUs there are. */
 VpHost *vp_host_load (const VpHostSource *source, GError **error);
 VpHost *vp_host_ref (VpHost *host);
-void vp_host_unref (VpHost *host);
+void vp_host_unref (VpHost *host); /* may be NULL */
 
+/* Borrowed from the host; NULL: there is none. */
 const VpPciDevice *vp_host_find_device (const VpHost *host, const VpPciAddress *address);
 /* Pages of that size in the pools of the nodes given (OS indexes; NULL: of all). */
 guint64 vp_host_pool_pages (const VpHost *host, guint64 page_kib, hwloc_const_bitmap_t nodes);
+/* TRUE also where nothing is known of pools. */
 gboolean vp_host_has_page_size (const VpHost *host, guint64 page_kib);
-/* The QEMU behind one of our wrappers; NULL: that path is none of them. */
+/* The QEMU behind one of our wrappers, borrowed from the host; NULL: that path is none of them. */
 const char *vp_host_wrapped_emulator (const VpHost *host, const char *path);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpHost, vp_host_unref)

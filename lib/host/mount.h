@@ -22,7 +22,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpMountIter, mnt_free_iter)
 VpMounts *vp_mounts_read (const VpRoot *root, const char *process);
 /* Swap areas; of each there is the source alone. The caller's. */
 VpMounts *vp_swaps_read (const VpRoot *root);
-/* How the file system is mounted that a path is on: "rw", "noexec", …; NULL: not known. */
+/* How the file system is mounted that a path is on: "rw", "noexec", …; the caller's. NULL: not known. */
 GStrv vp_mount_dup_options (const VpRoot *root, const char *path);
 
 G_END_DECLS

@@ -26,7 +26,7 @@ typedef struct {
 
 /* Of VpPciDevice, by address; empty where the root has no PCI devices. The caller's. */
 GArray *vp_pci_read_devices (const VpRoot *root);
-GArray *vp_pci_devices_new (void);
+GArray *vp_pci_devices_new (void); /* the same, empty */
 /* Borrowed from `devices`; NULL: there is none. */
 const VpPciDevice *vp_pci_find (const GArray *devices, const VpPciAddress *address);
 
@@ -34,6 +34,7 @@ const VpPciDevice *vp_pci_find (const GArray *devices, const VpPciAddress *addre
 gboolean vp_pci_is_display (const VpPciDevice *device);
 /* What such a function in the slot of a graphics card is to it, "the card's audio"; NULL: nothing. Static. */
 const char *vp_pci_card_part (const VpPciDevice *device);
+/* Bound to vfio-pci, or to a driver that came of it ("mlx5_vfio_pci"). */
 gboolean vp_pci_is_on_vfio (const VpPciDevice *device);
 /* Bound to a driver of the host's: neither to none nor to one that hands devices to guests. */
 gboolean vp_pci_has_host_driver (const VpPciDevice *device);

@@ -15,6 +15,8 @@
 #include <hwloc/cpukinds.h>
 #include <string.h>
 
+#include "base/list.h"
+
 /* In percent of the better one. hwloc's own adjustment of frequencies uses the same tenth. */
 #define SAME_KIND_PERCENT 90
 
@@ -172,7 +174,7 @@ vp_topology_rank_kinds (hwloc_topology_t hwloc, gboolean amd, guint *n_kinds)
   guint n = (guint) MAX (0, hwloc_cpukinds_get_nr (hwloc, 0));
   g_autofree guint *ranks = g_new0 (guint, n_pus);
   g_autofree Kind *kinds = g_new0 (Kind, n);
-  hwloc_bitmap_t cpus = hwloc_bitmap_alloc ();
+  g_autoptr (VpBitmap) cpus = hwloc_bitmap_alloc ();
   guint n_ranks = 1;
 
   if (n > 1) {
@@ -191,7 +193,6 @@ vp_topology_rank_kinds (hwloc_topology_t hwloc, gboolean amd, guint *n_kinds)
     if (n_ranks == 1)
       memset (ranks, 0, n_pus * sizeof *ranks);
   }
-  hwloc_bitmap_free (cpus);
   *n_kinds = close_gaps (ranks, n_pus, n_ranks);
   return g_steal_pointer (&ranks);
 }

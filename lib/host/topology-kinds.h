@@ -12,7 +12,7 @@ G_BEGIN_DECLS
 
 /*
  * The rank of each PU's kind, by the PU's logical index: 0 is the least
- * performance, and no rank is skipped. Sets the number of ranks, at least 1.
+ * performance, and no rank is skipped. The caller's. Sets the number of ranks, at least 1.
  * `amd`: the vendor is AMD's, whose parts mark no kind by their caches.
  */
 guint *vp_topology_rank_kinds (hwloc_topology_t hwloc, gboolean amd, guint *n_kinds);

@@ -20,9 +20,7 @@
 #define MAX_OS_INDEX (1u << 20)
 
 typedef struct hwloc_topology HwlocTopology;
-typedef struct hwloc_bitmap_s HwlocBitmap;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (HwlocTopology, hwloc_topology_destroy)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (HwlocBitmap, hwloc_bitmap_free)
 
 /* Where a PU belongs. L3s and cores that do not exist are numbered behind those that do. */
 typedef struct {
@@ -265,7 +263,7 @@ read_distances (VpTopology *self, hwloc_topology_t hwloc)
 static void
 list_offline (VpTopology *self, hwloc_topology_t hwloc)
 {
-  g_autoptr (HwlocBitmap) offline = hwloc_bitmap_alloc ();
+  g_autoptr (VpBitmap) offline = hwloc_bitmap_alloc ();
   unsigned index;
 
   hwloc_bitmap_andnot (offline, hwloc_topology_get_complete_cpuset (hwloc), hwloc_topology_get_topology_cpuset (hwloc));
@@ -407,7 +405,7 @@ parse_isolated (const char *isolated, GError **error)
 gboolean
 vp_topology_set_isolated (VpTopology *topology, const char *isolated, GError **error)
 {
-  g_autoptr (HwlocBitmap) set = parse_isolated (isolated, error);
+  g_autoptr (VpBitmap) set = parse_isolated (isolated, error);
 
   for (guint i = 0; set != NULL && i < topology->n_pus; i++)
     topology->pus[i].isolated = hwloc_bitmap_isset (set, topology->pus[i].os_index) != 0;
@@ -417,7 +415,7 @@ vp_topology_set_isolated (VpTopology *topology, const char *isolated, GError **e
 void
 vp_topology_set_allowed (VpTopology *topology, const char *allowed)
 {
-  g_autoptr (HwlocBitmap) set = vp_list_parse (allowed);
+  g_autoptr (VpBitmap) set = vp_list_parse (allowed);
 
   for (guint i = 0; set != NULL && i < topology->n_pus; i++)
     topology->pus[i].usable = hwloc_bitmap_isset (set, topology->pus[i].os_index) != 0;
@@ -426,7 +424,7 @@ vp_topology_set_allowed (VpTopology *topology, const char *allowed)
 VpTopology *
 vp_topology_load_host (const char *isolated, GError **error)
 {
-  g_autoptr (HwlocBitmap) set = parse_isolated (isolated, error);
+  g_autoptr (VpBitmap) set = parse_isolated (isolated, error);
 
   return set != NULL ? load (NULL, set, error) : NULL;
 }

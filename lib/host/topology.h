@@ -78,13 +78,19 @@ typedef struct {
 /* Flattens a loaded hwloc topology; `isolated` may be NULL. The hwloc topology stays the caller's. */
 VpTopology *vp_topology_new_from_hwloc (hwloc_topology_t hwloc, hwloc_const_bitmap_t isolated, GError **error);
 
-/* `description` is the path of an hwloc XML file where such a file exists, else a synthetic string. */
+/*
+ * `description` is the path of an hwloc XML file where such a file exists, else a synthetic string. What the
+ * three give is the caller's; NULL and an error: hwloc does not read it, or it makes no sense.
+ */
 VpTopology *vp_topology_load_description (const char *description, GError **error);
 
-/* For a description, which has no place for it: `isolated` as the kernel lists it ("4-7"). */
+/* For a description, which has no place for it: `isolated` as the kernel lists it ("4-7"); FALSE: it is no list. */
 gboolean vp_topology_set_isolated (VpTopology *topology, const char *isolated, GError **error);
 
-/* Which CPUs guests may run on, in place of those that this process may; a list as the kernel writes it. */
+/*
+ * Which CPUs guests may run on, in place of those that this process may; a list as the kernel writes it. What
+ * is none, NULL too, changes nothing.
+ */
 void vp_topology_set_allowed (VpTopology *topology, const char *allowed);
 
 /* This machine's own. `isolated` as the kernel lists it ("4-7"), or NULL. */

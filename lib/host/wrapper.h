@@ -10,10 +10,10 @@
 
 G_BEGIN_DECLS
 
-/* The same emulator always has the same wrapper, because libvirt probes each new path for seconds. */
+/* The same emulator always has the same wrapper, because libvirt probes each new path for seconds. The caller's. */
 char *vp_wrapper_dup_path (const char *folder, const char *emulator);
 
-/* What an existing wrapper runs; NULL: the text is not a wrapper's. */
+/* What an existing wrapper runs, the caller's; NULL: the text is not a wrapper's. */
 char *vp_wrapper_dup_emulator (const char *text);
 
 /*
