@@ -94,7 +94,11 @@ add_module (GPtrArray *modules, const char *name)
     g_ptr_array_add (modules, g_strdup (name));
 }
 
-/* "alias pci:v000010DEd*sv*sd*bc03sc*i* nouveau", thousands of them. */
+/*
+ * "alias pci:v000010DEd*sv*sd*bc03sc*i* nouveau", thousands of them. libkmod wants depmod's index; it takes this
+ * text as configuration, but then says on stderr what it dislikes, before it can be told not to, and reads this
+ * machine's /proc/cmdline, whatever the root.
+ */
 static void
 add_matching (GPtrArray *modules, char *aliases, const char *modalias)
 {
