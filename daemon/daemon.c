@@ -24,6 +24,7 @@
 #include "daemon/gate/ledger.h"
 #include "daemon/keep/connection.h"
 #include "daemon/keep/host-watch.h"
+#include "daemon/keep/intents.h"
 #include "daemon/keep/keeper.h"
 #include "daemon/keep/silent.h"
 #include "daemon/keep/versions.h"
@@ -40,6 +41,7 @@ struct VpDaemon {
   VpRoot *root;
   VpLedger *ledger;
   VpAdmission *admission;
+  VpIntents *intents;
   VpVersions *versions;
   VpKeeper *keeper;
   VpGate *gate;
@@ -247,6 +249,14 @@ on_definition (const char *domain, gpointer data)
     vp_keeper_touch_all (daemon->keeper);
 }
 
+static void
+on_version (const char *domain, const VpVersion *version, gpointer data)
+{
+  const VpDaemon *daemon = data;
+
+  vp_intents_note_version (daemon->intents, domain, version);
+}
+
 static VpSilentContext
 silent_context (const VpDaemon *daemon)
 {
@@ -336,11 +346,16 @@ start_parts (VpDaemon *daemon, GError **error)
     daemon->admission = vp_admission_new (daemon->root, daemon->run_folder, daemon->session, error);
   if (daemon->admission == NULL)
     return FALSE;
-  daemon->versions = vp_versions_new (daemon->config_folder, on_definition, daemon, error);
+  g_autofree char *state_folder = g_path_get_dirname (daemon->wrapper_folder);
+  g_autofree char *intents_folder = g_build_filename (state_folder, "intents", NULL);
+  daemon->intents = vp_intents_new (intents_folder, error);
+  if (daemon->intents == NULL)
+    return FALSE;
+  daemon->versions = vp_versions_new (daemon->config_folder, on_definition, on_version, daemon, error);
   if (daemon->versions == NULL)
     return FALSE;
   daemon->keeper = vp_keeper_new (daemon->ledger, vp_admission_get_book (daemon->admission), daemon->versions,
-                                  daemon->session, on_wrapper_made, daemon);
+                                  daemon->intents, daemon->session, on_wrapper_made, daemon);
   daemon->host_watch = vp_host_watch_new (on_host_changed, daemon);
   vp_host_watch_add_folders (daemon->host_watch, profiles);
   vp_host_watch_add_folders (daemon->host_watch, (const char *const *) rules);
@@ -390,6 +405,7 @@ vp_daemon_free (VpDaemon *daemon)
   vp_host_watch_free (daemon->host_watch);
   vp_versions_free (daemon->versions);
   vp_keeper_free (daemon->keeper);
+  vp_intents_free (daemon->intents);
   vp_admission_free (daemon->admission);
   vp_root_free (daemon->root);
   vp_ledger_free (daemon->ledger);

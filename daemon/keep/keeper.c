@@ -2,6 +2,7 @@
 /* When to look at which domain. What is done then is in prepare.c and live.c. */
 #include "daemon/keep/keeper.h"
 
+#include "base/error.h"
 #include "daemon/keep/prepare.h"
 #include "daemon/keep/roster.h"
 #include "daemon/keep/tune.h"
@@ -10,6 +11,9 @@
 #define BURST_MS 60      /* edits that follow closer than this are waited out, so that they don't meet our define */
 #define LONGEST_BURST_MS 600
 #define FREE_SECONDS 5 /* for one that was not stopped before */
+#define QUIET_MS 100      /* without an edit, before anything is written where the watch may be late */
+#define LONGEST_QUIET_MS 10000
+#define UNSETTLED_MS 1000 /* until a define that was not brought to its end is taken up again */
 
 typedef struct {
   VpKeeper *keeper;
@@ -28,6 +32,7 @@ struct VpKeeper {
   VpLedger *ledger;
   VpBook *book;
   VpVersions *versions;
+  VpIntents *intents;
   void (*wrapper_made) (gpointer data);
   gpointer data;
   VpRoster *roster;
@@ -87,7 +92,7 @@ get_entry (VpKeeper *keeper, const char *name)
 }
 
 VpKeeper *
-vp_keeper_new (VpLedger *ledger, VpBook *book, VpVersions *versions, gboolean session,
+vp_keeper_new (VpLedger *ledger, VpBook *book, VpVersions *versions, VpIntents *intents, gboolean session,
                void (*wrapper_made) (gpointer data), gpointer data)
 {
   VpKeeper *keeper = g_new0 (VpKeeper, 1);
@@ -95,6 +100,7 @@ vp_keeper_new (VpLedger *ledger, VpBook *book, VpVersions *versions, gboolean se
   keeper->ledger = ledger;
   keeper->book = book;
   keeper->versions = versions;
+  keeper->intents = intents;
   keeper->wrapper_made = wrapper_made;
   keeper->data = data;
   keeper->session = session;
@@ -290,7 +296,7 @@ prepare (Entry *entry, VpHost *host, VpProfiles *profiles, VpPrepareOutcome *out
   g_autofree char *uuid = stored != NULL ? vp_domain_dup_uuid (stored) : NULL;
   g_autoptr (VpNeighbours) neighbours = entry->neighbours != NULL ? vp_neighbours_ref (entry->neighbours) : NULL;
   gboolean made = FALSE;
-  VpPrepareContext context = { keeper->connection, keeper->versions, host, profiles, neighbours, &made };
+  VpPrepareContext context = { keeper->connection, keeper->versions, keeper->intents, host, profiles, neighbours, &made };
 
   if (uuid != NULL)
     vp_ledger_begin_prepare (keeper->ledger, uuid, neighbours != NULL ? vp_neighbours_ref (neighbours) : NULL);
@@ -300,6 +306,30 @@ prepare (Entry *entry, VpHost *host, VpProfiles *profiles, VpPrepareOutcome *out
   if (made)
     keeper->wrapper_made (keeper->data);
   return done;
+}
+
+static guint
+pause_ms (const VpKeeper *keeper)
+{
+  return vp_versions_is_prompt (keeper->versions) ? BURST_MS : QUIET_MS;
+}
+
+/* What was not brought to its end is taken up again: at once where somebody edits without a pause, else later. */
+static void
+fail_look (Entry *entry, const GError *error)
+{
+  gboolean is_busy = g_error_matches (error, VP_ERROR, VP_ERROR_BUSY);
+  gboolean is_unsettled = vp_intents_has (entry->keeper->intents, entry->name);
+
+  if (is_busy && is_unsettled) {
+    entry->burst_since = g_get_monotonic_time ();
+    plan_look (entry, pause_ms (entry->keeper));
+    return;
+  }
+  log_error_once (entry, error->message);
+  entry->start_wanted = FALSE;
+  if (is_unsettled)
+    plan_look (entry, UNSETTLED_MS);
 }
 
 static void
@@ -316,8 +346,7 @@ look_at (Entry *entry)
   settle (entry, host, profiles);
   log_drift (entry, host);
   if (!prepare (entry, host, profiles, &outcome, &error)) {
-    log_error_once (entry, error->message);
-    entry->start_wanted = FALSE;
+    fail_look (entry, error);
     return;
   }
   if (outcome == VP_PREPARE_REPEATED)
@@ -342,13 +371,19 @@ on_timer (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* A define of ours a moment ago, and now an event: it is our own, or the next of many edits. */
+/*
+ * A define of ours a moment ago, and now an event: it is our own, or the next of many edits. Where the watch may
+ * come late, no define is made amid edits, for it could overwrite one that nobody has read.
+ */
 static gboolean
 is_burst (const Entry *entry, gint64 now)
 {
+  gboolean is_prompt = vp_versions_is_prompt (entry->keeper->versions);
+  gint64 longest = is_prompt ? LONGEST_BURST_MS : LONGEST_QUIET_MS;
+
   if (entry->burst_since != 0)
-    return now - entry->burst_since < LONGEST_BURST_MS * G_TIME_SPAN_MILLISECOND;
-  return entry->written.at != 0 && now - entry->written.at < BURST_MS * G_TIME_SPAN_MILLISECOND;
+    return now - entry->burst_since < longest * G_TIME_SPAN_MILLISECOND;
+  return !is_prompt || (entry->written.at != 0 && now - entry->written.at < BURST_MS * G_TIME_SPAN_MILLISECOND);
 }
 
 void
@@ -366,7 +401,7 @@ vp_keeper_touch (VpKeeper *keeper, const char *domain)
   }
   if (entry->burst_since == 0)
     entry->burst_since = now;
-  plan_look (entry, BURST_MS);
+  plan_look (entry, pause_ms (keeper));
 }
 
 void
@@ -385,6 +420,9 @@ vp_keeper_touch_all (VpKeeper *keeper)
   for (guint i = 0; i < domains->len; i++)
     if (virDomainIsPersistent (domains->pdata[i]) == 1)
       vp_keeper_touch (keeper, virDomainGetName (domains->pdata[i]));
+  g_auto (GStrv) unsettled = vp_intents_list (keeper->intents);
+  for (guint i = 0; unsettled[i] != NULL; i++)
+    vp_keeper_touch (keeper, unsettled[i]); /* some are of domains that are gone */
 }
 
 static gboolean

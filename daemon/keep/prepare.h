@@ -5,8 +5,7 @@
  */
 #pragma once
 
-#include "daemon/keep/versions.h"
-#include "libvirt/libvirt-client.h"
+#include "daemon/keep/prepare-context.h"
 
 G_BEGIN_DECLS
 
@@ -17,31 +16,13 @@ typedef enum {
   VP_PREPARE_GONE,     /* no persistent domain of that name */
 } VpPrepareOutcome;
 
-/* All of it is borrowed for the call. */
-typedef struct {
-  virConnectPtr connection;
-  VpVersions *versions;
-  const VpHost *host;
-  const VpProfiles *profiles;
-  const VpNeighbours *neighbours; /* NULL: nobody to be placed beside */
-  gboolean *wrapper_made; /* out: the state folder has another wrapper than `host` knows */
-} VpPrepareContext;
-
-/*
- * The caller's to keep for each domain, zeroed at first: what was defined last, to notice
- * that libvirt does not keep it, and what was warned of, to say it once.
- */
-typedef struct {
-  char *text;
-  gint64 at; /* monotonic; 0: never */
-  guint repeats;
-  char *warnings;
-} VpWritten;
-
 /* Frees what is in it, not the struct. */
 void vp_written_clear (VpWritten *written);
 
-/* FALSE: nothing was written, or what was written may lack an edit that came between; the error says which. */
+/*
+ * FALSE: it is not prepared, and the error says why. Should an edit have been overwritten, the domain has an intent
+ * (intents.h) then: look again. VP_ERROR_BUSY: somebody edits it without a pause.
+ */
 gboolean vp_prepare_domain (const VpPrepareContext *context, const char *name, VpWritten *written,
                             VpPrepareOutcome *outcome, GError **error);
 

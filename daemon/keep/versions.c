@@ -23,17 +23,27 @@
 #include "base/xml.h"
 
 #define SYNC_SECONDS 1
-#define MAX_VERSIONS 1024 /* of one domain, between two looks of the main thread */
+#define MAX_MADE 64 /* files being written for one domain; libvirt writes one at a time */
+
+/* What this thread knows of one domain's file. */
+typedef struct {
+  GQueue made;  /* descriptors of each NAME.xml.new that was made and is not renamed yet; -1: it was gone already */
+  dev_t device; /* of the file that was read last; `inode` 0: none */
+  ino_t inode;
+} File;
 
 struct VpVersions {
   char *folder;
   VpVersionsFunc changed;
+  VpVersionsSink sink;
   gpointer data;
   int inotify_fd;
   int wake_fd;
   GThread *thread;
   GAsyncQueue *notices; /* of Notice: for the main thread; one source each */
-  GHashTable *made; /* domain -> descriptor of the NAME.xml.new that is being written; the thread's own */
+  gint prompt; /* atomic: it has a real-time priority */
+  GHashTable *files; /* domain -> File; the thread's own */
+  guint64 backlog;   /* the last serial at which no event was waiting; the thread's own */
 
   GMutex mutex; /* guards all below */
   GCond synced;
@@ -42,15 +52,9 @@ struct VpVersions {
   guint64 sync_asked;
   guint64 sync_done;
   gboolean stopping;
-  GHashTable *versions; /* char * -> GPtrArray of VpVersion */
+  guint64 missed;       /* the serial at which events were lost last, or the folder was another one */
+  VpVersionTable *table;
 };
-
-static void
-version_free (VpVersion *version)
-{
-  g_clear_pointer (&version->text, g_bytes_unref);
-  g_free (version);
-}
 
 typedef struct {
   char *domain; /* NULL: any */
@@ -120,18 +124,54 @@ open_file (const VpVersions *versions, const char *domain, const char *suffix)
 }
 
 static void
-note_made (VpVersions *versions, const char *domain)
+file_free (gpointer data)
 {
-  int fd = open_file (versions, domain, ".xml.new");
+  File *file = data;
 
-  if (fd >= 0)
-    g_hash_table_replace (versions->made, g_strdup (domain), GINT_TO_POINTER (fd));
+  for (int fd = -1; !g_queue_is_empty (&file->made);)
+    if ((fd = GPOINTER_TO_INT (g_queue_pop_head (&file->made))) >= 0)
+      (void) close (fd);
+  g_free (file);
+}
+
+static File *
+get_file (VpVersions *versions, const char *domain)
+{
+  File *file = g_hash_table_lookup (versions->files, domain);
+
+  if (file != NULL)
+    return file;
+  file = g_new0 (File, 1);
+  g_queue_init (&file->made);
+  g_hash_table_insert (versions->files, g_strdup (domain), file);
+  return file;
+}
+
+static int
+pop_made (File *file, gpointer (*pop) (GQueue *queue))
+{
+  return g_queue_is_empty (&file->made) ? -1 : GPOINTER_TO_INT (pop (&file->made));
 }
 
 static void
-close_made (gpointer fd)
+note_made (VpVersions *versions, const char *domain)
 {
-  (void) close (GPOINTER_TO_INT (fd));
+  File *file = get_file (versions, domain);
+  int old = file->made.length >= MAX_MADE ? pop_made (file, g_queue_pop_head) : -1;
+
+  if (old >= 0)
+    (void) close (old);
+  g_queue_push_tail (&file->made, GINT_TO_POINTER (open_file (versions, domain, ".xml.new")));
+}
+
+/* It could not be written, and is given up. */
+static void
+note_unmade (VpVersions *versions, const char *domain)
+{
+  int fd = pop_made (get_file (versions, domain), g_queue_pop_tail);
+
+  if (fd >= 0)
+    (void) close (fd);
 }
 
 /*
@@ -144,47 +184,100 @@ is_of_this_version (int made, int present)
   struct stat a;
   struct stat b;
 
-  if (fstat (made, &a) != 0)
+  if (made < 0 || fstat (made, &a) != 0)
     return FALSE;
   return a.st_nlink == 0 || (present >= 0 && fstat (present, &b) == 0 && a.st_ino == b.st_ino);
 }
 
+/* The file of the event is read; `again`: the event before showed the same one, so that the one of that event was missed. */
 static GBytes *
-read_version (VpVersions *versions, const char *domain)
+read_version (VpVersions *versions, const char *domain, gboolean *again)
 {
-  gpointer value = NULL;
-  gboolean has_made = g_hash_table_lookup_extended (versions->made, domain, NULL, &value);
+  File *file = get_file (versions, domain);
+  int made = pop_made (file, g_queue_pop_head);
   int present = open_file (versions, domain, ".xml");
+  int fd = is_of_this_version (made, present) ? made : present;
   GBytes *text = NULL;
+  struct stat info;
 
-  if (has_made && is_of_this_version (GPOINTER_TO_INT (value), present)) {
-    text = read_descriptor (GPOINTER_TO_INT (value));
-    g_hash_table_remove (versions->made, domain);
-  } else if (present >= 0) {
-    text = read_descriptor (present);
+  *again = FALSE;
+  if (fd >= 0 && fstat (fd, &info) == 0) {
+    *again = file->inode != 0 && info.st_ino == file->inode && info.st_dev == file->device;
+    file->inode = info.st_ino;
+    file->device = info.st_dev;
+    text = *again ? NULL : read_descriptor (fd);
   }
+  if (made >= 0)
+    (void) close (made);
   if (present >= 0)
     (void) close (present);
   return text;
+}
+
+/* From here on main can have it; whoever saves versions has it before the next event is looked at. */
+static void
+give_to_sink (const VpVersions *versions, const char *domain, const VpVersion *version)
+{
+  if (versions->sink != NULL)
+    versions->sink (domain, version, versions->data);
 }
 
 static void
 keep_version (VpVersions *versions, const char *domain, gboolean deleted, GBytes *text)
 {
   VpVersion *version = g_new0 (VpVersion, 1);
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
+  g_autoptr (VpVersion) copy = NULL;
 
   version->deleted = deleted;
   version->text = text;
+  g_mutex_lock (&versions->mutex);
   version->serial = ++versions->serial;
-  GPtrArray *list = g_hash_table_lookup (versions->versions, domain);
-  if (list == NULL) {
-    list = g_ptr_array_new_with_free_func ((GDestroyNotify) version_free);
-    g_hash_table_insert (versions->versions, g_strdup (domain), list);
-  }
-  if (list->len >= MAX_VERSIONS)
-    g_ptr_array_remove_index (list, 0);
-  g_ptr_array_add (list, version);
+  copy = vp_version_copy (version);
+  vp_version_table_add (versions->table, domain, version);
+  g_mutex_unlock (&versions->mutex);
+  give_to_sink (versions, domain, copy);
+}
+
+/*
+ * One version was missed, and it is not known which: this thread was late. None that was read when no event
+ * was waiting is concerned, so it came before the first that was read since.
+ */
+static void
+note_missed (VpVersions *versions, const char *domain)
+{
+  g_mutex_lock (&versions->mutex);
+  g_autoptr (VpVersion) marked = vp_version_table_mark_missed (versions->table, domain, versions->backlog);
+  g_mutex_unlock (&versions->mutex);
+  if (marked != NULL)
+    give_to_sink (versions, domain, marked);
+}
+
+static void
+note_all_missed (VpVersions *versions)
+{
+  g_mutex_lock (&versions->mutex);
+  versions->missed = ++versions->serial;
+  g_mutex_unlock (&versions->mutex);
+  notify_main (versions, NULL);
+}
+
+static void
+note_changed (VpVersions *versions, const char *domain)
+{
+  gboolean again = FALSE;
+  GBytes *text = read_version (versions, domain, &again);
+
+  if (again)
+    note_missed (versions, domain);
+  else
+    keep_version (versions, domain, FALSE, text);
+}
+
+static void
+note_deleted (VpVersions *versions, const char *domain)
+{
+  g_hash_table_remove (versions->files, domain);
+  keep_version (versions, domain, TRUE, NULL);
 }
 
 /* NULL: that is no such file's name. */
@@ -194,40 +287,48 @@ dup_domain (const char *file_name, const char *suffix)
   return g_str_has_suffix (file_name, suffix) ? g_strndup (file_name, strlen (file_name) - strlen (suffix)) : NULL;
 }
 
-/* The folder went; the next connection looks for it again. */
+/* The folder is not at its path any more: nothing that is written there is seen until it is watched anew. */
 static void
-forget_folder (VpVersions *versions)
+note_moved (VpVersions *versions, int descriptor)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
+  g_mutex_lock (&versions->mutex);
+  gboolean is_present = descriptor == versions->watch_descriptor;
+  if (is_present)
+    versions->watch_descriptor = -1;
+  g_mutex_unlock (&versions->mutex);
+  (void) inotify_rm_watch (versions->inotify_fd, descriptor);
+  if (is_present)
+    note_all_missed (versions);
+}
 
-  versions->watch_descriptor = -1;
+static void
+handle_file (VpVersions *versions, guint32 mask, const char *name)
+{
+  g_autofree char *made = dup_domain (name, ".xml.new");
+  g_autofree char *domain = dup_domain (name, ".xml");
+
+  if (made != NULL && (mask & IN_CREATE) != 0)
+    note_made (versions, made);
+  else if (made != NULL && (mask & IN_DELETE) != 0)
+    note_unmade (versions, made);
+  if (domain == NULL || (mask & IN_CREATE) != 0)
+    return;
+  if ((mask & (IN_DELETE | IN_MOVED_FROM)) != 0)
+    note_deleted (versions, domain);
+  else
+    note_changed (versions, domain);
+  notify_main (versions, domain);
 }
 
 static void
 handle_event (VpVersions *versions, const struct inotify_event *event)
 {
-  if ((event->mask & IN_Q_OVERFLOW) != 0) {
-    notify_main (versions, NULL);
-    return;
-  }
-  if ((event->mask & IN_IGNORED) != 0) {
-    forget_folder (versions);
-    return;
-  }
-  if (event->len == 0 || (event->mask & IN_ISDIR) != 0)
-    return;
-  if ((event->mask & IN_CREATE) != 0) {
-    g_autofree char *made = dup_domain (event->name, ".xml.new");
-    if (made != NULL)
-      note_made (versions, made);
-    return;
-  }
-  g_autofree char *domain = dup_domain (event->name, ".xml");
-  if (domain == NULL)
-    return;
-  gboolean deleted = (event->mask & (IN_DELETE | IN_MOVED_FROM)) != 0;
-  keep_version (versions, domain, deleted, deleted ? NULL : read_version (versions, domain));
-  notify_main (versions, domain);
+  if ((event->mask & IN_Q_OVERFLOW) != 0)
+    note_all_missed (versions);
+  else if ((event->mask & (IN_MOVE_SELF | IN_DELETE_SELF | IN_UNMOUNT | IN_IGNORED)) != 0)
+    note_moved (versions, event->wd);
+  else if (event->len > 0 && (event->mask & IN_ISDIR) == 0)
+    handle_file (versions, event->mask, event->name);
 }
 
 static void
@@ -243,6 +344,9 @@ read_events (VpVersions *versions)
       at += (gssize) (sizeof *event + event->len);
     }
   }
+  g_mutex_lock (&versions->mutex);
+  versions->backlog = versions->serial;
+  g_mutex_unlock (&versions->mutex);
 }
 
 static guint64
@@ -272,7 +376,7 @@ watch_thread (gpointer data)
   struct sched_param priority = { .sched_priority = 1 };
   gboolean going = TRUE;
 
-  (void) pthread_setschedparam (pthread_self (), SCHED_RR, &priority); /* a user's own daemon may not */
+  g_atomic_int_set (&versions->prompt, pthread_setschedparam (pthread_self (), SCHED_RR, &priority) == 0);
   while (going) {
     guint64 wakes = 0;
     if (poll (fds, G_N_ELEMENTS (fds), -1) < 0 && errno != EINTR)
@@ -287,18 +391,19 @@ watch_thread (gpointer data)
 }
 
 VpVersions *
-vp_versions_new (const char *folder, VpVersionsFunc changed, gpointer data, GError **error)
+vp_versions_new (const char *folder, VpVersionsFunc changed, VpVersionsSink sink, gpointer data, GError **error)
 {
   VpVersions *versions = g_new0 (VpVersions, 1);
 
   versions->folder = g_strdup (folder);
   versions->changed = changed;
+  versions->sink = sink;
   versions->data = data;
   versions->watch_descriptor = -1;
   g_mutex_init (&versions->mutex);
   g_cond_init (&versions->synced);
-  versions->versions = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_ptr_array_unref);
-  versions->made = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, close_made);
+  versions->table = vp_version_table_new ();
+  versions->files = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, file_free);
   versions->notices = g_async_queue_new_full (notice_free);
   versions->inotify_fd = inotify_init1 (IN_NONBLOCK | IN_CLOEXEC);
   versions->wake_fd = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -344,8 +449,8 @@ vp_versions_free (VpVersions *versions)
   while (g_source_remove_by_user_data (versions))
     ;
   g_async_queue_unref (versions->notices);
-  g_hash_table_unref (versions->versions);
-  g_hash_table_unref (versions->made);
+  vp_version_table_free (versions->table);
+  g_hash_table_unref (versions->files);
   g_mutex_clear (&versions->mutex);
   g_cond_clear (&versions->synced);
   g_free (versions->folder);
@@ -356,14 +461,22 @@ gboolean
 vp_versions_ensure (VpVersions *versions, GError **error)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
+  int old = versions->watch_descriptor;
+  int new = inotify_add_watch (versions->inotify_fd, versions->folder,
+                               IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_MOVE_SELF | IN_DELETE_SELF |
+                               IN_ONLYDIR);
+  int problem = errno;
 
-  if (versions->watch_descriptor < 0)
-    versions->watch_descriptor = inotify_add_watch (versions->inotify_fd, versions->folder,
-                                                    IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
-  if (versions->watch_descriptor < 0)
+  versions->watch_descriptor = new;
+  if (new == old && new >= 0)
+    return TRUE;
+  versions->missed = ++versions->serial;
+  if (old >= 0)
+    (void) inotify_rm_watch (versions->inotify_fd, old);
+  if (new < 0)
     g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot watch libvirt's folder %s: %s", versions->folder,
-                 g_strerror (errno));
-  return versions->watch_descriptor >= 0;
+                 g_strerror (problem));
+  return new >= 0;
 }
 
 gboolean
@@ -384,34 +497,29 @@ vp_versions_sync (VpVersions *versions, guint64 *serial)
 GPtrArray *
 vp_versions_list (VpVersions *versions, const char *domain, guint64 after)
 {
-  GPtrArray *found = g_ptr_array_new_with_free_func ((GDestroyNotify) version_free);
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
 
-  const GPtrArray *list = g_hash_table_lookup (versions->versions, domain);
-  for (guint i = 0; list != NULL && i < list->len; i++) {
-    const VpVersion *version = list->pdata[i];
-    if (version->serial <= after)
-      continue;
-    VpVersion *copy = g_new0 (VpVersion, 1);
-    copy->serial = version->serial;
-    copy->deleted = version->deleted;
-    copy->text = version->text != NULL ? g_bytes_ref (version->text) : NULL;
-    g_ptr_array_add (found, copy);
-  }
-  return found;
+  return vp_version_table_list (versions->table, domain, after);
+}
+
+gboolean
+vp_versions_missed (VpVersions *versions, guint64 since)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
+
+  return versions->missed > since || versions->watch_descriptor < 0;
+}
+
+gboolean
+vp_versions_is_prompt (const VpVersions *versions)
+{
+  return g_atomic_int_get (&versions->prompt) != 0;
 }
 
 void
 vp_versions_forget (VpVersions *versions, const char *domain, guint64 up_to)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
-  GPtrArray *list = g_hash_table_lookup (versions->versions, domain);
-  guint old = 0;
 
-  while (list != NULL && old < list->len && ((const VpVersion *) list->pdata[old])->serial <= up_to)
-    old++;
-  if (list != NULL && old == list->len)
-    g_hash_table_remove (versions->versions, domain);
-  else if (old > 0)
-    g_ptr_array_remove_range (list, 0, old);
+  vp_version_table_forget (versions->table, domain, up_to);
 }

@@ -8,26 +8,30 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "daemon/keep/version-table.h"
 
 G_BEGIN_DECLS
 
 typedef struct VpVersions VpVersions;
 
-typedef struct {
-  guint64 serial; /* counts up over all domains */
-  gboolean deleted;
-  GBytes *text;   /* the file; NULL: deleted, or written over before it could be read */
-} VpVersion;
-
 /* Runs in the default main context. `domain` NULL: events were missed, look at everything. */
 typedef void (*VpVersionsFunc) (const char *domain, gpointer data);
 
-/* The folder need not be there yet. NULL: the kernel gives no inotify. */
-VpVersions *vp_versions_new (const char *folder, VpVersionsFunc changed, gpointer data, GError **error);
+/*
+ * Runs in the thread that watches, before the next event is looked at: it must be quick. Called again for one
+ * that turns out to have missed versions before it.
+ */
+typedef void (*VpVersionsSink) (const char *domain, const VpVersion *version, gpointer data);
+
+/* The folder need not be there yet. `sink` NULL: none. NULL: the kernel gives no inotify. */
+VpVersions *vp_versions_new (const char *folder, VpVersionsFunc changed, VpVersionsSink sink, gpointer data,
+                             GError **error);
 void vp_versions_free (VpVersions *versions); /* `changed` is not called after it */
 
-/* Begins to watch the folder, unless it does already. FALSE: it is not there (yet). */
+/*
+ * Watches the folder that is at the path now, whether it was watched before or another one was. FALSE: it is
+ * not there (yet). Versions of the time in which it was not watched count as missed.
+ */
 gboolean vp_versions_ensure (VpVersions *versions, GError **error);
 
 /*
@@ -38,6 +42,10 @@ gboolean vp_versions_sync (VpVersions *versions, guint64 *serial);
 
 /* The versions of a domain after that serial, oldest first; of VpVersion, the caller's. */
 GPtrArray *vp_versions_list (VpVersions *versions, const char *domain, guint64 after);
+/* Whether events were lost since, or the folder was not watched: then nobody knows which versions there were. */
+gboolean vp_versions_missed (VpVersions *versions, guint64 since);
+/* The thread reads at a real-time priority, and so in time; not so a user's own daemon, which may not have one. */
+gboolean vp_versions_is_prompt (const VpVersions *versions);
 /* Versions up to that serial are no longer needed. */
 void vp_versions_forget (VpVersions *versions, const char *domain, guint64 up_to);
 

@@ -125,7 +125,7 @@ open_parent (const VpRoot *root, const char *path, char **name)
 }
 
 static int
-write_whole (int fd, const char *text)
+write_whole (int fd, const char *text, gboolean sync)
 {
   gsize left = strlen (text);
 
@@ -138,17 +138,17 @@ write_whole (int fd, const char *text)
     text += written;
     left -= (gsize) written;
   }
-  return fsync (fd) != 0 ? errno : 0;
+  return sync && fsync (fd) != 0 ? errno : 0;
 }
 
 static int
-store_temporary (const VpRoot *root, int parent, const char *path, const char *name, const char *text)
+store_temporary (const VpRoot *root, int parent, const char *path, const char *name, const char *text, gboolean sync)
 {
   int fd = openat (parent, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 
   if (fd < 0)
     return errno;
-  int number = write_whole (fd, text);
+  int number = write_whole (fd, text, sync);
   if (number == 0)
     number = vp_root_ask_shim (root, "store", path);
   if (close (fd) != 0 && number == 0)
@@ -156,8 +156,8 @@ store_temporary (const VpRoot *root, int parent, const char *path, const char *n
   return number;
 }
 
-gboolean
-vp_root_store (const VpRoot *root, const char *path, const char *text, GError **error)
+static gboolean
+store (const VpRoot *root, const char *path, const char *text, gboolean sync, GError **error)
 {
   g_autofree char *name = NULL;
   int parent = open_parent (root, path, &name);
@@ -166,14 +166,14 @@ vp_root_store (const VpRoot *root, const char *path, const char *text, GError **
   if (parent < 0)
     return fail (error, "write", path, errno);
   step (root, "before store", path);
-  int number = store_temporary (root, parent, path, temporary, text);
+  int number = store_temporary (root, parent, path, temporary, text, sync);
   step (root, "before rename", path);
   if (number == 0)
     number = vp_root_ask_shim (root, "rename", path);
   if (number == 0 && renameat (parent, temporary, parent, name) != 0)
     number = errno;
   step (root, "after rename", path);
-  if (number == 0 && fsync (parent) != 0)
+  if (number == 0 && sync && fsync (parent) != 0)
     number = errno;
   if (number != 0)
     (void) unlinkat (parent, temporary, 0); /* what stays is removed at the next load */
@@ -183,7 +183,19 @@ vp_root_store (const VpRoot *root, const char *path, const char *text, GError **
 }
 
 gboolean
-vp_root_remove (const VpRoot *root, const char *path, GError **error)
+vp_root_store (const VpRoot *root, const char *path, const char *text, GError **error)
+{
+  return store (root, path, text, TRUE, error);
+}
+
+gboolean
+vp_root_store_unsynced (const VpRoot *root, const char *path, const char *text, GError **error)
+{
+  return store (root, path, text, FALSE, error);
+}
+
+static gboolean
+remove_file (const VpRoot *root, const char *path, gboolean sync, GError **error)
 {
   g_autofree char *name = NULL;
   int parent = open_parent (root, path, &name);
@@ -195,10 +207,22 @@ vp_root_remove (const VpRoot *root, const char *path, GError **error)
   if (number == 0 && unlinkat (parent, name, 0) != 0 && errno != ENOENT)
     number = errno;
   step (root, "after remove", path);
-  if (number == 0 && fsync (parent) != 0)
+  if (number == 0 && sync && fsync (parent) != 0)
     number = errno;
   (void) close (parent);
   return number == 0 || fail (error, "remove", path, number);
+}
+
+gboolean
+vp_root_remove (const VpRoot *root, const char *path, GError **error)
+{
+  return remove_file (root, path, TRUE, error);
+}
+
+gboolean
+vp_root_remove_unsynced (const VpRoot *root, const char *path, GError **error)
+{
+  return remove_file (root, path, FALSE, error);
 }
 
 gboolean
@@ -228,7 +252,9 @@ vp_root_make_folder (const VpRoot *root, const char *path, GError **error)
   if (parent < 0)
     return fail (error, "make the folder", path, errno);
   int number = vp_root_ask_shim (root, "mkdir", path);
-  if (number == 0 && mkdirat (parent, name, 0700) != 0 && errno != EEXIST)
+  if (number == 0 && mkdirat (parent, name, 0700) == 0)
+    number = fsync (parent) != 0 ? errno : 0;
+  else if (number == 0 && errno != EEXIST)
     number = errno;
   if (number == 0 && fstatat (parent, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
     number = errno;
@@ -240,4 +266,28 @@ vp_root_make_folder (const VpRoot *root, const char *path, GError **error)
   g_set_error (error, VP_ERROR, VP_ERROR_IO, "%s is not a folder of user %u that nobody else writes to: remove it",
                path, (unsigned) geteuid ());
   return FALSE;
+}
+
+/* Not synced: what is still there after a crash is removed again. */
+gboolean
+vp_root_remove_folder (const VpRoot *root, const char *path, GError **error)
+{
+  g_auto (GStrv) names = vp_root_list (root, path);
+  g_autofree char *name = NULL;
+  int folder = vp_root_open_below (root, path, O_RDONLY | O_DIRECTORY);
+  int parent = open_parent (root, path, &name);
+  int number = parent < 0 || (folder < 0 && errno != ENOENT) ? errno : 0;
+
+  step (root, "before remove", path);
+  for (guint i = 0; number == 0 && folder >= 0 && names[i] != NULL; i++)
+    if (unlinkat (folder, names[i], 0) != 0 && errno != ENOENT)
+      number = errno;
+  if (number == 0 && folder >= 0 && unlinkat (parent, name, AT_REMOVEDIR) != 0)
+    number = errno;
+  step (root, "after remove", path);
+  if (folder >= 0)
+    (void) close (folder);
+  if (parent >= 0)
+    (void) close (parent);
+  return number == 0 || fail (error, "remove", path, number);
 }

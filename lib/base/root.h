@@ -59,7 +59,12 @@ gboolean vp_root_write_text (const VpRoot *root, const char *path, const char *t
 
 /* Files of our own. All is on the disk, or nothing changed: temporary file, fsync, rename, fsync of the folder. */
 gboolean vp_root_store (const VpRoot *root, const char *path, const char *text, GError **error);
+/* A folder and the files in it; one that is not there is no error. */
+gboolean vp_root_remove_folder (const VpRoot *root, const char *path, GError **error);
 gboolean vp_root_remove (const VpRoot *root, const char *path, GError **error); /* one that is not there is no error */
+/* These survive this process alone and not a power cut: for what is done in a hurry, or need not be. */
+gboolean vp_root_store_unsynced (const VpRoot *root, const char *path, const char *text, GError **error);
+gboolean vp_root_remove_unsynced (const VpRoot *root, const char *path, GError **error);
 /* To the same folder, never over another file. */
 gboolean vp_root_rename (const VpRoot *root, const char *path, const char *name, GError **error);
 /* Mode 0700; its parent is there. */

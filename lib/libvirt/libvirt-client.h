@@ -37,6 +37,8 @@ gboolean vp_libvirt_is_running (virDomainPtr domain);
 VpDomain *vp_libvirt_read_live (virDomainPtr domain, GError **error);
 /* Stores the definition as it is. */
 gboolean vp_libvirt_define (virConnectPtr connection, const VpDomain *domain, GError **error);
+/* Takes our state out of the stored definition's metadata, in one step of libvirt's own: nobody's edit is overwritten. */
+gboolean vp_libvirt_remove_state (virDomainPtr domain, GError **error);
 
 /* Where wrappers and profiles are, for the system's libvirt or the user's own. */
 char *vp_libvirt_dup_wrapper_folder (gboolean session);

@@ -2,50 +2,16 @@
 """qemu:///session: an ordinary user's own libvirtd, daemon and hook; and a gate whose socket came from systemd."""
 import json
 import os
-import pwd
 import socket
 import subprocess
 import time
 import xml.etree.ElementTree as ET
 
+from session_user import USER, Session
 from lib import (check, check_equal, connect, daemon, defined, domain_xml, main, need_cpus_beside_the_host, note, run,
                  test, wait_ready, wait_until)
 
-USER = "vfio-session"
 GATE = "/run/vfio-profile/gate.sock"
-
-
-class Session:
-    """A user of the sandbox, whose files and processes end with it."""
-
-    def __init__(self):
-        run("useradd", "--create-home", "--home-dir", f"/run/home/{USER}", USER)
-        self.uid = pwd.getpwnam(USER).pw_uid
-        self.home = f"/run/home/{USER}"
-        self.runtime = f"/run/user/{self.uid}"
-        os.makedirs(self.runtime, mode=0o755)
-        os.chmod(self.runtime, 0o700)
-        os.chown(self.runtime, self.uid, -1)
-        for folder in ("/run", "/run/home", "/run/user", "/etc/libvirt", "/etc/libvirt/hooks"):
-            os.chmod(folder, 0o755)
-        self.gate = f"{self.runtime}/vfio-profile/gate.sock"
-
-    def command(self, *words):
-        environment = {"HOME": self.home, "XDG_RUNTIME_DIR": self.runtime, "PATH": os.environ["PATH"],
-                       "LIBVIRT_DEFAULT_URI": "qemu:///session", "LC_ALL": "C.UTF-8",
-                       "ASAN_OPTIONS": "detect_leaks=0"}
-        settings = [f"{name}={value}" for name, value in environment.items()]
-        return ["runuser", "-u", USER, "--", "env", "-i", *settings, *words]
-
-    def run(self, *words, ok=True):
-        return run(*self.command(*words), ok=ok)
-
-    def start_daemon(self):
-        self.log = open(f"{self.home}/log", "w+")
-        process = subprocess.Popen(self.command("/usr/sbin/vfio-profiled", "--session"), stdin=subprocess.DEVNULL,
-                                   stdout=self.log, stderr=self.log)
-        wait_until("the user's daemon answers", lambda: os.path.exists(self.gate), 20)
-        return process
 
 
 def affinities(name):
@@ -93,7 +59,7 @@ def session():
         if process.poll() is None:
             process.kill()
             process.wait()
-        run("pkill", "-KILL", "-u", USER, ok=None)
+        user.kill()
 
 
 @test("the system's gate does not answer another user")

@@ -328,10 +328,18 @@ class LogWatch:
     """What the daemon logged since this object was made."""
 
     def __init__(self):
-        self.begin = len(daemon.read_log())
+        self.begin = len(self._read())
+
+    @staticmethod
+    def _read():
+        """A user's own daemon has its log elsewhere."""
+        if "DAEMON_LOG" not in os.environ:
+            return daemon.read_log()
+        with open(os.environ["DAEMON_LOG"], encoding="utf-8", errors="replace") as file:
+            return file.read()
 
     def text(self):
-        return daemon.read_log()[self.begin:]
+        return self._read()[self.begin:]
 
     def count(self, words):
         return self.text().count(words)

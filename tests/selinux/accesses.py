@@ -13,6 +13,7 @@ WRAPPERS = "/var/lib/vfio-profile/emulators"
 WRAPPER = WRAPPERS + "/qemu-system-x86_64-0a1b2c3d"
 GATE = "/run/vfio-profile/gate.sock"
 JOURNAL = "/run/vfio-profile/holds/guest"
+INTENT = "/var/lib/vfio-profile/intents/d-win10/intent"
 PROFILE = "/etc/vfio-profile/profiles.d/local.conf"
 DEFINITION = "/etc/libvirt/qemu/win10.xml"
 DEFINITIONS = "/etc/libvirt/qemu"
@@ -34,6 +35,7 @@ guest   {GATE}                    sock_file    write                            
 guest   process:daemon            unix_stream_socket connectto                                     N N
 guest   process:daemon            process      signal sigkill ptrace                               N N
 guest   {JOURNAL}                 file         read write                                          - N
+guest   {INTENT}                  file         read write                                          N N
 guest   {PROFILE}                 file         write                                               N N
 guest   {HOOK}                    file         write execute_no_trans                              N N
 
@@ -62,6 +64,7 @@ hook    {DEFINITION}              file         read write                       
 hook    {IMAGE}                   file         read write                                          - N
 hook    {WRAPPER}                 file         read write execute                                  - N
 hook    {JOURNAL}                 file         read write                                          - N
+hook    {INTENT}                  file         read write                                          - N
 hook    /bin/sh                   file         execute execute_no_trans                            - N
 hook    {INTERPRETER}             file         execute_no_trans                                    - N
 hook    type:sysfs_t              file         write                                               - N
@@ -103,6 +106,8 @@ daemon  {DEFINITIONS}             dir          read search watch                
 daemon  {DEFINITIONS}             dir          write add_name remove_name                          Y N
 daemon  {HOOK}                    file         write execute_no_trans                              Y N
 daemon  {JOURNAL}                 file         write create rename unlink                          - Y
+daemon  {INTENT}                  file         read write create rename unlink                     Y Y
+daemon  /var/lib/vfio-profile/intents dir      create add_name remove_name rmdir                  Y Y
 daemon  {GATE}                    sock_file    create unlink setattr                               - Y
 daemon  /run/libvirt/libvirt-sock sock_file    write                                               Y Y
 daemon  process:libvirt           unix_stream_socket connectto                                     Y Y

@@ -224,8 +224,9 @@ def check_gate_users(without, within):
 def check_named_folder(within):
     query = within.setools.TERuleQuery(within.rules, ruletype=["type_transition"], source="vfioprofile_t",
                                        target="vfioprofile_var_lib_t", tclass=["dir"])
-    rules = [str(rule) for rule in query.results()]
-    assert len(rules) == 1 and re.search(r' vfioprofile_wrapper_exec_t "?emulators"?;$', rules[0]), rules
+    rules = sorted(str(rule) for rule in query.results())
+    wanted = [r' vfioprofile_intent_t "?intents"?;$', r' vfioprofile_wrapper_exec_t "?emulators"?;$']
+    assert len(rules) == 2 and all(any(re.search(one, rule) for rule in rules) for one in wanted), rules
 
 
 def check_boolean(within):
@@ -340,7 +341,7 @@ def main():
             check("the hook changes nothing but libvirt's pipes", check_hook_changes, within)
             check("nobody writes a wrapper who may not write QEMU", check_writers, without, within)
             check("nobody new reaches the gate but the hook", check_gate_users, without, within)
-            check("the folder of wrappers gets its type when the daemon makes it", check_named_folder, within)
+            check("the folders of wrappers and of intents get their types when the daemon makes them", check_named_folder, within)
             check("the boolean is there and on", check_boolean, within)
             check("with the names of Fedora's policy it goes in too", check_fedora_names, options, folder)
             check("it goes out again", check_removal, within)

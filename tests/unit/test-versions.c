@@ -61,7 +61,7 @@ set_up (Fixture *fixture, gconstpointer data)
   fixture->folder = g_build_filename (fixture->base, "qemu", NULL);
   fixture->noticed = g_ptr_array_new_with_free_func (g_free);
   make_folder (fixture->folder);
-  fixture->versions = vp_versions_new (fixture->folder, on_changed, fixture, &error);
+  fixture->versions = vp_versions_new (fixture->folder, on_changed, NULL, fixture, &error);
   g_assert_no_error (error);
   vp_versions_ensure (fixture->versions, &error);
   g_assert_no_error (error);
@@ -294,22 +294,32 @@ test_renamed (Fixture *fixture, gconstpointer data)
   assert_noticed (fixture, "a a b");
 }
 
-/* Each round may find the thread where it pleases; no version is lost, and the last is what is there. */
+static guint
+count_missed (const GPtrArray *list)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < list->len; i++)
+    n += ((const VpVersion *) list->pdata[i])->missed ? 1 : 0;
+  return n;
+}
+
+/* Each round may find the thread where it pleases; one that it misses is marked, and the last is what is there. */
 static void
 test_many (Fixture *fixture, gconstpointer data)
 {
   enum { ROUNDS = 300 };
-  guint64 start = settle (fixture);
 
   (void) data;
+  settle (fixture);
   for (guint i = 1; i <= ROUNDS; i++) {
     g_autofree char *text = g_strdup_printf ("%u", i);
     store (fixture, i % 2 == 0 ? "a" : "b", text);
   }
-  g_assert_cmpuint (settle (fixture), ==, start + ROUNDS);
+  settle (fixture);
   g_assert_cmpuint (fixture->noticed->len, ==, ROUNDS);
   g_autoptr (GPtrArray) list = vp_versions_list (fixture->versions, "a", 0);
-  g_assert_cmpuint (list->len, ==, ROUNDS / 2);
+  g_assert_true (list->len == ROUNDS / 2 || (list->len < ROUNDS / 2 && count_missed (list) > 0));
   g_autofree char *last = dup_version (list->pdata[list->len - 1]);
   g_assert_cmpstr (last, ==, G_STRINGIFY (300));
 }
@@ -342,10 +352,12 @@ test_late (Fixture *fixture, gconstpointer data)
   store (fixture, "a", "three");
   go_on ();
   settle (fixture);
+  /* Two events show the file of the last: the two before it were missed, and that is said. */
   g_autoptr (GPtrArray) list = vp_versions_list (fixture->versions, "a", 0);
-  g_assert_cmpuint (list->len, ==, 3);
-  g_autofree char *last = dup_version (list->pdata[2]);
+  g_assert_cmpuint (list->len, ==, 1);
+  g_autofree char *last = dup_version (list->pdata[0]);
   g_assert_cmpstr (last, ==, "three");
+  g_assert_true (((const VpVersion *) list->pdata[0])->missed);
   assert_noticed (fixture, "a a a");
 }
 
@@ -507,6 +519,65 @@ test_folder_made_again (Fixture *fixture, gconstpointer data)
   assert_versions (fixture, "a", gone, "two");
 }
 
+/* Nothing that is written where the folder is now concerns us; what is at its path does, once it is watched. */
+static void
+test_folder_moved_away (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *away = g_build_filename (fixture->base, "away", NULL);
+  g_autoptr (GError) error = NULL;
+
+  (void) data;
+  guint64 before = settle (fixture);
+  g_assert_false (vp_versions_missed (fixture->versions, before));
+  g_assert_cmpint (g_rename (fixture->folder, away), ==, 0);
+  settle (fixture);
+  assert_noticed (fixture, "*");
+  g_assert_true (vp_versions_missed (fixture->versions, before));
+  make_folder (fixture->folder);
+  g_assert_true (vp_versions_ensure (fixture->versions, &error));
+  g_assert_no_error (error);
+  store (fixture, "a", "one");
+  guint64 after = settle (fixture);
+  assert_versions (fixture, "a", before, "one");
+  g_assert_true (vp_versions_missed (fixture->versions, before));
+  g_assert_false (vp_versions_missed (fixture->versions, after));
+  remove_tree (away);
+}
+
+/* Somebody put another folder there, and no event said so. */
+static void
+test_another_folder (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *away = g_build_filename (fixture->base, "away", NULL);
+
+  (void) data;
+  settle (fixture);
+  halt ();
+  g_assert_cmpint (g_rename (fixture->folder, away), ==, 0);
+  make_folder (fixture->folder);
+  g_assert_true (vp_versions_ensure (fixture->versions, NULL));
+  go_on ();
+  store (fixture, "a", "one");
+  settle (fixture);
+  assert_versions (fixture, "a", 0, "one");
+  remove_tree (away);
+}
+
+/* The kernel gives the number of a file that is gone to the next: that is no version seen twice. */
+static void
+test_inode_again (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  for (guint i = 0; i < 50; i++) {
+    guint64 before = settle (fixture);
+    store (fixture, "a", "one");
+    settle (fixture);
+    remove_file (fixture, "a.xml");
+    settle (fixture);
+    assert_versions (fixture, "a", before, "one (deleted)");
+  }
+}
+
 static void
 test_not_a_folder (Fixture *fixture, gconstpointer data)
 {
@@ -515,7 +586,7 @@ test_not_a_folder (Fixture *fixture, gconstpointer data)
 
   (void) data;
   write_file (fixture, "file", "text");
-  g_autoptr (VpVersions) versions = vp_versions_new (path, on_changed, fixture, &error);
+  g_autoptr (VpVersions) versions = vp_versions_new (path, on_changed, NULL, fixture, &error);
   g_assert_no_error (error);
   g_assert_false (vp_versions_ensure (versions, &error));
   g_assert_error (error, VP_ERROR, VP_ERROR_IO);
@@ -616,6 +687,9 @@ static const struct {
   { "forget", test_forget },
   { "list-outlives", test_list_outlives },
   { "folder-made-again", test_folder_made_again },
+  { "folder-moved-away", test_folder_moved_away },
+  { "another-folder", test_another_folder },
+  { "inode-again", test_inode_again },
   { "not-a-folder", test_not_a_folder },
   { "sync-deadline", test_sync_deadline },
   { "overflow", test_overflow },

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* An intent that an earlier look left: its daemon ended, or could not bring it to an end. */
+#include "daemon/keep/round.h"
+
+#include <string.h>
+
+#include "domain/write-id.h"
+
+/* What its daemon did not live to see: that R was defined. */
+static void
+add_unseen (GPtrArray *versions, const VpIntent *intent, const VpDomain *stored)
+{
+  g_autofree char *id = vp_write_id_dup (intent->written);
+  g_autofree char *present = vp_write_id_dup (stored);
+  const VpWrite write = { intent->base, intent->carry, intent->written };
+  g_autoptr (VpLost) lost = vp_lost_find (&write, versions);
+
+  if (lost->defined || g_strcmp0 (id, present) != 0)
+    return;
+  g_autofree char *text = vp_domain_dup_text (intent->written);
+  VpVersion *version = g_new0 (VpVersion, 1);
+  version->serial = G_MAXUINT64;
+  version->text = g_bytes_new (text, strlen (text));
+  g_ptr_array_add (versions, version);
+}
+
+/* R was not written, or nothing of it is left: an edit that it was to put back goes onto what stands. */
+static gboolean
+carry_on (VpRound *round, const VpIntent *intent, GError **error)
+{
+  const VpWrite write = { intent->base, NULL, intent->base };
+  const VpLost lost = { .kind = VP_LOST_EDIT, .followed = TRUE, .last = intent->carry, .ours = intent->base };
+
+  if (intent->carry == NULL)
+    return TRUE;
+  vp_round_take (&round->carry, vp_lost_sum (&lost, &write, round->base, error));
+  return round->carry != NULL;
+}
+
+static gboolean
+resume_lost (VpRound *round, const VpIntent *intent, GError **error)
+{
+  const VpWrite write = { intent->base, intent->carry, intent->written };
+  g_autoptr (GPtrArray) versions = vp_intents_load_versions (round->context->intents, round->name, intent);
+
+  add_unseen (versions, intent, round->base);
+  g_autoptr (VpLost) lost = vp_lost_find (&write, versions);
+  if (!lost->defined)
+    return carry_on (round, intent, error);
+  vp_round_log_recovery (round, lost);
+  if (lost->kind == VP_LOST_UNDEFINE) {
+    gboolean again = FALSE;
+    return vp_round_repeat_undefine (round, lost, &again, error);
+  }
+  if (lost->kind != VP_LOST_EDIT)
+    return TRUE;
+  lost->followed = lost->followed || lost->ours == NULL || !vp_domain_equal (round->base, lost->ours);
+  vp_round_take (&round->carry, vp_lost_sum (lost, &write, round->base, error));
+  round->theirs = g_steal_pointer (&lost->last);
+  return round->carry != NULL;
+}
+
+/* TRUE: nothing is left of it. */
+gboolean
+vp_round_resume (VpRound *round, GError **error)
+{
+  VpIntents *intents = round->context->intents;
+  g_autoptr (VpIntent) intent = vp_intents_load (intents, round->name, error);
+
+  if (intent == NULL)
+    return FALSE;
+  if (round->domain == NULL) {
+    vp_intents_close (intents, round->name);
+    return TRUE;
+  }
+  if (!vp_round_read_base (round, error) || !resume_lost (round, intent, error))
+    return FALSE;
+  if (round->carry != NULL)
+    return vp_round_write (round, error);
+  vp_intents_close (intents, round->name);
+  return TRUE;
+}

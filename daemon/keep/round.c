@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the steps of a look share: reading, noting, logging. Decides nothing. */
+#include "daemon/keep/round.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "daemon/keep/edit-words.h"
+#include "domain/write-id.h"
+
+void
+vp_round_clear (VpRound *round)
+{
+  g_clear_pointer (&round->domain, virDomainFree);
+  g_clear_pointer (&round->base, vp_domain_free);
+  g_clear_pointer (&round->carry, vp_domain_free);
+  g_clear_pointer (&round->theirs, vp_domain_free);
+  g_clear_pointer (&round->plan, vp_plan_free);
+  g_clear_pointer (&round->result, vp_domain_free);
+}
+
+void
+vp_round_take (VpDomain **place, VpDomain *document)
+{
+  g_clear_pointer (place, vp_domain_free);
+  *place = document;
+}
+
+/* Everything that the watch saw before this call is older than what is read after it. */
+gboolean
+vp_round_sync (const VpRound *round, guint64 *serial, GError **error)
+{
+  if (vp_versions_sync (round->context->versions, serial))
+    return TRUE;
+  g_set_error (error, VP_ERROR, VP_ERROR_IO,
+               "the watch of libvirt's folder did not answer within a second, so an edit could be lost: nothing was "
+               "written");
+  return FALSE;
+}
+
+gboolean
+vp_round_read_base (VpRound *round, GError **error)
+{
+  if (!vp_round_sync (round, &round->serial, error))
+    return FALSE;
+  vp_round_take (&round->base, vp_libvirt_read (round->domain, error));
+  return round->base != NULL;
+}
+
+VpPlan *
+vp_round_plan (const VpRound *round, const VpDomain *document, GError **error)
+{
+  const VpPrepareContext *context = round->context;
+
+  return vp_plan_new (document, context->host, context->profiles, context->neighbours, VP_PLAN_DEFAULT, error);
+}
+
+void
+vp_round_set_result (VpRound *round, const VpDomain *result)
+{
+  g_autofree char *id = vp_write_id_new ();
+
+  vp_round_take (&round->result, vp_domain_copy (result));
+  vp_write_id_set (round->result, id);
+}
+
+VpWrite
+vp_round_get_write (const VpRound *round)
+{
+  return (VpWrite){ round->base, round->carry, round->result };
+}
+
+/*
+ * What came since B is saved with the intent, so that nothing which is overwritten from here on is in our memory
+ * alone. Where an older intent has an edit that is not put back yet, that one must do.
+ */
+gboolean
+vp_round_note_intent (const VpRound *round, GError **error)
+{
+  g_autoptr (GPtrArray) versions = vp_versions_list (round->context->versions, round->name, round->serial);
+  g_autoptr (GError) problem = NULL;
+  const VpWrite write = vp_round_get_write (round);
+
+  if (vp_intents_open (round->context->intents, round->name, &write, versions, &problem))
+    return TRUE;
+  if (round->carry != NULL) {
+    g_warning ("domain '%s': %s", round->name, problem->message);
+    return TRUE;
+  }
+  vp_intents_close (round->context->intents, round->name);
+  g_propagate_prefixed_error (error, g_steal_pointer (&problem),
+                              "nothing was written, because an edit of the same moment could not be saved: ");
+  return FALSE;
+}
+
+/* Without its intent the domain's next versions are not saved, and its last ones are not needed. */
+void
+vp_round_end_intent (const VpRound *round, guint64 serial)
+{
+  vp_intents_close (round->context->intents, round->name);
+  vp_versions_forget (round->context->versions, round->name, serial);
+}
+
+/* Whether the domain is persistent and can be read: its UUID may be another one meanwhile. */
+gboolean
+vp_round_look_up (VpRound *round)
+{
+  g_clear_pointer (&round->domain, virDomainFree);
+  round->domain = virDomainLookupByName (round->context->connection, round->name);
+  return round->domain != NULL && virDomainIsPersistent (round->domain) == 1;
+}
+
+/*
+ * An undo leaves the mark alone in a state of its own. This overwrites nobody: libvirt changes
+ * the metadata of what stands, under a lock of its own.
+ */
+void
+vp_round_drop_mark (const VpRound *round, const VpDomain *present)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!vp_write_id_is_alone (present) || vp_libvirt_remove_state (round->domain, &error))
+    return;
+  if (virDomainIsPersistent (round->domain) == 1)
+    g_warning ("domain '%s': undone, but our mark stays in its metadata: %s", round->name, error->message);
+}
+
+void
+vp_round_log_recovery (const VpRound *round, const VpLost *lost)
+{
+  if (lost->kind == VP_LOST_EDIT) {
+    g_autofree char *words = vp_edit_dup_words (lost->anew ? NULL : round->base, lost->last);
+    g_message ("domain '%s': an edit that came between read and define was recovered: %s", round->name, words);
+  }
+  if (lost->missed)
+    g_warning ("domain '%s': an edit came between read and define and could not be read in time: it may be lost; look "
+               "at 'virsh dumpxml --inactive %s'", round->name, round->name);
+}
+
+/* "cpu, memory": the rules that change something. */
+static char *
+dup_rules (const VpPlan *plan)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  const char *rule = "";
+
+  for (guint i = 0; i < plan->changes->len; i++) {
+    const VpChange *change = plan->changes->pdata[i];
+    if (strcmp (rule, change->rule) == 0)
+      continue;
+    rule = change->rule;
+    g_string_append_printf (text, "%s%s", text->len > 0 ? ", " : "", rule);
+  }
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+static void
+log_warnings (const VpPlan *plan, VpWritten *written)
+{
+  g_ptr_array_add (plan->warnings, NULL);
+  g_autofree char *warnings = g_strjoinv ("; ", (char **) plan->warnings->pdata);
+  g_ptr_array_set_size (plan->warnings, (int) plan->warnings->len - 1);
+
+  if (warnings[0] != '\0' && g_strcmp0 (warnings, written->warnings) != 0)
+    g_message ("domain '%s': %s", plan->domain, warnings);
+  g_free (written->warnings);
+  written->warnings = g_steal_pointer (&warnings);
+}
+
+void
+vp_round_log_plan (const VpPlan *plan, virDomainPtr domain, VpWritten *written)
+{
+  g_autofree char *rules = dup_rules (plan);
+  g_autofree char *by = plan->rule != NULL ? g_strdup_printf (" (rule '%s')", plan->rule) : g_strdup ("");
+  const char *plural = plan->changes->len == 1 ? "" : "s";
+  /* Whoever starts a domain of which a rule, but no person said anything, is not kept waiting for it. */
+  gboolean late = plan->rule != NULL && virDomainIsActive (domain) == 1;
+
+  if (plan->profile != NULL)
+    g_message ("domain '%s': prepared for '%s'%s: %u change%s (%s)%s%s%s", plan->domain, plan->profile, by,
+               plan->changes->len, plural, rules, plan->placement != NULL ? ": " : "",
+               plan->placement != NULL ? plan->placement->summary : "",
+               late ? "; it runs as it was started, and is tuned from its next start on" : "");
+  else
+    g_message ("domain '%s': undone: %u change%s (%s), the originals are back", plan->domain, plan->changes->len,
+               plural, rules);
+  log_warnings (plan, written);
+}
