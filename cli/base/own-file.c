@@ -2,39 +2,36 @@
 /* Writes and removes files with a mark. Knows none of them. */
 #include "cli/base/own-file.h"
 
-#include <errno.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "base/error.h"
 #include "cli/base/output.h"
 
-char *
-vp_own_file_load (const char *path, const char *mark, GError **error)
-{
-  g_autofree char *text = NULL;
-  g_autoptr (GError) problem = NULL;
+#define MAX_BYTES (1024 * 1024)
 
-  if (!g_file_get_contents (path, &text, NULL, &problem)) {
-    if (!g_error_matches (problem, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-      g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot read %s: %s", path, problem->message);
+char *
+vp_own_file_load (const VpOwnPlace *place, const char *path, const char *mark, GError **error)
+{
+  gsize length = 0;
+  g_autofree char *text = NULL;
+
+  if (!vp_root_read_bytes (place->root, path, MAX_BYTES, &text, &length, error) || text == NULL)
     return NULL;
-  }
   if (g_str_has_prefix (text, mark))
     return g_steal_pointer (&text);
+  g_autofree char *whole = g_build_filename (place->folder, path, NULL);
   g_set_error (error, VP_ERROR, VP_ERROR_IO,
                "%s does not begin with the line that vfio-profile writes there, so it is somebody else's: move it away",
-               path);
+               whole);
   return NULL;
 }
 
 /* Readable by all, whatever the umask: modprobe and --list of a user read them. */
 gboolean
-vp_own_file_store (const char *path, const char *mark, const char *text, GPtrArray *wrote, GError **error)
+vp_own_file_store (const VpOwnPlace *place, const char *path, const char *mark, const char *text, GPtrArray *wrote,
+                   GError **error)
 {
   g_autofree char *folder = g_path_get_dirname (path);
   g_autoptr (GError) problem = NULL;
-  g_autofree char *old = vp_own_file_load (path, mark, &problem);
+  g_autofree char *old = vp_own_file_load (place, path, mark, &problem);
 
   if (problem != NULL) {
     g_propagate_error (error, g_steal_pointer (&problem));
@@ -42,28 +39,18 @@ vp_own_file_store (const char *path, const char *mark, const char *text, GPtrArr
   }
   if (g_strcmp0 (old, text) == 0)
     return TRUE;
-  if (g_mkdir_with_parents (folder, 0755) != 0) {
-    g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot make the folder %s: %s", folder, g_strerror (errno));
+  if (!vp_root_make_public_folders (place->root, folder, error) ||
+      !vp_root_store_public (place->root, path, text, error))
     return FALSE;
-  }
-  if (!g_file_set_contents_full (path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0644,
-                                 &problem)) {
-    g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot write %s: %s", path, problem->message);
-    return FALSE;
-  }
-  if (chmod (path, 0644) != 0) {
-    g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot make %s readable: %s", path, g_strerror (errno));
-    return FALSE;
-  }
-  g_ptr_array_add (wrote, g_strdup (path));
+  g_ptr_array_add (wrote, g_build_filename (place->folder, path, NULL));
   return TRUE;
 }
 
 gboolean
-vp_own_file_remove (const char *path, const char *mark, GPtrArray *removed, GError **error)
+vp_own_file_remove (const VpOwnPlace *place, const char *path, const char *mark, GPtrArray *removed, GError **error)
 {
   g_autoptr (GError) problem = NULL;
-  g_autofree char *text = vp_own_file_load (path, mark, &problem);
+  g_autofree char *text = vp_own_file_load (place, path, mark, &problem);
 
   if (problem != NULL) {
     g_propagate_error (error, g_steal_pointer (&problem));
@@ -71,11 +58,9 @@ vp_own_file_remove (const char *path, const char *mark, GPtrArray *removed, GErr
   }
   if (text == NULL)
     return TRUE;
-  if (unlink (path) != 0) {
-    g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot remove %s: %s", path, g_strerror (errno));
+  if (!vp_root_remove (place->root, path, error))
     return FALSE;
-  }
-  g_ptr_array_add (removed, g_strdup (path));
+  g_ptr_array_add (removed, g_build_filename (place->folder, path, NULL));
   return TRUE;
 }
 

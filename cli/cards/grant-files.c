@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include "cli/base/output.h"
-#include "cli/base/own-file.h"
 #include "config.h"
 
 #define RULES "etc/udev/rules.d/72-vfio-profile.rules"
@@ -28,6 +27,7 @@ vp_grant_open (VpGrantFiles *files, const VpRoot *root, const char *folder, GErr
 {
   files->folder = folder;
   files->root = root;
+  files->place = (VpOwnPlace){ root, folder };
   files->grants = vp_grants_load (root, error);
   return files->grants != NULL;
 }
@@ -39,26 +39,26 @@ vp_grant_close (VpGrantFiles *files)
 }
 
 static char *
-dup_limits_path (const VpGrantFiles *files, guint uid)
+dup_limits_path (guint uid)
 {
   g_autofree char *name = g_strdup_printf ("vfio-profile-%u.conf", uid);
 
-  return g_build_filename (files->folder, "etc/security/limits.d", name, NULL);
+  return g_build_filename ("etc/security/limits.d", name, NULL);
 }
 
 static char *
-dup_unit_path (const VpGrantFiles *files, guint uid)
+dup_unit_path (guint uid)
 {
   g_autofree char *name = g_strdup_printf ("user@%u.service.d", uid);
 
-  return g_build_filename (files->folder, "etc/systemd/system", name, "vfio-profile.conf", NULL);
+  return g_build_filename ("etc/systemd/system", name, "vfio-profile.conf", NULL);
 }
 
 guint64
 vp_grant_read_limit (const VpGrantFiles *files, guint uid)
 {
-  g_autofree char *path = dup_unit_path (files, uid);
-  g_autofree char *text = vp_own_file_load (path, VP_GRANT_MARK, NULL);
+  g_autofree char *path = dup_unit_path (uid);
+  g_autofree char *text = vp_own_file_load (&files->place, path, VP_GRANT_MARK, NULL);
   const char *value = text != NULL ? strstr (text, LIMIT) : NULL;
 
   return value != NULL ? g_ascii_strtoull (value + strlen (LIMIT), NULL, 10) : 0;
@@ -67,9 +67,7 @@ vp_grant_read_limit (const VpGrantFiles *files, guint uid)
 static gboolean
 store (const VpGrantFiles *files, const char *path, const char *text, GPtrArray *changed, GError **error)
 {
-  g_autofree char *whole = g_build_filename (files->folder, path, NULL);
-
-  return vp_own_file_store (whole, VP_GRANT_MARK, text, changed, error);
+  return vp_own_file_store (&files->place, path, VP_GRANT_MARK, text, changed, error);
 }
 
 static gboolean
@@ -77,7 +75,7 @@ write_list (const VpGrantFiles *files, GPtrArray *changed, GError **error)
 {
   g_autofree char *list = vp_grants_dup_text (files->grants);
 
-  return store (files, VP_GRANTS_FILE, list, changed, error);
+  return store (files, &VP_GRANTS_FILE[1], list, changed, error);
 }
 
 /* OWNER alone would leave the mode of some other rule; %c is what the program printed. */
@@ -95,15 +93,14 @@ write_rules (const VpGrantFiles *files, GPtrArray *changed, GError **error)
 static gboolean
 write_limits (const VpGrantFiles *files, const VpGrantUser *user, guint64 kib, GPtrArray *changed, GError **error)
 {
-  g_autofree char *limits_path = dup_limits_path (files, user->uid);
-  g_autofree char *unit_path = dup_unit_path (files, user->uid);
+  g_autofree char *limits_path = dup_limits_path (user->uid);
+  g_autofree char *unit_path = dup_unit_path (user->uid);
   g_autofree char *limits = g_strdup_printf (VP_GRANT_MARK "# %s; in KiB\n:%u - memlock %" G_GUINT64_FORMAT "\n",
                                              user->name, user->uid, kib);
   g_autofree char *unit =
     g_strdup_printf (VP_GRANT_MARK "# %s\n[Service]\n" LIMIT "%" G_GUINT64_FORMAT "K\n", user->name, kib);
 
-  return vp_own_file_store (limits_path, VP_GRANT_MARK, limits, changed, error) &&
-         vp_own_file_store (unit_path, VP_GRANT_MARK, unit, changed, error);
+  return store (files, limits_path, limits, changed, error) && store (files, unit_path, unit, changed, error);
 }
 
 /* The list first: a rule without it grants nothing. */
@@ -128,14 +125,14 @@ has_grant (const GPtrArray *grants, guint uid)
 static gboolean
 remove_limits (const VpGrantFiles *files, guint uid, GPtrArray *changed, GError **error)
 {
-  g_autofree char *limits_path = dup_limits_path (files, uid);
-  g_autofree char *unit_path = dup_unit_path (files, uid);
+  g_autofree char *limits_path = dup_limits_path (uid);
+  g_autofree char *unit_path = dup_unit_path (uid);
   g_autofree char *unit_folder = g_path_get_dirname (unit_path);
 
-  if (!vp_own_file_remove (limits_path, VP_GRANT_MARK, changed, error) ||
-      !vp_own_file_remove (unit_path, VP_GRANT_MARK, changed, error))
+  if (!vp_own_file_remove (&files->place, limits_path, VP_GRANT_MARK, changed, error) ||
+      !vp_own_file_remove (&files->place, unit_path, VP_GRANT_MARK, changed, error))
     return FALSE;
-  (void) rmdir (unit_folder);
+  vp_root_remove_folder (files->root, unit_folder);
   return TRUE;
 }
 
@@ -143,15 +140,12 @@ remove_limits (const VpGrantFiles *files, guint uid, GPtrArray *changed, GError 
 gboolean
 vp_grant_remove (const VpGrantFiles *files, guint uid, GPtrArray *changed, GError **error)
 {
-  g_autofree char *rules = g_build_filename (files->folder, RULES, NULL);
-  g_autofree char *list = g_build_filename (files->folder, VP_GRANTS_FILE, NULL);
-
   if (!has_grant (files->grants, uid) && !remove_limits (files, uid, changed, error))
     return FALSE;
   if (files->grants->len > 0)
     return write_list (files, changed, error);
-  return vp_own_file_remove (rules, VP_GRANT_MARK, changed, error) &&
-         vp_own_file_remove (list, VP_GRANT_MARK, changed, error);
+  return vp_own_file_remove (&files->place, RULES, VP_GRANT_MARK, changed, error) &&
+         vp_own_file_remove (&files->place, &VP_GRANTS_FILE[1], VP_GRANT_MARK, changed, error);
 }
 
 static void

@@ -2,6 +2,7 @@
 /* The files that say to udev, PAM and systemd who was granted what, and having these heed them. */
 #pragma once
 
+#include "cli/base/own-file.h"
 #include "cli/cards/grant-user.h"
 #include "devices/grant.h"
 
@@ -10,6 +11,7 @@ G_BEGIN_DECLS
 typedef struct {
   const char *folder; /* borrowed, as the root is, which is there: "/" */
   const VpRoot *root;
+  VpOwnPlace place;  /* both */
   GPtrArray *grants; /* of VpGrant *: as they are, then as they shall be */
 } VpGrantFiles;
 

@@ -2,16 +2,15 @@
 /* The files of sequestered cards: read, changed, taken away. Decides nothing about cards. */
 #include "cli/cards/sequester-files.h"
 
-#include "cli/base/own-file.h"
 #include "config.h"
 
-#define MODPROBE_FILE "/etc/modprobe.d/vfio-profile.conf"
+#define MODPROBE_FILE "etc/modprobe.d/vfio-profile.conf"
 
 static gboolean
 read_files (VpSequester *self, GError **error)
 {
   g_autoptr (GError) problem = NULL;
-  g_autofree char *text = vp_own_file_load (self->modprobe_path, VP_SEQUESTER_MARK, &problem);
+  g_autofree char *text = vp_own_file_load (&self->place, MODPROBE_FILE, VP_SEQUESTER_MARK, &problem);
 
   if (problem != NULL) {
     g_propagate_error (error, g_steal_pointer (&problem));
@@ -26,16 +25,13 @@ gboolean
 vp_sequester_open (VpSequester *self, const VpRoot *root, const char *folder, gboolean read, GError **error)
 {
   self->root = root;
-  self->list_path = g_build_filename (folder, VP_SEQUESTER_LIST, NULL);
-  self->modprobe_path = g_build_filename (folder, MODPROBE_FILE, NULL);
+  self->place = (VpOwnPlace){ root, folder };
   return !read || read_files (self, error);
 }
 
 void
 vp_sequester_clear (VpSequester *self)
 {
-  g_clear_pointer (&self->list_path, g_free);
-  g_clear_pointer (&self->modprobe_path, g_free);
   g_clear_pointer (&self->ids, g_array_unref);
   g_clear_pointer (&self->modules, g_ptr_array_unref);
 }
@@ -47,8 +43,8 @@ write_files (const VpSequester *self, GPtrArray *changed, GError **error)
   g_autofree char *list = vp_sequester_dup_list (self->ids);
   g_autofree char *modprobe = vp_sequester_dup_modprobe (self->modules);
 
-  return vp_own_file_store (self->list_path, VP_SEQUESTER_MARK, list, changed, error) &&
-         vp_own_file_store (self->modprobe_path, VP_SEQUESTER_MARK, modprobe, changed, error);
+  return vp_own_file_store (&self->place, &VP_SEQUESTER_LIST[1], VP_SEQUESTER_MARK, list, changed, error) &&
+         vp_own_file_store (&self->place, MODPROBE_FILE, VP_SEQUESTER_MARK, modprobe, changed, error);
 }
 
 /* One that is listed with other ids is what is there now. */
@@ -102,6 +98,6 @@ vp_sequester_drop (VpSequester *self, const GArray *addresses, GPtrArray *change
 gboolean
 vp_sequester_remove (const VpSequester *self, GPtrArray *removed, GError **error)
 {
-  return vp_own_file_remove (self->modprobe_path, VP_SEQUESTER_MARK, removed, error) &&
-         vp_own_file_remove (self->list_path, VP_SEQUESTER_MARK, removed, error);
+  return vp_own_file_remove (&self->place, MODPROBE_FILE, VP_SEQUESTER_MARK, removed, error) &&
+         vp_own_file_remove (&self->place, &VP_SEQUESTER_LIST[1], VP_SEQUESTER_MARK, removed, error);
 }

@@ -2,6 +2,7 @@
 /* The files that say to the boot which cards are sequestered. */
 #pragma once
 
+#include "cli/base/own-file.h"
 #include "cli/cards/sequester-choose.h"
 #include "devices/sequester.h"
 
@@ -9,8 +10,7 @@ G_BEGIN_DECLS
 
 typedef struct {
   const VpRoot *root;  /* borrowed */
-  char *list_path;     /* with the root's folder before it */
-  char *modprobe_path;
+  VpOwnPlace place;    /* that */
   GArray *ids;         /* of VpDeviceIds: listed now */
   GPtrArray *modules;  /* of char *: named to modprobe now */
 } VpSequester;

@@ -292,7 +292,7 @@ vp_intents_forget (VpIntents *intents, const char *domain)
   g_autofree char *folder = g_strconcat (PREFIX, domain, NULL);
 
   vp_intents_close (intents, domain);
-  (void) vp_root_remove_folder (intents->root, folder, NULL); /* an empty one does no harm */
+  (void) vp_root_clear_folder (intents->root, folder, NULL); /* an empty one does no harm */
 }
 
 static VpDomain *

@@ -142,13 +142,14 @@ write_whole (int fd, const char *text, gboolean sync)
 }
 
 static int
-store_temporary (const VpRoot *root, int parent, const char *path, const char *name, const char *text, gboolean sync)
+store_temporary (const VpRoot *root, int parent, const char *path, const char *name, const char *text, mode_t mode,
+                 gboolean sync)
 {
   int fd = openat (parent, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 
   if (fd < 0)
     return errno;
-  int number = write_whole (fd, text, sync);
+  int number = fchmod (fd, mode) == 0 ? write_whole (fd, text, sync) : errno;
   if (number == 0)
     number = vp_root_ask_shim (root, "store", path);
   if (close (fd) != 0 && number == 0)
@@ -157,7 +158,7 @@ store_temporary (const VpRoot *root, int parent, const char *path, const char *n
 }
 
 static gboolean
-store (const VpRoot *root, const char *path, const char *text, gboolean sync, GError **error)
+store (const VpRoot *root, const char *path, const char *text, mode_t mode, gboolean sync, GError **error)
 {
   g_autofree char *name = NULL;
   int parent = open_parent (root, path, &name);
@@ -166,7 +167,7 @@ store (const VpRoot *root, const char *path, const char *text, gboolean sync, GE
   if (parent < 0)
     return fail (error, "write", path, errno);
   step (root, "before store", path);
-  int number = store_temporary (root, parent, path, temporary, text, sync);
+  int number = store_temporary (root, parent, path, temporary, text, mode, sync);
   step (root, "before rename", path);
   if (number == 0)
     number = vp_root_ask_shim (root, "rename", path);
@@ -185,13 +186,19 @@ store (const VpRoot *root, const char *path, const char *text, gboolean sync, GE
 gboolean
 vp_root_store (const VpRoot *root, const char *path, const char *text, GError **error)
 {
-  return store (root, path, text, TRUE, error);
+  return store (root, path, text, 0600, TRUE, error);
 }
 
 gboolean
 vp_root_store_unsynced (const VpRoot *root, const char *path, const char *text, GError **error)
 {
-  return store (root, path, text, FALSE, error);
+  return store (root, path, text, 0600, FALSE, error);
+}
+
+gboolean
+vp_root_store_public (const VpRoot *root, const char *path, const char *text, GError **error)
+{
+  return store (root, path, text, 0644, TRUE, error);
 }
 
 static gboolean
@@ -242,6 +249,45 @@ vp_root_rename (const VpRoot *root, const char *path, const char *name, GError *
   return number == 0 || fail (error, "rename", path, number);
 }
 
+static gboolean
+has_folder (const VpRoot *root, const char *path)
+{
+  int fd = vp_root_open_below (root, path, O_PATH | O_DIRECTORY);
+
+  if (fd >= 0)
+    (void) close (fd);
+  return fd >= 0;
+}
+
+gboolean
+vp_root_make_public_folders (const VpRoot *root, const char *path, GError **error)
+{
+  g_autofree char *above = g_path_get_dirname (path);
+  g_autofree char *name = NULL;
+
+  if (has_folder (root, path))
+    return TRUE;
+  if (strcmp (above, path) != 0 && !vp_root_make_public_folders (root, above, error))
+    return FALSE;
+  int parent = open_parent (root, path, &name);
+  int number = parent >= 0 && (mkdirat (parent, name, 0755) == 0 || errno == EEXIST) ? 0 : errno;
+  if (parent >= 0)
+    (void) close (parent);
+  return number == 0 || fail (error, "make the folder", path, number);
+}
+
+void
+vp_root_remove_folder (const VpRoot *root, const char *path)
+{
+  g_autofree char *name = NULL;
+  int parent = open_parent (root, path, &name);
+
+  if (parent < 0)
+    return;
+  (void) unlinkat (parent, name, AT_REMOVEDIR);
+  (void) close (parent);
+}
+
 gboolean
 vp_root_make_folder (const VpRoot *root, const char *path, GError **error)
 {
@@ -270,7 +316,7 @@ vp_root_make_folder (const VpRoot *root, const char *path, GError **error)
 
 /* Not synced: what is still there after a crash is removed again. */
 gboolean
-vp_root_remove_folder (const VpRoot *root, const char *path, GError **error)
+vp_root_clear_folder (const VpRoot *root, const char *path, GError **error)
 {
   g_auto (GStrv) names = vp_root_list (root, path);
   g_autofree char *name = NULL;
