@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "cli/base/output.h"
 
 /* libvirt lets a guest with an assigned device lock its memory and this much beside it. */
-#define BESIDE_KIB (1024u * 1024)
+#define BESIDE_KIB KIB_IN_GIB
+#define KIB_IN_GIB (1024u * 1024)
 
 /* The user gets all that is in the group on vfio-pci, so all of it must be meant. */
 static gboolean
@@ -61,7 +63,26 @@ vp_grant_check (const VpGrantFiles *files, const VpGrantUser *user, const VpSequ
   return check_groups (host, picks, error) && check_owners (files, user, picks, error);
 }
 
-/* Where nothing is said, a limit that is there does not shrink. */
+/* The user's own definitions say what they like, and memory that is locked nobody else gets. */
+static guint64
+cap_limit (const VpGrantFiles *files, const VpGrantUser *user, guint64 kib, GError **error)
+{
+  g_autofree char *text = vp_root_dup_text (files->root, "proc/meminfo");
+  const char *line = text != NULL ? strstr (text, "MemTotal:") : NULL;
+  guint64 total = line != NULL ? g_ascii_strtoull (line + strlen ("MemTotal:"), NULL, 10) : 0;
+
+  if (total == 0)
+    g_set_error (error, VP_ERROR, VP_ERROR_HOST, "how much memory this host has is not known (/proc/meminfo): give the "
+                                                 "largest guest's with --memory, such as --memory 8GiB");
+  else if (kib > total)
+    vp_output_line (VP_STYLE_HEAD,
+                    "the largest guest of '%s' would have %.1f GiB locked, and this host has %.1f GiB: the limit is "
+                    "that",
+                    user->name, (double) kib / KIB_IN_GIB, (double) total / KIB_IN_GIB);
+  return MIN (kib, total);
+}
+
+/* Where nothing is said, a limit that is there does not shrink, but to what the host has. */
 guint64
 vp_grant_find_limit (const VpGrantFiles *files, const VpGrantUser *user, const char *memory, GError **error)
 {
@@ -79,7 +100,7 @@ vp_grant_find_limit (const VpGrantFiles *files, const VpGrantUser *user, const c
                  "guest's with --memory, such as --memory 8GiB", user->name);
     return 0;
   }
-  return MAX (before, kib > 0 ? kib + BESIDE_KIB : 0);
+  return cap_limit (files, user, MAX (before, kib > 0 ? kib + BESIDE_KIB : 0), error);
 }
 
 void

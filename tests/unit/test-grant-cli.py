@@ -114,6 +114,39 @@ def test_memory():
         assert "no size" in refused(machine, "alice", "01:00.0", "--memory", size, status=2)
 
 
+def test_memory_of_host():
+    """what the user defined gets no more locked than there is; the administrator's word counts"""
+    machine = host()
+    define(machine, "dream", 1024 * 1024)
+    out = grant(machine, "alice", "01:00.0")[0]
+    assert limits(machine) == (16384 * MIB,) * 2
+    assert "1025.0 GiB" in out and "this host has 16.0 GiB" in out, out
+    grant(machine, "alice", "01:00.0", "--memory=20GiB")
+    assert limits(machine)[0] == 20 * 1024 * MIB + BESIDE
+
+
+def test_links_out():
+    """a link in the machine below --root leads nowhere else, whoever put it there"""
+    outside = os.path.abspath(f"outside-{os.getpid()}")
+    os.mkdir(outside)
+    try:
+        for path in (MODPROBE, RULES, LIMITS, UNIT):
+            machine = host()
+            folder = os.path.dirname(path)
+            os.makedirs(machine.path(os.path.dirname(folder)), exist_ok=True)
+            shutil.rmtree(machine.path(folder), ignore_errors=True)
+            os.symlink(outside, machine.path(folder))
+            assert folder in grant(machine, "alice", "01:00.0", "--memory=1GiB", status=1)[1]
+            assert os.listdir(outside) == [], path
+        machine = host()
+        os.makedirs(machine.path(os.path.dirname(GRANTS)), exist_ok=True)
+        os.symlink(f"{outside}/file", machine.path(GRANTS))
+        grant(machine, "alice", "01:00.0", "--memory=1GiB")
+        assert os.listdir(outside) == [] and not os.path.islink(machine.path(GRANTS))
+    finally:
+        shutil.rmtree(outside)
+
+
 def test_definitions_with_care():
     """no link is followed, and nothing is read that is not the user's or would block"""
     machine = host()
