@@ -15,6 +15,7 @@
 #include "base/gate-protocol.h"
 #include "cli/base/command.h"
 #include "cli/base/output.h"
+#include "cli/plan/kept-guests.h"
 #include "cli/plan/redefine.h"
 #include "cli/base/source.h"
 #include "cli/plan/plan-view.h"
@@ -81,6 +82,41 @@ check_none_runs (const GPtrArray *domains, GError **error)
   return names->len == 0;
 }
 
+static char *
+dup_joined (GPtrArray *names)
+{
+  g_ptr_array_add (names, NULL);
+  return g_strjoinv (", ", (char **) names->pdata);
+}
+
+/*
+ * A saved guest goes on with the emulator that it had, and could not without the wrapper. A snapshot can be edited
+ * when it is needed, so it is a warning.
+ */
+static gboolean
+check_none_kept (virConnectPtr connection, const GPtrArray *domains, GError **error)
+{
+  g_autofree char *folder = vp_libvirt_dup_wrapper_folder (vp_libvirt_is_session (connection));
+  g_autoptr (GPtrArray) saves = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GPtrArray) snapshots = g_ptr_array_new_with_free_func (g_free);
+
+  for (guint i = 0; i < domains->len; i++)
+    vp_kept_guests_add (domains->pdata[i], folder, saves, snapshots);
+  gboolean none = saves->len == 0;
+  if (snapshots->len > 0) {
+    g_autofree char *names = dup_joined (snapshots);
+    vp_output_warn ("these snapshots start QEMU through a wrapper of vfio-profile's, and cannot be reverted to without "
+                    "it: %s; delete them, or name the real QEMU as <emulator> ('virsh snapshot-edit')", names);
+  }
+  if (!none) {
+    g_autofree char *names = dup_joined (saves);
+    g_set_error (error, VP_ERROR, VP_ERROR_BUSY,
+                 "nothing was changed: these have a managed save that starts QEMU through a wrapper of vfio-profile's: "
+                 "%s; start them and shut them down, or drop what was saved ('virsh managedsave-remove')", names);
+  }
+  return none;
+}
+
 static VpPlan *
 plan_undo (const VpDomain *present, gpointer data, GError **error)
 {
@@ -142,7 +178,8 @@ undo (const VpSource *source, char *const *names, GError **error)
   if (domains == NULL)
     return FALSE;
   int lock = keep_daemon_out (vp_libvirt_is_session (connection), &problem);
-  gboolean done = problem == NULL && check_none_runs (domains, error) && undo_each (connection, domains, error);
+  gboolean done = problem == NULL && check_none_runs (domains, error) && check_none_kept (connection, domains, error) &&
+                  undo_each (connection, domains, error);
   if (problem != NULL)
     g_propagate_error (error, g_steal_pointer (&problem));
   if (lock >= 0)
@@ -174,6 +211,7 @@ run_undo (const VpCommand *command, int argc, char **argv, GError **error)
 
 const VpCommand vp_command_undo = {
   "undo", "DOMAIN… | --all", "Put back what was there before, and leave the tags: before vfio-profile is removed",
-  "The daemon must not run, because it would prepare the definitions again, and no tagged guest may run.", 0, G_MAXINT,
+  "The daemon must not run, because it would prepare the definitions again, and no tagged guest may run\n"
+  "or be saved (managed save) with a wrapper as its emulator.", 0, G_MAXINT,
   run_undo,
 };

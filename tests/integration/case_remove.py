@@ -3,6 +3,8 @@
 import contextlib
 import xml.etree.ElementTree as ET
 
+import libvirt
+
 from lib import (QEMU, STATE_NS, TAG_NS, WRAPPERS, check, check_equal, check_same, connect, daemon, defined, definition,
                  domain_xml, main, note, profile_tool, ready, stop, test, wait_ready)
 
@@ -106,6 +108,34 @@ def guest_runs():
             undo("--all")
             check_same(definition(runs), before, "the one that ran")
             check_same(definition(off), off_before, "the other")
+
+
+@test("refused while a managed save starts QEMU through a wrapper, and a snapshot that does is named")
+def kept():
+    with prepared("card", "pinned vga", machine="pc", devices=CARD) as (card, before):
+        wrapped = emulator(card)
+        check(wrapped.startswith(WRAPPERS), f"the emulator is {wrapped}, which is no wrapper")
+        with defined(connection, domain_xml("kept", emulator=wrapped)) as saved, \
+                defined(connection, domain_xml("other")) as other:
+            prepared_card = definition(card)
+            # Its disks are of no account here, so it has none: libvirt is only told of it.
+            saved.snapshotCreateXML("<domainsnapshot><name>early</name><creationTime>1</creationTime>"
+                                    f"<state>shutoff</state>{definition(saved)}</domainsnapshot>",
+                                    libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE)
+            for domain in (saved, other):
+                domain.create()
+                domain.managedSave()
+            with daemon_stopped():
+                result = undo("--all", ok=False)
+                check("managed save" in result.stderr and "'kept'" in result.stderr.splitlines()[-1]
+                      and "managedsave-remove" in result.stderr and "'other'" not in result.stderr, result.stderr)
+                check_same(definition(card), prepared_card, "the definition")
+                saved.managedSaveRemove()
+                result = undo("--all")
+                check("'early' of 'kept'" in result.stderr and "snapshot-edit" in result.stderr, result.stderr)
+                check_same(definition(card), before, "the definition")
+            saved.snapshotLookupByName("early").delete(libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
+            other.managedSaveRemove()
 
 
 @test("a transient guest with a tag is one that runs, too")
