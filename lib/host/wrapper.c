@@ -9,21 +9,56 @@
 
 #include "base/error.h"
 #include "base/label.h"
+#include "base/pattern.h"
 #include "config.h"
 
 #define HASH_DIGITS 8
+/* Of a path that anybody may choose: nobody finds another one with the same name. */
+#define LONG_HASH_DIGITS 32
+
+static gboolean
+is_in_system_folder (const char *emulator)
+{
+  static const char *const folders[] = { "/usr/bin/", "/usr/libexec/" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (folders); i++)
+    if (g_str_has_prefix (emulator, folders[i]) && strchr (emulator + strlen (folders[i]), '/') == NULL)
+      return TRUE;
+  return FALSE;
+}
+
+static char *
+dup_name (const char *emulator)
+{
+  g_autofree char *base = g_path_get_basename (emulator);
+  g_autofree char *hash = g_compute_checksum_for_string (G_CHECKSUM_SHA256, emulator, -1);
+
+  /* Two emulators may have one base name; the hash keeps them apart. */
+  hash[is_in_system_folder (emulator) ? HASH_DIGITS : LONG_HASH_DIGITS] = '\0';
+  return g_strdup_printf ("%s-%s", base, hash);
+}
 
 char *
 vp_wrapper_dup_path (const char *folder, const char *emulator)
 {
-  g_autofree char *base = g_path_get_basename (emulator);
-  g_autofree char *hash = g_compute_checksum_for_string (G_CHECKSUM_SHA256, emulator, -1);
-  g_autofree char *name = NULL;
+  g_autofree char *name = dup_name (emulator);
 
-  /* Two emulators may have one base name; the hash keeps them apart. */
-  hash[HASH_DIGITS] = '\0';
-  name = g_strdup_printf ("%s-%s", base, hash);
   return g_build_filename (folder, name, NULL);
+}
+
+gboolean
+vp_wrapper_has_name (const char *path)
+{
+  return vp_pattern_fits ("/.*/vfio-profile/emulators/[^/]+-[0-9a-f]{8}(?:[0-9a-f]{24})?", path);
+}
+
+gboolean
+vp_wrapper_is_of (const char *path, const char *emulator)
+{
+  g_autofree char *base = g_path_get_basename (path);
+  g_autofree char *name = dup_name (emulator);
+
+  return vp_wrapper_has_name (path) && strcmp (base, name) == 0;
 }
 
 char *

@@ -23,4 +23,8 @@ char *vp_wrapper_dup_emulator (const char *text);
  */
 gboolean vp_wrapper_refresh (const char *folder, const char *emulator, gboolean *changed, GError **error);
 
+/* By their paths alone, whether they are there or not: a wrapper of any emulator, the wrapper of this one. */
+gboolean vp_wrapper_has_name (const char *path);
+gboolean vp_wrapper_is_of (const char *path, const char *emulator);
+
 G_END_DECLS

@@ -75,15 +75,21 @@ plan_rules (VpRuleContext *context, GError **error)
 }
 
 static GPtrArray *
-apply_all (VpDomain *domain, const GPtrArray *wants, VpPlanFlags flags)
+apply_all (VpPlan *plan, const GPtrArray *wants, VpPlanFlags flags)
 {
   GPtrArray *slots = g_ptr_array_new_with_free_func ((GDestroyNotify) vp_slot_free);
 
   for (guint i = 0; i < wants->len; i++) {
     const VpWant *want = wants->pdata[i];
-    VpSlot *slot = is_out_of_reach (want->guest_visible, flags) ? NULL : vp_want_apply (want, domain);
+    g_autofree char *problem = NULL;
+    VpSlot *slot = is_out_of_reach (want->guest_visible, flags)
+                     ? NULL
+                     : vp_want_apply (want, plan->result, &vp_rules_owners, &problem);
     if (slot != NULL)
       g_ptr_array_add (slots, slot);
+    if (problem != NULL)
+      g_ptr_array_add (plan->warnings, g_strdup_printf ("%s stays as it is, as what is there may not be remembered in "
+                                                        "the metadata: %s", want->place, problem));
   }
   return slots;
 }
@@ -296,7 +302,7 @@ vp_plan_new (const VpDomain *domain, const VpHost *host, const VpProfiles *profi
   };
   if (plan->settings != NULL && !plan_rules (&context, error))
     return NULL;
-  g_autoptr (GPtrArray) slots = apply_all (plan->result, wants, flags);
+  g_autoptr (GPtrArray) slots = apply_all (plan, wants, flags);
   compare_slots (plan, domain, old, slots, flags);
   g_autoptr (GArray) devices = plan_devices (plan, saved, host, flags);
   if (vp_plan_is_ready (plan)) {

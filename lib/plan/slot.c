@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 
+#define MAX_SLOTS 16384u /* each vCPU and iothread has one, and so have some tens of other places */
+
 void
 vp_want_free (VpWant *want)
 {
@@ -65,42 +67,43 @@ read_count (const xmlNode *node, const char *name, guint *count)
   return TRUE;
 }
 
-/* `whole`: the numbers are numbers. */
-static VpSlot *
-read_slot (const xmlNode *node, const VpSlotOwners *owners, gboolean *whole)
+static gboolean
+is_single (const xmlNode *node, const char *name)
 {
-  VpSlot *slot = g_new0 (VpSlot, 1);
+  const xmlNode *side = vp_xml_child_ns (node, VP_STATE_NS, name);
+  const xmlNode *content = side != NULL ? vp_xml_first (side) : NULL;
+
+  return content == NULL || vp_xml_next (content) == NULL;
+}
+
+/* What the form of a slot says already is wrong with it; NULL: nothing. */
+static const char *
+read_slot (const xmlNode *node, VpSlot *slot)
+{
   xmlNode *was = vp_xml_child_ns (node, VP_STATE_NS, "was");
   guint position = 0;
 
-  slot->owners = owners;
   slot->rule = vp_xml_dup_attr (node, "rule");
   slot->place = vp_xml_dup_attr (node, "place");
   slot->guest_visible = vp_xml_attr_is (node, "guest-visible", "yes");
-  *whole = read_count (node, "made", &slot->made) && (was == NULL || read_count (was, "position", &position));
+  gboolean whole = read_count (node, "made", &slot->made) && (was == NULL || read_count (was, "position", &position));
   slot->position = was != NULL ? (int) position : -1;
   read_side (node, "was", &slot->was, &slot->was_value);
   read_side (node, "set", &slot->set, &slot->set_value);
-  return slot;
+  if (slot->rule == NULL || slot->place == NULL)
+    return "a slot has no rule or no place";
+  if (!whole)
+    return "made and position must be numbers";
+  if (!is_single (node, "was") || !is_single (node, "set"))
+    return "<was> and <set> hold one element";
+  if (is_attribute (slot) ? slot->was != NULL || slot->set != NULL : slot->was_value != NULL || slot->set_value != NULL)
+    return "an element stands for an attribute, or an attribute for an element";
+  return NULL;
 }
 
-/* The state comes from outside: it may name only places that a rule owns, and hold only what fits there. */
 static gboolean
-check_slot (const VpSlot *slot, gboolean whole, GError **error)
+fail_slot (const VpSlot *slot, const char *problem, GError **error)
 {
-  const char *problem = NULL;
-
-  if (slot->rule == NULL || slot->place == NULL)
-    problem = "a slot has no rule or no place";
-  else if (!whole)
-    problem = "made and position must be numbers";
-  else if (!slot->owners->owns (slot->rule, slot->place))
-    problem = "that rule does not own that place";
-  else if (is_attribute (slot) ? slot->was != NULL || slot->set != NULL
-                               : slot->was_value != NULL || slot->set_value != NULL)
-    problem = "an element stands for an attribute, or an attribute for an element";
-  if (problem == NULL)
-    return TRUE;
   g_set_error (error, VP_ERROR, VP_ERROR_STATE,
                "the saved originals in the metadata (%s) are damaged at rule '%s', place '%s': %s; restore the "
                "definition from a backup, or remove that <slot> with 'virsh edit'",
@@ -108,19 +111,47 @@ check_slot (const VpSlot *slot, gboolean whole, GError **error)
   return FALSE;
 }
 
+/* The state comes from outside: no slot may do what its rule would not have done. */
+static gboolean
+add_slot (GPtrArray *slots, GHashTable *places, const xmlNode *node, const VpSlotOwners *owners, GError **error)
+{
+  VpSlot *slot = g_new0 (VpSlot, 1);
+
+  slot->owners = owners;
+  g_ptr_array_add (slots, slot);
+  const char *form = read_slot (node, slot);
+  if (form != NULL)
+    return fail_slot (slot, form, error);
+  g_autofree char *problem = owners->dup_problem (slot);
+  if (problem != NULL)
+    return fail_slot (slot, problem, error);
+  return g_hash_table_add (places, slot->place) || fail_slot (slot, "another slot has that place", error);
+}
+
+static gboolean
+is_state (const xmlNode *node, const char *name)
+{
+  return node->ns != NULL && xmlStrEqual (node->ns->href, BAD_CAST VP_STATE_NS) && xmlStrEqual (node->name, BAD_CAST name);
+}
+
 GPtrArray *
 vp_slots_read (const VpDomain *domain, const VpSlotOwners *owners, GError **error)
 {
   g_autoptr (GPtrArray) slots = g_ptr_array_new_with_free_func ((GDestroyNotify) vp_slot_free);
+  g_autoptr (GHashTable) places = g_hash_table_new (g_str_hash, g_str_equal);
   const xmlNode *state = vp_domain_state (domain);
 
   for (const xmlNode *node = state != NULL ? vp_xml_first (state) : NULL; node != NULL; node = vp_xml_next (node)) {
-    gboolean whole = TRUE;
-    if (xmlStrEqual (node->name, BAD_CAST "device"))
+    if (is_state (node, "device"))
       continue; /* see devices/device-ids.h */
-    VpSlot *slot = read_slot (node, owners, &whole);
-    g_ptr_array_add (slots, slot);
-    if (!check_slot (slot, whole, error))
+    if (!is_state (node, "slot") || slots->len == MAX_SLOTS) {
+      g_set_error (error, VP_ERROR, VP_ERROR_STATE,
+                   "the saved originals in the metadata (%s) are damaged: <%s> is not known there, or there are more "
+                   "than %u slots; restore the definition from a backup, or remove it with 'virsh edit'",
+                   VP_STATE_NS, (const char *) node->name, MAX_SLOTS);
+      return NULL;
+    }
+    if (!add_slot (slots, places, node, owners, error))
       return NULL;
   }
   return g_steal_pointer (&slots);
@@ -170,7 +201,7 @@ vp_slots_write (VpDomain *domain, const GPtrArray *slots)
 {
   xmlNode *old = vp_domain_state (domain);
 
-  if (old != NULL) {
+  for (; old != NULL; old = vp_domain_state (domain)) {
     xmlNode *metadata = old->parent;
     vp_xml_remove (old);
     if (slots->len == 0 && metadata->children == NULL)
@@ -285,9 +316,6 @@ apply_element (const VpWant *want, VpDomain *domain, xmlNode *present, VpSlot *s
   g_autofree char *parent = NULL;
   g_autofree char *last = NULL;
 
-  slot->position = present != NULL ? vp_xml_position (present) : -1;
-  slot->was = present != NULL ? vp_xml_dup_node (present) : NULL;
-  slot->set = want->element != NULL ? vp_xml_dup_node (want->element) : NULL;
   if (want->element == NULL) {
     remove_with_empty_parents (present);
   } else if (present != NULL) {
@@ -299,29 +327,43 @@ apply_element (const VpWant *want, VpDomain *domain, xmlNode *present, VpSlot *s
   }
 }
 
-VpSlot *
-vp_want_apply (const VpWant *want, VpDomain *domain)
+static VpSlot *
+new_slot (const VpWant *want, const VpDomain *domain, const xmlNode *present)
 {
-  const char *find = want->find != NULL ? want->find : want->place;
-  xmlNode *present = vp_xml_find (domain->doc, find);
-  g_autoptr (VpSlot) slot = g_new0 (VpSlot, 1);
+  VpSlot *slot = g_new0 (VpSlot, 1);
 
   slot->rule = g_strdup (want->rule);
   slot->place = g_strdup (want->place);
   slot->guest_visible = want->guest_visible;
   slot->reason = g_strdup (want->reason);
   slot->position = -1;
-  if (vp_xml_place_is_attribute (want->place)) {
+  if (is_attribute (slot)) {
     slot->was_value = vp_xml_dup_place_value (domain->doc, want->place);
     slot->set_value = g_strdup (want->value);
-    if (present == NULL || g_strcmp0 (slot->was_value, slot->set_value) == 0)
-      return NULL;
-    set_attribute (domain, want->place, want->value);
-  } else {
-    if (equal_or_both_null (present, want->element))
-      return NULL;
-    apply_element (want, domain, present, slot);
+    return slot;
   }
+  slot->position = present != NULL ? vp_xml_position (present) : -1;
+  slot->was = present != NULL ? vp_xml_dup_node (present) : NULL;
+  slot->set = want->element != NULL ? vp_xml_dup_node (want->element) : NULL;
+  return slot;
+}
+
+VpSlot *
+vp_want_apply (const VpWant *want, VpDomain *domain, const VpSlotOwners *owners, char **problem)
+{
+  xmlNode *present = vp_xml_find (domain->doc, want->find != NULL ? want->find : want->place);
+  g_autoptr (VpSlot) slot = new_slot (want, domain, present);
+
+  if (is_attribute (slot) ? present == NULL || g_strcmp0 (slot->was_value, slot->set_value) == 0
+                          : equal_or_both_null (present, want->element))
+    return NULL;
+  *problem = owners->dup_problem (slot);
+  if (*problem != NULL)
+    return NULL;
+  if (is_attribute (slot))
+    set_attribute (domain, want->place, want->value);
+  else
+    apply_element (want, domain, present, slot);
   return g_steal_pointer (&slot);
 }
 
@@ -357,13 +399,22 @@ new_original (const VpSlot *slot, const VpDomain *domain, const xmlNode *instead
   return copy;
 }
 
+/* Nothing but comments and layout; what was made for a slot never had more of its own. */
+static gboolean
+is_bare (const xmlNode *node)
+{
+  g_autofree char *text = vp_xml_first (node) == NULL ? vp_xml_dup_content (node) : NULL;
+
+  return node->properties == NULL && text != NULL && text[0] == '\0';
+}
+
 static void
 undo_addition (const VpSlot *slot, xmlNode *present)
 {
   xmlNode *parent = present->parent;
 
   vp_xml_remove (present);
-  for (guint i = 0; i < slot->made && vp_xml_first (parent) == NULL && parent->parent->type == XML_ELEMENT_NODE; i++) {
+  for (guint i = 0; i < slot->made && is_bare (parent) && parent->parent->type == XML_ELEMENT_NODE; i++) {
     xmlNode *up = parent->parent;
     vp_xml_remove (parent);
     parent = up;

@@ -30,13 +30,7 @@ typedef struct {
   char *reason;           /* for a person */
 } VpWant;
 
-/* What slots must know of the rules, which stand above them. */
-typedef struct {
-  /* Whether that rule owns that place. */
-  gboolean (*owns) (const char *rule, const char *place);
-  /* Whether `present` is what libvirt of itself made of `set`, which the rule put there. */
-  gboolean (*knows_change) (const char *rule, const xmlNode *set, const xmlNode *present);
-} VpSlotOwners;
+typedef struct VpSlotOwners VpSlotOwners;
 
 typedef struct {
   const VpSlotOwners *owners; /* borrowed; NULL: it was made now, not read */
@@ -52,13 +46,22 @@ typedef struct {
   char *reason;     /* not stored; from the want */
 } VpSlot;
 
+/* What slots must know of the rules, which stand above them. */
+struct VpSlotOwners {
+  /* NULL: its rule owns the place, and may have put there and found there what it says. Else what is wrong (to free). */
+  char *(*dup_problem) (const VpSlot *slot);
+  /* Whether `present` is what libvirt of itself made of `set`, which the rule put there. */
+  gboolean (*knows_change) (const char *rule, const xmlNode *set, const xmlNode *present);
+};
+
 /* Either may be NULL. */
 void vp_want_free (VpWant *want);
 void vp_slot_free (VpSlot *slot);
 
 /*
  * Of VpSlot, an owning array; empty without a <state>. `owners` must outlive it. NULL and
- * VP_ERROR_STATE, which says exactly what is damaged, where a slot is no good.
+ * VP_ERROR_STATE, which says exactly what is damaged, where the state holds anything but slots that
+ * the rules could have made, and devices (devices/device-ids.h).
  */
 GPtrArray *vp_slots_read (const VpDomain *domain, const VpSlotOwners *owners, GError **error);
 /* Replaces <state>; without slots it goes. The slots are copied. */
@@ -77,8 +80,11 @@ char *vp_slot_dup_present (const VpSlot *slot, const VpDomain *domain);
 char *vp_slot_dup_set (const VpSlot *slot);
 char *vp_slot_dup_was (const VpSlot *slot);
 
-/* Carries out a want and says what to remember (the caller's); NULL where it was so already. */
-VpSlot *vp_want_apply (const VpWant *want, VpDomain *domain);
+/*
+ * Carries out a want and says what to remember (the caller's); NULL where it was so already, or where what
+ * is there may not be remembered: then `problem` says why (the caller's).
+ */
+VpSlot *vp_want_apply (const VpWant *want, VpDomain *domain, const VpSlotOwners *owners, char **problem);
 /* Puts the original back, unless the user has changed the place since. */
 void vp_slot_undo (const VpSlot *slot, VpDomain *domain);
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Any bytes as a domain definition: parsed, planned, undone, planned again. Must
- * end without a crash, and what can be planned must be stable.
+ * end without a crash, what can be planned must be stable, and no saved state may give a
+ * definition anything but what the rules own.
  */
 #include <stdint.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "../owned.h"
 #include "plan/plan.h"
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
@@ -34,6 +36,16 @@ get_world (void)
   return &world;
 }
 
+/* Whatever the state says: what comes back is the rules' own. */
+static void
+check_undo (const World *world, const VpDomain *domain)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VpPlan) undone = vp_plan_new (domain, world->host, world->profiles, NULL, VP_PLAN_UNDO, &error);
+
+  g_assert (undone == NULL || is_harmless_undo (domain, undone->result));
+}
+
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
@@ -43,6 +55,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   g_autoptr (VpPlan) plan =
     domain != NULL ? vp_plan_new (domain, world->host, world->profiles, NULL, VP_PLAN_DEFAULT, &error) : NULL;
 
+  if (domain != NULL)
+    check_undo (world, domain);
   if (plan == NULL) {
     g_assert (error != NULL && error->domain == VP_ERROR && g_utf8_validate (error->message, -1, NULL));
     return 0;

@@ -7,7 +7,7 @@
 #include <libxml/relaxng.h>
 #include <string.h>
 
-#include "plan/slot.h"
+#include "../owned.h"
 #include "support.h"
 
 #define LIBVIRT_SCHEMA "/usr/share/libvirt/schemas/domain.rng"
@@ -21,82 +21,7 @@ static const struct {
   { "numa-2node", "pack:2 [numa(memory=68719476736)] l3:2 core:4 pu:2" },
 };
 
-/* All that a rule may change; what is left of a definition without these must stay as it was. */
-static const char *const owned[] = {
-  "cputune/vcpupin",
-  "cputune/emulatorpin",
-  "cputune/iothreadpin",
-  "numatune/memory",
-  "memoryBacking/hugepages",
-  "memoryBacking/allocation",
-  "memoryBacking/nosharepages",
-  "memoryBacking/source[@type='anonymous']",
-  "features/kvm/hidden",
-  "features/hyperv",
-  "clock/timer[@name='hypervclock']",
-  "cpu/topology",
-  "cpu/feature[@name='topoext']",
-  "cpu/cache",
-  "devices/hostdev/alias",
-  "devices/emulator",
-  "metadata/*[namespace-uri()='urn:vfio-profile:state:1']",
-  "*[local-name()='override']",
-};
-
-/* The same for domains that have no NUMA cells of their own. */
-static const char *const owned_cells[] = { "cpu/numa", "numatune/memnode" };
-
-/* The same for domains whose profile trims. */
-static const char *const owned_trim[] = {
-  "devices/video",
-  "devices/graphics",
-  "devices/sound",
-  "devices/audio",
-  "devices/input[@type='tablet']",
-  "devices/channel[@type='spicevmc' or @type='spiceport' or @type='qemu-vdagent']",
-  "devices/redirdev[@type='spicevmc']",
-  "devices/smartcard[@type='spicevmc']",
-};
-
 static xmlRelaxNG *schema;
-
-static void
-prune_empty (xmlNode *node)
-{
-  for (xmlNode *child = vp_xml_first (node); child != NULL;) {
-    xmlNode *next = vp_xml_next (child);
-    prune_empty (child);
-    g_autofree char *text = vp_xml_dup_content (child);
-    if (vp_xml_first (child) == NULL && child->properties == NULL && text[0] == '\0')
-      vp_xml_remove (child);
-    child = next;
-  }
-}
-
-static void
-remove_all (VpDomain *domain, const char *place)
-{
-  for (xmlNode *node = vp_xml_find (domain->doc, place); node != NULL; node = vp_xml_find (domain->doc, place))
-    vp_xml_remove (node);
-}
-
-static char *
-dup_unowned (const VpDomain *domain, gboolean own_cells, gboolean trims)
-{
-  g_autoptr (VpDomain) copy = vp_domain_copy (domain);
-
-  for (guint i = 0; i < G_N_ELEMENTS (owned); i++)
-    remove_all (copy, owned[i]);
-  for (guint i = 0; !own_cells && i < G_N_ELEMENTS (owned_cells); i++)
-    remove_all (copy, owned_cells[i]);
-  for (guint i = 0; trims && i < G_N_ELEMENTS (owned_trim); i++)
-    remove_all (copy, owned_trim[i]);
-  xmlNode *vcpu = vp_xml_find (copy->doc, "vcpu");
-  if (vcpu != NULL)
-    xmlUnsetProp (vcpu, BAD_CAST "placement");
-  prune_empty (xmlDocGetRootElement (copy->doc));
-  return vp_xml_dup_unordered (vp_domain_root (copy));
-}
 
 static void
 assert_valid (const VpDomain *domain, const char *path)

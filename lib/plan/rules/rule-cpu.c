@@ -203,13 +203,19 @@ plan_cpu (VpRuleContext *context, GError **error)
   return TRUE;
 }
 
-static const char *const places[] = {
-  "cputune/vcpupin\\[@vcpu='[0-9]{1,5}'\\]",
-  "cputune/emulatorpin",
-  "cputune/iothreadpin\\[@iothread='[0-9]{1,10}'\\]",
-  "numatune/memory",
-  "vcpu/@placement",
-  NULL,
+#define NUMBER "(?:0|[1-9][0-9]{0,9})"
+#define VCPUPIN "vcpupin(?:/@(?:vcpu|cpuset)=" VP_CONTENT_LIST ")?"
+#define EMULATORPIN "emulatorpin(?:/@cpuset=" VP_CONTENT_LIST ")?"
+#define IOTHREADPIN "iothreadpin(?:/@(?:iothread|cpuset)=" VP_CONTENT_LIST ")?"
+#define MEMORY "memory(?:/@(?:mode|placement)=[a-z]{1,20}|/@nodeset=" VP_CONTENT_LIST ")?"
+
+static const VpRulePlace places[] = {
+  { .place = "cputune/vcpupin\\[@vcpu='" NUMBER "'\\]", VP_HOST_ONLY, VCPUPIN, VCPUPIN },
+  { .place = "cputune/emulatorpin", VP_HOST_ONLY, EMULATORPIN, EMULATORPIN },
+  { .place = "cputune/iothreadpin\\[@iothread='" NUMBER "'\\]", VP_HOST_ONLY, IOTHREADPIN, IOTHREADPIN },
+  { .place = "numatune/memory", VP_HOST_ONLY, MEMORY, MEMORY },
+  { .place = "vcpu/@placement", VP_HOST_ONLY, "auto", "static" },
+  { .place = NULL },
 };
 
-const VpRule vp_rule_cpu = { "cpu", places, plan_cpu, NULL };
+const VpRule vp_rule_cpu = { "cpu", places, plan_cpu, NULL, NULL };

@@ -88,12 +88,18 @@ plan_hypervisor (VpRuleContext *context, GError **error)
   return TRUE;
 }
 
-static const char *const places[] = {
-  "features/kvm/hidden",
-  "features/hyperv",
-  "features/hyperv/vendor_id",
-  "clock/timer\\[@name='hypervclock'\\]",
-  NULL,
+#define VALUE "[^\\x00-\\x1f]{0,64}" /* a vendor id may hold anything */
+#define HIDDEN "hidden(?:/@state=(?:on|off))?"
+#define VENDOR_ID "vendor_id(?:/@state=(?:on|off)|/@value=" VALUE ")?"
+
+static const VpRulePlace places[] = {
+  { .place = "features/kvm/hidden", VP_GUEST_VISIBLE, HIDDEN, HIDDEN },
+  { .place = "features/hyperv", VP_GUEST_VISIBLE, "hyperv(?:/@mode=[a-z]{1,20}|(?:/[a-z_]{1,40}){1,3}(?:/@[a-z_]{1,40}=" VALUE ")?)?",
+    NULL },
+  { .place = "features/hyperv/vendor_id", VP_GUEST_VISIBLE, VENDOR_ID, VENDOR_ID },
+  { .place = "clock/timer\\[@name='hypervclock'\\]", VP_GUEST_VISIBLE,
+    "timer(?:/@[a-z]{1,20}=" VP_CONTENT_WORD "|/catchup(?:/@[a-z]{1,20}=[0-9]{1,20})?)?", NULL },
+  { .place = NULL },
 };
 
-const VpRule vp_rule_hypervisor = { "hypervisor", places, plan_hypervisor, NULL };
+const VpRule vp_rule_hypervisor = { "hypervisor", places, plan_hypervisor, NULL, NULL };

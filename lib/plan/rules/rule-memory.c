@@ -266,12 +266,15 @@ plan_memory (VpRuleContext *context, GError **error)
   return TRUE;
 }
 
-static const char *const places[] = {
-  "memoryBacking/hugepages",
-  "memoryBacking/allocation",
-  "memoryBacking/nosharepages",
-  "memoryBacking/source",
-  NULL,
+#define HUGEPAGES "hugepages(?:/page(?:/@(?:size|nodeset)=" VP_CONTENT_LIST "|/@unit=[A-Za-z]{1,8})?)?"
+#define ALLOCATION "allocation(?:/@(?:mode|threads)=[a-z0-9]{1,20})?"
+
+static const VpRulePlace places[] = {
+  { .place = "memoryBacking/hugepages", VP_HOST_ONLY, HUGEPAGES, HUGEPAGES },
+  { .place = "memoryBacking/allocation", VP_HOST_ONLY, ALLOCATION, ALLOCATION },
+  { .place = "memoryBacking/nosharepages", VP_HOST_ONLY, NULL, "nosharepages" },
+  { .place = "memoryBacking/source", VP_GUEST_VISIBLE, "source(?:/@type=anonymous)?", NULL },
+  { .place = NULL },
 };
 
-const VpRule vp_rule_memory = { "memory", places, plan_memory, NULL };
+const VpRule vp_rule_memory = { "memory", places, plan_memory, NULL, NULL };

@@ -313,10 +313,14 @@ is_filled (const xmlNode *set, const xmlNode *present)
   return grew && vp_xml_equal (copy, set);
 }
 
-static const char *const places[] = {
-  "cpu/numa",
-  "numatune/memnode\\[@cellid='[0-9]{1,5}'\\]",
-  NULL,
+#define MEMNODE "memnode(?:/@mode=[a-z]{1,20}|/@(?:cellid|nodeset)=" VP_CONTENT_LIST ")?"
+
+static const VpRulePlace places[] = {
+  { .place = "cpu/numa", VP_GUEST_VISIBLE, NULL,
+    "numa(?:/cell(?:/@(?:id|cpus|memory)=" VP_CONTENT_LIST "|/@unit=[A-Za-z]{1,8}|"
+    "/distances(?:/sibling(?:/@(?:id|value)=[0-9]{1,9})?)?)?)?" },
+  { .place = "numatune/memnode\\[@cellid='(?:0|[1-9][0-9]{0,4})'\\]", VP_HOST_ONLY, MEMNODE, MEMNODE },
+  { .place = NULL },
 };
 
-const VpRule vp_rule_numa = { "numa", places, plan_numa, is_filled };
+const VpRule vp_rule_numa = { "numa", places, plan_numa, is_filled, NULL };

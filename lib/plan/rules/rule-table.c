@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The table of rules. The only file that knows them all. */
+/* The table of rules, and what they let a slot hold. The only file that knows them all. */
 #include "plan/rules/rule-table.h"
 
 #include <string.h>
+
+#include "base/pattern.h"
 
 static const VpRule *const rules[] = {
   &vp_rule_cpu,
@@ -15,31 +17,100 @@ static const VpRule *const rules[] = {
   NULL,
 };
 
-static gboolean
-owns (const char *rule, const char *place)
-{
-  for (guint i = 0; rules[i] != NULL; i++) {
-    if (strcmp (rules[i]->name, rule) != 0)
-      continue;
-    for (guint j = 0; rules[i]->places[j] != NULL; j++) {
-      g_autofree char *whole = g_strdup_printf ("^(?:%s)\\z", rules[i]->places[j]);
-      if (g_regex_match_simple (whole, place, 0, 0))
-        return TRUE;
-    }
-  }
-  return FALSE;
-}
-
-static gboolean
-knows_change (const char *rule, const xmlNode *set, const xmlNode *present)
+static const VpRule *
+find_rule (const char *name)
 {
   for (guint i = 0; rules[i] != NULL; i++)
-    if (strcmp (rules[i]->name, rule) == 0)
-      return rules[i]->is_ours != NULL && rules[i]->is_ours (set, present);
-  return FALSE;
+    if (strcmp (rules[i]->name, name) == 0)
+      return rules[i];
+  return NULL;
 }
 
-const VpSlotOwners vp_rules_owners = { .owns = owns, .knows_change = knows_change };
+static const VpRulePlace *
+find_place (const VpRule *rule, const char *place)
+{
+  for (const VpRulePlace *one = rule->places; one->place != NULL; one++)
+    if (vp_pattern_fits (one->place, place))
+      return one;
+  return NULL;
+}
+
+/* Of `name`, `name[2]` or `name[@attribute='value'][2]`; a step of another form is its pattern's matter. */
+static gboolean
+is_of_step (const xmlNode *element, const char *place, gboolean with_predicate)
+{
+  g_autofree char *parent = NULL;
+  g_autofree char *last = NULL;
+
+  if (element == NULL)
+    return TRUE;
+  vp_xml_place_split (place, &parent, &last);
+  if (!g_ascii_isalpha (last[0]))
+    return TRUE;
+  g_auto (GStrv) parts = g_strsplit_set (last, "[]'=", -1); /* name, @attribute, "", value, … */
+  if (!vp_xml_is (element, parts[0]))
+    return FALSE;
+  return !with_predicate || g_strv_length (parts) < 4 || parts[1][0] != '@' ||
+         vp_xml_attr_is (element, parts[1] + 1, parts[3]);
+}
+
+/* Freed by the caller, as all problems here; NULL: that side is fine. */
+static char *
+dup_side_problem (const char *side, const char *pattern, const xmlNode *element, const char *value)
+{
+  g_autofree char *stranger = NULL;
+
+  if (element == NULL && value == NULL)
+    return NULL;
+  if (pattern == NULL)
+    return g_strdup_printf ("it can have no <%s>", side);
+  if (element != NULL)
+    stranger = vp_content_dup_stranger (element, pattern);
+  else if (!vp_pattern_fits (pattern, value))
+    stranger = g_strdup (value);
+  return stranger != NULL ? g_strdup_printf ("<%s> cannot hold %s", side, stranger) : NULL;
+}
+
+static char *
+dup_content_problem (const VpSlot *slot, const VpRule *rule, const VpRulePlace *place)
+{
+  char *problem = dup_side_problem ("was", place->was, slot->was, slot->was_value);
+
+  if (problem == NULL)
+    problem = dup_side_problem ("set", place->set, slot->set, slot->set_value);
+  if (problem == NULL && rule->find_problem != NULL)
+    problem = g_strdup (rule->find_problem (slot));
+  return problem;
+}
+
+static char *
+dup_problem (const VpSlot *slot)
+{
+  const VpRule *rule = find_rule (slot->rule);
+  const VpRulePlace *place = rule != NULL ? find_place (rule, slot->place) : NULL;
+  gboolean has_was = slot->was != NULL || slot->was_value != NULL;
+  gboolean has_set = slot->set != NULL || slot->set_value != NULL;
+
+  if (place == NULL)
+    return g_strdup ("that rule does not own that place");
+  if (slot->guest_visible != (place->visibility == VP_GUEST_VISIBLE))
+    return g_strdup ("guest-visible is not as it is for that place");
+  if (!has_set && (!has_was || (place->set != NULL && !place->takes_out)))
+    return g_strdup ("it does not say what was put there");
+  if (!is_of_step (slot->was, slot->place, !place->is_renamed) || !is_of_step (slot->set, slot->place, TRUE))
+    return g_strdup ("its element is not one of that place");
+  return dup_content_problem (slot, rule, place);
+}
+
+static gboolean
+knows_change (const char *name, const xmlNode *set, const xmlNode *present)
+{
+  const VpRule *rule = find_rule (name);
+
+  return rule != NULL && rule->is_ours != NULL && rule->is_ours (set, present);
+}
+
+const VpSlotOwners vp_rules_owners = { .dup_problem = dup_problem, .knows_change = knows_change };
 
 const VpRule *const *
 vp_rules_get (void)

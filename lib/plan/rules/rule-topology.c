@@ -65,11 +65,14 @@ plan_topology (VpRuleContext *context, GError **error)
   return TRUE;
 }
 
-static const char *const places[] = {
-  "cpu/topology",
-  "cpu/feature\\[@name='topoext'\\]",
-  "cpu/cache",
-  NULL,
+#define TOPOLOGY "topology(?:/@(?:sockets|dies|clusters|cores|threads)=[0-9]{1,9})?"
+#define FEATURE "feature(?:/@(?:name|policy)=[a-z0-9]{1,20})?"
+
+static const VpRulePlace places[] = {
+  { .place = "cpu/topology", VP_GUEST_VISIBLE, TOPOLOGY, TOPOLOGY },
+  { .place = "cpu/feature\\[@name='topoext'\\]", VP_GUEST_VISIBLE, FEATURE, FEATURE },
+  { .place = "cpu/cache", VP_GUEST_VISIBLE, NULL, "cache(?:/@mode=passthrough)?" },
+  { .place = NULL },
 };
 
-const VpRule vp_rule_topology = { "topology", places, plan_topology, NULL };
+const VpRule vp_rule_topology = { "topology", places, plan_topology, NULL, NULL };

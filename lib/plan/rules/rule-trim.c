@@ -16,6 +16,30 @@
 
 #define QEMU_NS "http://libvirt.org/schemas/domain/qemu/1.0"
 
+/*
+ * A device as libvirt describes it: attributes without paths. Its own pattern leaves out what names a file of the
+ * host or a socket: a source, a log, a password, X's authority.
+ */
+#define ATTRIBUTE "/@[A-Za-z0-9_]{1,40}=" VP_CONTENT_WORD
+#define ANY "(?:" ATTRIBUTE ")?"
+#define OF_ALL "/alias" ANY "|/address" ANY "|/address/zpci" ANY
+#define DEVICE(name, more) name "(?:" ATTRIBUTE "|" more "|" OF_ALL ")?"
+#define RENDERNODE "/@rendernode=/dev/dri/(?:renderD[0-9]{1,4}|by-path/(?:pci|platform)-[0-9A-Za-z:._]{1,60}-render)"
+#define VIDEO                                                                                                      \
+  DEVICE ("video", "/driver" ANY "|/model" ANY "|/model/resolution" ANY "|/model/acceleration(?:" RENDERNODE ")?|"   \
+                   "/model/acceleration" ANY)
+#define GRAPHICS                                                                                                   \
+  "graphics(?:/@(?:type|port|tlsPort|autoport|websocket|websocketGenerated|listen|keymap|sharePolicy|powerControl|" \
+  "defaultMode|display|fullscreen|replaceUser|multiUser|username|p2p|connected)=" VP_CONTENT_WORD "|"              \
+  "/listen(?:/@(?:type|address|network)=" VP_CONTENT_WORD ")?|/gl(?:" RENDERNODE ")?|"                             \
+  "/(?:channel|image|jpeg|zlib|playback|streaming|clipboard|mouse|filetransfer|gl|audio)" ANY ")?"
+#define CHANNEL                                                                                                    \
+  "channel(?:/@type=[a-z-]{1,20}|/target" ANY "|/source(?:/@channel=" VP_CONTENT_WORD ")?|"                        \
+  "/source/(?:clipboard|mouse)" ANY "|" OF_ALL ")?"
+#define AUDIO                                                                                                      \
+  "audio(?:/@type=(?:spice|dbus)|/@id=[0-9]{1,9}|/@timerPeriod=[0-9]{1,20}|/(?:input|output)" ANY "|"              \
+  "/(?:input|output)/settings" ANY ")?"
+
 /* Who still looks at, or types into, the guest through its <graphics>. */
 typedef enum { VIEW_NONE, VIEW_LOOKING_GLASS, VIEW_MDEV } View;
 
@@ -137,6 +161,18 @@ has_secret (const VpRuleContext *context)
   return FALSE;
 }
 
+/* What one of them has that may not stand in the metadata, freed by the caller; NULL: nothing. */
+static char *
+dup_graphics_stranger (const VpDomain *domain)
+{
+  char *stranger = NULL;
+
+  for (xmlNode *node = next_device (domain, NULL, "graphics", NULL); node != NULL && stranger == NULL;
+       node = next_device (domain, node, "graphics", NULL))
+    stranger = vp_content_dup_stranger (node, GRAPHICS);
+  return stranger;
+}
+
 static gboolean
 keeps_graphics (VpRuleContext *context, View view)
 {
@@ -144,8 +180,13 @@ keeps_graphics (VpRuleContext *context, View view)
     return FALSE;
   if (view != VIEW_NONE || has_spice_port (context->original))
     return TRUE;
-  if (!has_secret (context))
-    return FALSE;
+  if (!has_secret (context)) {
+    g_autofree char *stranger = dup_graphics_stranger (context->original);
+    if (stranger != NULL)
+      vp_rule_warn (context, "devices.trim leaves <graphics> in the domain, as one of them has what may not be remembered "
+                             "in the metadata: %s; take the element out yourself", stranger);
+    return stranger != NULL;
+  }
   vp_rule_warn (context, "devices.trim leaves <graphics> in the domain, as one of them has a password: it could only "
                          "be remembered in the metadata, where everybody may read it; take the password or the "
                          "element out yourself");
@@ -277,14 +318,19 @@ plan_trim (VpRuleContext *context, GError **error)
 
 #define NUMBER "\\[[1-9][0-9]{0,6}\\]"
 
-static const char *const places[] = {
-  "devices/(?:video|sound)" NUMBER,
-  "devices/graphics\\[@type='(?:spice|vnc|egl-headless|dbus|sdl|rdp|desktop)'\\]" NUMBER,
-  "devices/input\\[@type='tablet'\\]" NUMBER,
-  "devices/channel\\[@type='(?:spicevmc|spiceport|qemu-vdagent)'\\]" NUMBER,
-  "devices/(?:redirdev|smartcard)\\[@type='spicevmc'\\]" NUMBER,
-  "devices/audio\\[@id='[0-9]{1,9}'\\]",
-  NULL,
+static const VpRulePlace places[] = {
+  { .place = "devices/video" NUMBER, VP_GUEST_VISIBLE, VIDEO, "video(?:/model(?:/@type=none)?)?", .takes_out = TRUE },
+  { .place = "devices/sound" NUMBER, VP_GUEST_VISIBLE, DEVICE ("sound", "/codec" ANY "|/audio" ANY "|/driver" ANY), NULL },
+  { .place = "devices/graphics\\[@type='(?:spice|vnc|egl-headless|dbus|sdl|rdp|desktop)'\\]" NUMBER, VP_GUEST_VISIBLE, GRAPHICS,
+    NULL },
+  { .place = "devices/input\\[@type='tablet'\\]" NUMBER, VP_GUEST_VISIBLE, DEVICE ("input", "/driver" ANY), NULL },
+  { .place = "devices/channel\\[@type='(?:spicevmc|spiceport|qemu-vdagent)'\\]" NUMBER, VP_GUEST_VISIBLE, CHANNEL, NULL },
+  { .place = "devices/redirdev\\[@type='spicevmc'\\]" NUMBER, VP_GUEST_VISIBLE,
+    DEVICE ("redirdev", "/protocol" ANY "|/boot" ANY), NULL },
+  { .place = "devices/smartcard\\[@type='spicevmc'\\]" NUMBER, VP_GUEST_VISIBLE,
+    "smartcard(?:/@mode=passthrough|/@type=spicevmc|/protocol" ANY "|" OF_ALL ")?", NULL },
+  { .place = "devices/audio\\[@id='[1-9][0-9]{0,8}'\\]", VP_GUEST_VISIBLE, AUDIO, "audio(?:/@id=[0-9]{1,9}|/@type=none)?" },
+  { .place = NULL },
 };
 
-const VpRule vp_rule_trim = { "trim", places, plan_trim, NULL };
+const VpRule vp_rule_trim = { "trim", places, plan_trim, NULL, NULL };

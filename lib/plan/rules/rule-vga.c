@@ -213,12 +213,36 @@ plan_vga (VpRuleContext *context, GError **error)
   return want_wrapper (context, error);
 }
 
-static const char *const places[] = {
-  "devices/hostdev/alias\\[@name='ua-[A-Za-z0-9_.:-]{1,200}'\\]",
-  "devices/emulator",
-  "\\*\\[local-name\\(\\)='override' and namespace-uri\\(\\)='http://libvirt.org/schemas/domain/qemu/1.0'\\]"
-  "(/\\*\\[local-name\\(\\)='device' and @alias='ua-[A-Za-z0-9_.:-]{1,200}'\\])?",
-  NULL,
+/*
+ * A name of a wrapper belongs to one emulator, so who gives back what the named wrapper runs gives the guest no
+ * other program than the definition names already.
+ */
+static const char *
+find_emulator_problem (const VpSlot *slot)
+{
+  if (slot->set == NULL || !vp_xml_is (slot->set, "emulator"))
+    return NULL;
+  g_autofree char *wrapper = vp_xml_dup_content (slot->set);
+  g_autofree char *real = slot->was != NULL ? vp_xml_dup_content (slot->was) : NULL;
+  if (real != NULL ? vp_wrapper_is_of (wrapper, real) : vp_wrapper_has_name (wrapper))
+    return NULL;
+  return "the emulator is not the one that the wrapper runs";
+}
+
+#define EMULATOR "emulator(?:=/[^\\x00-\\x1f]{1,4096})?"
+#define OVERRIDE_PATTERN "\\*\\[local-name\\(\\)='override' and namespace-uri\\(\\)='" QEMU_NS "'\\]"
+#define OVERRIDE_DEVICE                                                                                            \
+  "\\{" QEMU_NS "\\}device(?:/@xmlns=" QEMU_NS "|/@alias=ua-[A-Za-z0-9_.:-]{1,200}|/\\{" QEMU_NS "\\}frontend(?:/\\{"  \
+  QEMU_NS "\\}property(?:/@name=x-vga|/@type=bool|/@value=true)?)?)?"
+
+static const VpRulePlace places[] = {
+  { .place = "devices/hostdev/alias\\[@name='ua-[A-Za-z0-9_.:-]{1,200}'\\]", VP_GUEST_VISIBLE,
+    "alias(?:/@name=[A-Za-z0-9_.:-]{1,200})?", "alias(?:/@name=ua-[A-Za-z0-9_.:-]{0,200}-x-vga)?", .is_renamed = TRUE },
+  { .place = "devices/emulator", VP_HOST_ONLY, EMULATOR, EMULATOR },
+  { .place = OVERRIDE_PATTERN, VP_GUEST_VISIBLE, NULL, "\\{" QEMU_NS "\\}override(?:/@xmlns=" QEMU_NS "|/" OVERRIDE_DEVICE ")?" },
+  { .place = OVERRIDE_PATTERN "/\\*\\[local-name\\(\\)='device' and @alias='ua-[A-Za-z0-9_.:-]{1,200}'\\]", VP_GUEST_VISIBLE, NULL,
+    OVERRIDE_DEVICE },
+  { .place = NULL },
 };
 
-const VpRule vp_rule_vga = { "vga", places, plan_vga, NULL };
+const VpRule vp_rule_vga = { "vga", places, plan_vga, NULL, find_emulator_problem };

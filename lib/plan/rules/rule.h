@@ -9,6 +9,7 @@
 #include "host/host.h"
 #include "placement/neighbours.h"
 #include "plan/changes.h"
+#include "plan/content.h"
 #include "plan/slot.h"
 #include "profile/tag.h"
 
@@ -26,12 +27,31 @@ typedef struct {
   GPtrArray *wants;         /* out: of VpWant */
 } VpRuleContext;
 
+typedef enum { VP_HOST_ONLY, VP_GUEST_VISIBLE } VpVisibility;
+
+/*
+ * Places that a rule owns, and all that may be remembered of them. The state comes from outside: what it
+ * holds is held against these patterns (base/pattern.h, plan/content.h), and what a user has there that
+ * does not fit is not replaced in the first place. No pattern lets a path of the host through, or
+ * what has one would be handed to a guest by whoever may write metadata.
+ */
+typedef struct {
+  const char *place;  /* of the place itself */
+  VpVisibility visibility;
+  const char *was;    /* of what a user may have there; NULL: only nothing */
+  const char *set;    /* of what the rule puts there; NULL: it only takes out */
+  gboolean takes_out; /* it may take out as well as put */
+  gboolean is_renamed; /* what was there does not have the predicates of the place */
+} VpRulePlace;
+
 typedef struct {
   const char *name;
-  const char *const *places; /* regular expressions of the places it owns; NULL-ended */
+  const VpRulePlace *places; /* ended by one without a place */
   gboolean (*plan) (VpRuleContext *context, GError **error);
   /* Whether what stands at a place is still ours, as libvirt changes it of itself; NULL: it changes nothing there. */
   gboolean (*is_ours) (const xmlNode *set, const xmlNode *present);
+  /* What patterns cannot say of a slot: NULL, or what is wrong. NULL: they say it all. */
+  const char *(*find_problem) (const VpSlot *slot);
 } VpRule;
 
 /* Each in a file of its own name. */
@@ -42,8 +62,6 @@ extern const VpRule vp_rule_memory;
 extern const VpRule vp_rule_hypervisor;
 extern const VpRule vp_rule_vga;
 extern const VpRule vp_rule_trim;
-
-typedef enum { VP_HOST_ONLY, VP_GUEST_VISIBLE } VpVisibility;
 
 /*
  * Element place: `element` is taken over; NULL takes out what is there. `place` is taken over too.

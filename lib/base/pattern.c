@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* GLib's regular expressions, from end to end, and kept. */
+#include "base/pattern.h"
+
+G_LOCK_DEFINE_STATIC (compiled);
+static GHashTable *compiled; /* of GRegex, by the pattern's address; for ever */
+
+static GRegex *
+get_regex (const char *pattern)
+{
+  G_LOCK (compiled);
+  if (compiled == NULL)
+    compiled = g_hash_table_new (NULL, NULL);
+  GRegex *regex = g_hash_table_lookup (compiled, pattern);
+  if (regex == NULL) {
+    g_autofree char *whole = g_strdup_printf ("^(?:%s)\\z", pattern);
+    regex = g_regex_new (whole, G_REGEX_OPTIMIZE | G_REGEX_DOLLAR_ENDONLY, 0, NULL);
+    g_assert (regex != NULL); /* part of the program */
+    g_hash_table_insert (compiled, (gpointer) pattern, regex);
+  }
+  G_UNLOCK (compiled);
+  return regex;
+}
+
+gboolean
+vp_pattern_fits (const char *pattern, const char *text)
+{
+  return g_regex_match (get_regex (pattern), text, 0, NULL);
+}
