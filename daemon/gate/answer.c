@@ -212,10 +212,11 @@ new_pinned_set (const VpDomain *domain)
 static gboolean
 is_untouched (const VpDomain *domain)
 {
+  g_autoptr (VpPlaces) places = vp_places_new ((VpDomain *) domain); /* only read */
   g_autoptr (GPtrArray) slots = vp_slots_read (domain, &vp_rules_owners, NULL);
 
   for (guint i = 0; slots != NULL && i < slots->len; i++)
-    if (!vp_slot_is_ours (slots->pdata[i], domain))
+    if (!vp_slot_is_ours (slots->pdata[i], places))
       return FALSE;
   return slots != NULL && slots->len > 0;
 }

@@ -2,6 +2,8 @@
 /* hwloc's lists with a bound, and with "^". */
 #include "base/list.h"
 
+#include "base/pattern.h"
+
 /* "2" or "4-7", in decimal digits: hwloc's own reader takes those behind a 0 for octal ones. */
 static void
 set_part (hwloc_bitmap_t part, const char *text)
@@ -19,7 +21,7 @@ vp_list_parse (const char *text)
 {
   /* Numbers are bounded, or a hostile range would take the memory of a bitmap as long. */
   if (text == NULL ||
-      !g_regex_match_simple ("^\\^?[0-9]{1,5}(-[0-9]{1,5})?(,\\^?[0-9]{1,5}(-[0-9]{1,5})?)*\\z", text, 0, 0))
+      !vp_pattern_fits ("\\^?[0-9]{1,5}(?:-[0-9]{1,5})?(?:,\\^?[0-9]{1,5}(?:-[0-9]{1,5})?)*", text))
     return NULL;
   g_auto (GStrv) parts = g_strsplit (text, ",", -1);
   hwloc_bitmap_t set = hwloc_bitmap_alloc ();

@@ -27,3 +27,30 @@ vp_pattern_fits (const char *pattern, const char *text)
 {
   return g_regex_match (get_regex (pattern), text, 0, NULL);
 }
+
+/* Only the last "*" can have to take more: what those before it took is the least that they can. */
+gboolean
+vp_glob_fits (const char *glob, const char *text)
+{
+  const char *star = NULL;
+  const char *taken = NULL; /* up to there by the star */
+
+  while (*text != '\0') {
+    if (*glob == '*') {
+      star = ++glob;
+      taken = text;
+    } else if (*glob != '\0' && (*glob == '?' || g_utf8_get_char (glob) == g_utf8_get_char (text))) {
+      glob = g_utf8_next_char (glob);
+      text = g_utf8_next_char (text);
+    } else if (star != NULL) {
+      taken = g_utf8_next_char (taken);
+      glob = star;
+      text = taken;
+    } else {
+      return FALSE;
+    }
+  }
+  while (*glob == '*')
+    glob++;
+  return *glob == '\0';
+}

@@ -12,4 +12,10 @@ G_BEGIN_DECLS
  */
 gboolean vp_pattern_fits (const char *pattern, const char *text);
 
+/*
+ * Whether the whole of `text` is what the glob says: "*" is any characters, "?" one. As g_pattern_match_simple, but
+ * in no more steps than both are long, multiplied, however many "*" there are.
+ */
+gboolean vp_glob_fits (const char *glob, const char *text);
+
 G_END_DECLS

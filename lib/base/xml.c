@@ -378,9 +378,9 @@ void
 vp_xml_insert (xmlNode *parent, int position, xmlNode *node)
 {
   guint depth = depth_of (parent);
-  xmlNode *before = vp_xml_first (parent);
+  xmlNode *before = position >= 0 ? vp_xml_first (parent) : NULL;
 
-  for (int i = 0; before != NULL && (position < 0 || i < position); i++)
+  for (int i = 0; before != NULL && i < position; i++)
     before = vp_xml_next (before);
 
   if (before != NULL) {

@@ -3,6 +3,9 @@
 #include "devices/device-ids.h"
 
 #include "base/error.h"
+#include "base/number.h"
+
+#define MAX_DEVICES 1024u /* each is held against each of the domain's */
 
 static gboolean
 is_device (const xmlNode *node)
@@ -17,7 +20,7 @@ read_id (const xmlNode *node, const char *name, guint16 *id)
   g_autofree char *text = vp_xml_dup_attr (node, name);
   guint64 number = 0;
 
-  if (text == NULL || !g_ascii_string_to_unsigned (text, 16, 0, G_MAXUINT16, &number, NULL))
+  if (!vp_number_parse (text, 16, G_MAXUINT16, &number))
     return FALSE;
   *id = (guint16) number;
   return TRUE;
@@ -35,10 +38,10 @@ vp_device_ids_read (const VpDomain *domain, GError **error)
       continue;
     g_autofree char *address = vp_xml_dup_attr (node, "address");
     if (address == NULL || !vp_pci_address_parse (address, &ids.address) || !read_id (node, "vendor", &ids.vendor) ||
-        !read_id (node, "device", &ids.device)) {
+        !read_id (node, "device", &ids.device) || found->len == MAX_DEVICES) {
       g_set_error (error, VP_ERROR, VP_ERROR_STATE,
-                   "the state in the metadata (%s) has a <device> at '%s' that is none: address, vendor and device are "
-                   "needed; remove that <device> with 'virsh edit'",
+                   "the state in the metadata (%s) has a <device> at '%s' that is none, or more than any guest has: address, vendor "
+                   "and device are needed; remove that <device> with 'virsh edit'",
                    VP_STATE_NS, address != NULL ? address : "");
       return NULL;
     }
@@ -75,7 +78,7 @@ vp_device_ids_plan (const GArray *saved, const VpDomain *domain, const VpHost *h
     const VpDeviceIds *before = vp_device_ids_find (saved, address);
     const VpPciDevice *device = vp_host_find_device (host, address);
     VpDeviceIds ids = { .address = *address };
-    if (vp_device_ids_find (planned, address) != NULL || (before == NULL && device == NULL))
+    if (planned->len == MAX_DEVICES || vp_device_ids_find (planned, address) != NULL || (before == NULL && device == NULL))
       continue;
     ids.vendor = before != NULL ? before->vendor : device->vendor;
     ids.device = before != NULL ? before->device : device->device;

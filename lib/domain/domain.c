@@ -5,11 +5,25 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/x-vga-mark.h"
 
 #define MAX_VCPUS 4096u /* QEMU's largest machine has 1024; a bound for hostile numbers */
 #define MAX_IOTHREADS 1024u
+#define MAX_CHILDREN 16384u /* of one element; what is done for each of them may look at all */
 #define MAX_CPU 99999 /* as in lists; a bitmap is as long as its largest number */
+
+/* Metadata is anybody's, and looked through but once. */
+static gboolean
+has_too_many (const xmlNode *parent)
+{
+  guint count = 0;
+
+  for (const xmlNode *node = vp_xml_first (parent); node != NULL; node = vp_xml_next (node))
+    if (++count > MAX_CHILDREN || (!vp_xml_is (node, "metadata") && has_too_many (node)))
+      return TRUE;
+  return FALSE;
+}
 
 VpDomain *
 vp_domain_parse (const char *text, gsize length, const char *what, GError **error)
@@ -22,6 +36,11 @@ vp_domain_parse (const char *text, gsize length, const char *what, GError **erro
   if (!vp_xml_is (root, "domain")) {
     g_set_error (error, VP_ERROR, VP_ERROR_XML, "%s is not a domain: its root element is <%s>, expected <domain>", what,
                  (const char *) root->name);
+    return NULL;
+  }
+  if (has_too_many (root)) {
+    g_set_error (error, VP_ERROR, VP_ERROR_XML, "%s has an element with more than %u children: that is no guest", what,
+                 MAX_CHILDREN);
     return NULL;
   }
   VpDomain *domain = g_new0 (VpDomain, 1);
@@ -136,7 +155,7 @@ vp_domain_set_rule_tag (VpDomain *domain, const char *names, const char *rule)
   xmlNode *tag = vp_domain_tag (domain);
   guint made = 0;
 
-  if (names == NULL && tag != NULL) {
+  for (; names == NULL && tag != NULL; tag = vp_domain_tag (domain)) { /* one who writes XML by hand may have two */
     xmlNode *metadata = tag->parent;
     vp_xml_remove (tag);
     if (metadata->children == NULL) /* a comment is somebody's, too */
@@ -162,27 +181,13 @@ vp_domain_set_tag (VpDomain *domain, const char *names)
   vp_domain_set_rule_tag (domain, names, NULL);
 }
 
-static gboolean
-parse_number (const char *text, int base, guint64 most, guint64 *number)
-{
-  char *end = NULL;
-
-  if (text == NULL || !g_ascii_isxdigit (text[0]))
-    return FALSE;
-  guint64 value = g_ascii_strtoull (text, &end, base);
-  if (*end != '\0' || value > most)
-    return FALSE;
-  *number = value;
-  return TRUE;
-}
-
 int
 vp_domain_run (const VpDomain *live)
 {
   g_autofree char *text = vp_xml_dup_attr (vp_domain_root (live), "id");
   guint64 number = 0;
 
-  return parse_number (text, 10, G_MAXINT, &number) ? (int) number : 0;
+  return vp_number_parse (text, 10, G_MAXINT, &number) ? (int) number : 0;
 }
 
 gboolean
@@ -197,7 +202,7 @@ vp_domain_vcpus (const VpDomain *domain, GError **error)
   g_autofree char *text = dup_child_content (domain, "vcpu");
   guint64 number = 1; /* libvirt's own default */
 
-  if (text != NULL && (!parse_number (text, 10, MAX_VCPUS, &number) || number == 0)) {
+  if (text != NULL && (!vp_number_parse (text, 10, MAX_VCPUS, &number) || number == 0)) {
     g_set_error (error, VP_ERROR, VP_ERROR_XML, "<vcpu> is '%s': a number from 1 to %u is needed", text, MAX_VCPUS);
     return 0;
   }
@@ -211,7 +216,7 @@ vp_domain_threads (const VpDomain *domain)
   g_autofree char *text = topology != NULL ? vp_xml_dup_attr (topology, "threads") : NULL;
   guint64 threads = 1;
 
-  return parse_number (text, 10, MAX_VCPUS, &threads) && threads > 0 ? (guint) threads : 1;
+  return vp_number_parse (text, 10, MAX_VCPUS, &threads) && threads > 0 ? (guint) threads : 1;
 }
 
 static gint
@@ -245,13 +250,13 @@ vp_domain_iothreads (const VpDomain *domain)
     for (xmlNode *node = vp_xml_first (list); node != NULL; node = vp_xml_next (node)) {
       g_autofree char *id = vp_xml_dup_attr (node, "id");
       guint64 number = 0;
-      if (vp_xml_is (node, "iothread") && parse_number (id, 10, G_MAXUINT, &number) && ids->len < MAX_IOTHREADS) {
+      if (vp_xml_is (node, "iothread") && vp_number_parse (id, 10, G_MAXUINT, &number) && ids->len < MAX_IOTHREADS) {
         guint as_id = (guint) number;
         g_array_append_val (ids, as_id);
       }
     }
   }
-  if (parse_number (text, 10, MAX_IOTHREADS, &count)) {
+  if (vp_number_parse (text, 10, MAX_IOTHREADS, &count)) {
     for (guint id = 1; ids->len < count; id++)
       if (!contains_guint (ids, id))
         g_array_append_val (ids, id);
@@ -291,7 +296,7 @@ vp_size_to_kib (const char *text, const char *unit, guint64 *kib)
   for (gsize i = 0; unit != NULL && i < G_N_ELEMENTS (memory_units); i++)
     if (g_ascii_strcasecmp (unit, memory_units[i].name) == 0)
       factor = memory_units[i].bytes;
-  if (factor == 0 || !parse_number (text, 10, G_MAXUINT64, &number) || !g_uint64_checked_mul (&bytes, number, factor))
+  if (factor == 0 || !vp_number_parse (text, 10, G_MAXUINT64, &number) || !g_uint64_checked_mul (&bytes, number, factor))
     return FALSE;
   *kib = bytes / 1024 + (bytes % 1024 != 0 ? 1 : 0); /* libvirt rounds up to KiB as well */
   return TRUE;
@@ -373,7 +378,7 @@ read_address (const xmlNode *node, VpPciAddress *address)
 
   for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
     g_autofree char *text = vp_xml_dup_attr (node, names[i]);
-    if (text != NULL && !parse_number (text, 0, most[i], &values[i]))
+    if (text != NULL && !vp_number_parse (text, 0, most[i], &values[i]))
       return FALSE;
   }
   address->domain = (unsigned) values[0];

@@ -11,6 +11,7 @@
 #include "domain/hugepages.h"
 
 #include "base/error.h"
+#include "base/number.h"
 
 typedef struct {
   const VpDomain *domain;
@@ -181,7 +182,7 @@ read_cell_id (const xmlNode *node, const char *name, int fallback)
   g_autofree char *text = node != NULL ? vp_xml_dup_attr (node, name) : NULL;
   guint64 id = 0;
 
-  return text != NULL && g_ascii_string_to_unsigned (text, 10, 0, 65535, &id, NULL) ? (int) id : fallback;
+  return vp_number_parse (text, 10, 65535, &id) ? (int) id : fallback;
 }
 
 static gboolean
@@ -223,7 +224,7 @@ count_module (Count *count, const xmlNode *module, GError **error)
 
   if (size == NULL || (!is_virtio && !vp_xml_attr_is (module, "model", "dimm")))
     return TRUE;
-  gboolean has_cell = cell_text != NULL && g_ascii_string_to_unsigned (cell_text, 10, 0, 65535, &cell, NULL);
+  gboolean has_cell = vp_number_parse (cell_text, 10, 65535, &cell);
   if (!read_size (size, NULL, "the size of a memory module", &kib, error))
     return FALSE;
   if (own != NULL ? !read_size (own, NULL, "the page size of a memory module", &page_kib, error)

@@ -2,6 +2,8 @@
 /* Reads <cputune> and <numatune>. */
 #include "domain/pins.h"
 
+#include "base/number.h"
+
 static GPtrArray *
 new_cells (guint n)
 {
@@ -23,7 +25,7 @@ read_index (const xmlNode *node, const char *name, guint64 *index)
 {
   g_autofree char *text = vp_xml_dup_attr (node, name);
 
-  return text != NULL && g_ascii_string_to_unsigned (text, 10, 0, G_MAXUINT, index, NULL);
+  return vp_number_parse (text, 10, G_MAXUINT, index);
 }
 
 static void

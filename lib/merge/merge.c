@@ -17,6 +17,7 @@
 #include "merge/merge.h"
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/xml.h"
 #include "merge/merge-copy.h"
 #include "merge/merge-list.h"
@@ -383,7 +384,7 @@ read_count (const xmlDoc *doc)
   g_autofree char *text = node != NULL ? vp_xml_dup_content (node) : NULL;
   guint64 count = 0;
 
-  return text != NULL && g_ascii_string_to_unsigned (text, 10, 0, G_MAXUINT32, &count, NULL) ? count : 0;
+  return vp_number_parse (text, 10, G_MAXUINT32, &count) ? count : 0;
 }
 
 static guint64

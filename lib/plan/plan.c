@@ -54,12 +54,12 @@ is_out_of_reach (gboolean guest_visible, VpPlanFlags flags)
 
 /* Last applied, first undone: parents that were made for one slot hold the others. */
 static void
-undo_all (VpDomain *domain, const GPtrArray *slots, VpPlanFlags flags)
+undo_all (VpPlaces *places, const GPtrArray *slots, VpPlanFlags flags)
 {
   for (guint i = slots->len; i > 0; i--) {
     const VpSlot *slot = slots->pdata[i - 1];
     if (!is_out_of_reach (slot->guest_visible, flags))
-      vp_slot_undo (slot, domain);
+      vp_slot_undo (slot, places);
   }
 }
 
@@ -75,7 +75,7 @@ plan_rules (VpRuleContext *context, GError **error)
 }
 
 static GPtrArray *
-apply_all (VpPlan *plan, const GPtrArray *wants, VpPlanFlags flags)
+apply_all (VpPlan *plan, VpPlaces *places, const GPtrArray *wants, VpPlanFlags flags)
 {
   GPtrArray *slots = g_ptr_array_new_with_free_func ((GDestroyNotify) vp_slot_free);
 
@@ -84,7 +84,7 @@ apply_all (VpPlan *plan, const GPtrArray *wants, VpPlanFlags flags)
     g_autofree char *problem = NULL;
     VpSlot *slot = is_out_of_reach (want->guest_visible, flags)
                      ? NULL
-                     : vp_want_apply (want, plan->result, &vp_rules_owners, &problem);
+                     : vp_want_apply (want, places, &vp_rules_owners, &problem);
     if (slot != NULL)
       g_ptr_array_add (slots, slot);
     if (problem != NULL)
@@ -108,23 +108,37 @@ add_change (VpPlan *plan, const VpSlot *slot, char *from, char *to, const char *
   g_ptr_array_add (plan->changes, change);
 }
 
+/* Of VpSlot, by place; borrows all. */
+static GHashTable *
+new_slot_table (const GPtrArray *slots)
+{
+  GHashTable *table = g_hash_table_new (g_str_hash, g_str_equal);
+
+  for (guint i = 0; i < slots->len; i++)
+    g_hash_table_insert (table, ((VpSlot *) slots->pdata[i])->place, slots->pdata[i]);
+  return table;
+}
+
 /* New or broken slots are changes; so are old ones that nobody wants any more. */
 static void
-compare_slots (VpPlan *plan, const VpDomain *present, const GPtrArray *old, const GPtrArray *slots, VpPlanFlags flags)
+compare_slots (VpPlan *plan, const VpPlaces *present, const GPtrArray *old, const GPtrArray *slots, VpPlanFlags flags)
 {
   const char *gone = plan->settings == NULL ? "the tag is gone: what was there before comes back"
                      : (flags & VP_PLAN_UNDO) != 0 ? "what was there before comes back"
                                                    : "the profile no longer asks for it";
 
+  g_autoptr (GHashTable) old_table = new_slot_table (old);
+  g_autoptr (GHashTable) table = new_slot_table (slots);
+
   for (guint i = 0; i < slots->len; i++) {
     const VpSlot *slot = slots->pdata[i];
-    const VpSlot *before = vp_slots_find (old, slot->place);
+    const VpSlot *before = g_hash_table_lookup (old_table, slot->place);
     if (before == NULL || !vp_slot_equal (before, slot) || !vp_slot_is_intact (slot, present))
       add_change (plan, slot, vp_slot_dup_present (slot, present), vp_slot_dup_set (slot), slot->reason);
   }
   for (guint i = 0; i < old->len; i++) {
     const VpSlot *slot = old->pdata[i];
-    if (is_out_of_reach (slot->guest_visible, flags) || vp_slots_find (slots, slot->place) != NULL)
+    if (is_out_of_reach (slot->guest_visible, flags) || g_hash_table_contains (table, slot->place))
       continue;
     if (vp_slot_is_ours (slot, present))
       add_change (plan, slot, vp_slot_dup_present (slot, present), vp_slot_dup_was (slot), gone);
@@ -288,7 +302,9 @@ vp_plan_new (const VpDomain *domain, const VpHost *host, const VpProfiles *profi
   settle_tag (plan, domain, host, profiles, flags);
   if ((flags & VP_PLAN_UNDO) == 0 && !resolve_tag (plan, plan->result, profiles, error))
     return NULL;
-  undo_all (plan->result, old, flags);
+  g_autoptr (VpPlaces) places = vp_places_new (plan->result);
+  g_autoptr (VpPlaces) present = vp_places_new ((VpDomain *) domain); /* only read */
+  undo_all (places, old, flags);
   VpRuleContext context = {
     .original = plan->result,
     .present = domain,
@@ -302,8 +318,8 @@ vp_plan_new (const VpDomain *domain, const VpHost *host, const VpProfiles *profi
   };
   if (plan->settings != NULL && !plan_rules (&context, error))
     return NULL;
-  g_autoptr (GPtrArray) slots = apply_all (plan, wants, flags);
-  compare_slots (plan, domain, old, slots, flags);
+  g_autoptr (GPtrArray) slots = apply_all (plan, places, wants, flags);
+  compare_slots (plan, present, old, slots, flags);
   g_autoptr (GArray) devices = plan_devices (plan, saved, host, flags);
   if (vp_plan_is_ready (plan)) {
     /* What stands is right, down to the layout. */

@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/number.h"
 
-#define MAX_SLOTS 16384u /* each vCPU and iothread has one, and so have some tens of other places */
+#define MAX_SLOTS 8192u /* each vCPU and iothread has one, and so have some tens of other places */
 
 void
 vp_want_free (VpWant *want)
@@ -61,7 +62,7 @@ read_count (const xmlNode *node, const char *name, guint *count)
   g_autofree char *text = vp_xml_dup_attr (node, name);
   guint64 number = 0;
 
-  if (text != NULL && !g_ascii_string_to_unsigned (text, 10, 0, G_MAXINT, &number, NULL))
+  if (text != NULL && !vp_number_parse (text, 10, G_MAXINT, &number))
     return FALSE;
   *count = (guint) number;
   return TRUE;
@@ -236,21 +237,21 @@ vp_slot_equal (const VpSlot *a, const VpSlot *b)
 }
 
 gboolean
-vp_slot_is_intact (const VpSlot *slot, const VpDomain *domain)
+vp_slot_is_intact (const VpSlot *slot, const VpPlaces *places)
 {
   if (is_attribute (slot)) {
-    g_autofree char *value = vp_xml_dup_place_value (domain->doc, slot->place);
+    g_autofree char *value = vp_xml_dup_place_value (places->domain->doc, slot->place);
     return g_strcmp0 (value, slot->set_value) == 0;
   }
-  return equal_or_both_null (vp_xml_find (domain->doc, slot->place), slot->set);
+  return equal_or_both_null (vp_places_find (places, slot->place), slot->set);
 }
 
 gboolean
-vp_slot_is_ours (const VpSlot *slot, const VpDomain *domain)
+vp_slot_is_ours (const VpSlot *slot, const VpPlaces *places)
 {
-  const xmlNode *present = is_attribute (slot) ? NULL : vp_xml_find (domain->doc, slot->place);
+  const xmlNode *present = is_attribute (slot) ? NULL : vp_places_find (places, slot->place);
 
-  if (vp_slot_is_intact (slot, domain))
+  if (vp_slot_is_intact (slot, places))
     return TRUE;
   return present != NULL && slot->set != NULL && slot->was == NULL && slot->owners != NULL &&
          slot->owners->knows_change (slot->rule, slot->set, present);
@@ -263,11 +264,11 @@ dup_side (const xmlNode *element, const char *value)
 }
 
 char *
-vp_slot_dup_present (const VpSlot *slot, const VpDomain *domain)
+vp_slot_dup_present (const VpSlot *slot, const VpPlaces *places)
 {
   if (is_attribute (slot))
-    return vp_xml_dup_place_value (domain->doc, slot->place);
-  return dup_side (vp_xml_find (domain->doc, slot->place), NULL);
+    return vp_xml_dup_place_value (places->domain->doc, slot->place);
+  return dup_side (vp_places_find (places, slot->place), NULL);
 }
 
 char *
@@ -311,20 +312,22 @@ remove_with_empty_parents (xmlNode *node)
 }
 
 static void
-apply_element (const VpWant *want, VpDomain *domain, xmlNode *present, VpSlot *slot)
+apply_element (const VpWant *want, VpPlaces *places, xmlNode *present, VpSlot *slot)
 {
+  VpDomain *domain = places->domain;
+  xmlNode *element = want->element != NULL ? xmlDocCopyNode (want->element, domain->doc, 1) : NULL;
   g_autofree char *parent = NULL;
   g_autofree char *last = NULL;
 
   if (want->element == NULL) {
     remove_with_empty_parents (present);
   } else if (present != NULL) {
-    vp_xml_replace (present, xmlDocCopyNode (want->element, domain->doc, 1));
+    vp_xml_replace (present, element);
   } else {
     vp_xml_place_split (want->find != NULL ? want->find : want->place, &parent, &last);
-    vp_xml_insert (vp_xml_ensure (domain->doc, parent, &slot->made), -1,
-                   xmlDocCopyNode (want->element, domain->doc, 1));
+    vp_xml_insert (vp_xml_ensure (domain->doc, parent, &slot->made), -1, element);
   }
+  vp_places_note (places, want->place, element);
 }
 
 static VpSlot *
@@ -349,10 +352,10 @@ new_slot (const VpWant *want, const VpDomain *domain, const xmlNode *present)
 }
 
 VpSlot *
-vp_want_apply (const VpWant *want, VpDomain *domain, const VpSlotOwners *owners, char **problem)
+vp_want_apply (const VpWant *want, VpPlaces *places, const VpSlotOwners *owners, char **problem)
 {
-  xmlNode *present = vp_xml_find (domain->doc, want->find != NULL ? want->find : want->place);
-  g_autoptr (VpSlot) slot = new_slot (want, domain, present);
+  xmlNode *present = vp_places_find (places, want->find != NULL ? want->find : want->place);
+  g_autoptr (VpSlot) slot = new_slot (want, places->domain, present);
 
   if (is_attribute (slot) ? present == NULL || g_strcmp0 (slot->was_value, slot->set_value) == 0
                           : equal_or_both_null (present, want->element))
@@ -361,9 +364,9 @@ vp_want_apply (const VpWant *want, VpDomain *domain, const VpSlotOwners *owners,
   if (*problem != NULL)
     return NULL;
   if (is_attribute (slot))
-    set_attribute (domain, want->place, want->value);
+    set_attribute (places->domain, want->place, want->value);
   else
-    apply_element (want, domain, present, slot);
+    apply_element (want, places, present, slot);
   return g_steal_pointer (&slot);
 }
 
@@ -436,19 +439,24 @@ undo_removal (const VpSlot *slot, VpDomain *domain)
 }
 
 void
-vp_slot_undo (const VpSlot *slot, VpDomain *domain)
+vp_slot_undo (const VpSlot *slot, VpPlaces *places)
 {
-  if (!vp_slot_is_ours (slot, domain))
+  if (!vp_slot_is_ours (slot, places))
     return;
   if (is_attribute (slot)) {
-    set_attribute (domain, slot->place, slot->was_value);
+    set_attribute (places->domain, slot->place, slot->was_value);
     return;
   }
-  xmlNode *present = vp_xml_find (domain->doc, slot->place);
-  if (present == NULL && slot->was != NULL)
-    undo_removal (slot, domain);
-  else if (present != NULL && slot->was == NULL)
+  xmlNode *present = vp_places_find (places, slot->place);
+  xmlNode *original = NULL;
+  if (present == NULL && slot->was != NULL) {
+    undo_removal (slot, places->domain);
+  } else if (present != NULL && slot->was == NULL) {
     undo_addition (slot, present);
-  else if (present != NULL)
-    vp_xml_replace (present, new_original (slot, domain, present));
+    vp_places_note (places, slot->place, NULL);
+  } else if (present != NULL) {
+    original = new_original (slot, places->domain, present);
+    vp_xml_replace (present, original);
+    vp_places_note (places, slot->place, original);
+  }
 }

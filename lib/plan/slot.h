@@ -15,7 +15,7 @@
  */
 #pragma once
 
-#include "domain/domain.h"
+#include "plan/places.h"
 
 G_BEGIN_DECLS
 
@@ -72,11 +72,11 @@ const VpSlot *vp_slots_find (const GPtrArray *slots, const char *place);
 /* The same rule, place, original and value; where the original stood does not count. */
 gboolean vp_slot_equal (const VpSlot *a, const VpSlot *b);
 /* Whether the place holds what we set. */
-gboolean vp_slot_is_intact (const VpSlot *slot, const VpDomain *domain);
+gboolean vp_slot_is_intact (const VpSlot *slot, const VpPlaces *places);
 /* The same, or what libvirt of itself made of it. */
-gboolean vp_slot_is_ours (const VpSlot *slot, const VpDomain *domain);
+gboolean vp_slot_is_ours (const VpSlot *slot, const VpPlaces *places);
 /* In one line, freed by the caller; NULL where it is nothing: what stands at the place now, what we put, what was. */
-char *vp_slot_dup_present (const VpSlot *slot, const VpDomain *domain);
+char *vp_slot_dup_present (const VpSlot *slot, const VpPlaces *places);
 char *vp_slot_dup_set (const VpSlot *slot);
 char *vp_slot_dup_was (const VpSlot *slot);
 
@@ -84,9 +84,9 @@ char *vp_slot_dup_was (const VpSlot *slot);
  * Carries out a want and says what to remember (the caller's); NULL where it was so already, or where what
  * is there may not be remembered: then `problem` says why (the caller's).
  */
-VpSlot *vp_want_apply (const VpWant *want, VpDomain *domain, const VpSlotOwners *owners, char **problem);
+VpSlot *vp_want_apply (const VpWant *want, VpPlaces *places, const VpSlotOwners *owners, char **problem);
 /* Puts the original back, unless the user has changed the place since. */
-void vp_slot_undo (const VpSlot *slot, VpDomain *domain);
+void vp_slot_undo (const VpSlot *slot, VpPlaces *places);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpSlot, vp_slot_free)
 

@@ -5,16 +5,25 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/pattern.h"
 
 #define MAX_HASHTAGS 16
+/*
+ * Anybody may write a title or a description, and each match costs a look at the whole text: what is beyond these
+ * is not looked at.
+ */
+#define MAX_TEXT_BYTES 32768
+#define MAX_MATCHES 256
 
 static char *
 dup_text (const VpDomain *domain, const char *element)
 {
   const xmlNode *node = vp_xml_child (vp_domain_root (domain), element);
-  char *text = node != NULL ? vp_xml_dup_content (node) : NULL;
+  g_autofree char *text = node != NULL ? vp_xml_dup_content (node) : g_strdup ("");
 
-  return text != NULL ? text : g_strdup ("");
+  if (strlen (text) <= MAX_TEXT_BYTES)
+    return g_steal_pointer (&text);
+  return g_strndup (text, (gsize) (g_utf8_find_prev_char (text, text + MAX_TEXT_BYTES) - text));
 }
 
 static const char *
@@ -37,7 +46,7 @@ static const char *
 find_pattern (const GStrv patterns, const char *text)
 {
   for (guint i = 0; patterns[i] != NULL; i++)
-    if (g_pattern_match_simple (patterns[i], text))
+    if (vp_glob_fits (patterns[i], text))
       return patterns[i];
   return NULL;
 }
@@ -125,7 +134,9 @@ dup_hashtags (const VpDomain *domain)
   for (guint i = 0; i < G_N_ELEMENTS (elements); i++) {
     g_autofree char *text = dup_text (domain, elements[i]);
     g_autoptr (GMatchInfo) match = NULL;
-    for (g_regex_match (regex, text, 0, &match); g_match_info_matches (match) && words->len < MAX_HASHTAGS;
+    guint matches = 0;
+    for (g_regex_match (regex, text, 0, &match);
+         g_match_info_matches (match) && words->len < MAX_HASHTAGS && matches++ < MAX_MATCHES;
          g_match_info_next (match, NULL)) {
       char *word = g_match_info_fetch (match, 1);
       for (gsize end = strlen (word); end > 0 && word[end - 1] == '.'; end--)
@@ -223,6 +234,21 @@ keep (VpTagMatch *match, const VpTagRule *rule, const VpDomain *domain)
     match->warning = g_strdup_printf ("rule '%s', which tagged it, is broken: %s", rule->name, rule->error->message);
 }
 
+/* NULL: all of its text was looked at. */
+static char *
+dup_length_warning (const VpDomain *domain)
+{
+  static const char *const elements[] = { "title", "description" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (elements); i++) {
+    const xmlNode *node = vp_xml_child (vp_domain_root (domain), elements[i]);
+    g_autofree char *text = node != NULL ? vp_xml_dup_content (node) : g_strdup ("");
+    if (strlen (text) > MAX_TEXT_BYTES)
+      return g_strdup_printf ("its %s is longer than %u bytes: rules do not look at the rest", elements[i], MAX_TEXT_BYTES);
+  }
+  return NULL;
+}
+
 VpTagMatch *
 vp_tag_match_new (const VpProfiles *profiles, const VpDomain *domain, const VpHost *host)
 {
@@ -248,6 +274,8 @@ vp_tag_match_new (const VpProfiles *profiles, const VpDomain *domain, const VpHo
     match->names = rule->hashtag ? dup_hashtag_names (profiles, domain, &match->warning)
                                  : dup_rule_names (rule, domain);
   }
+  if (match->warning == NULL)
+    match->warning = dup_length_warning (domain);
   return g_steal_pointer (&match);
 }
 

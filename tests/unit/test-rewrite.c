@@ -153,6 +153,8 @@ test_damaged_state (void)
     "<s:slot place='cputune/emulatorpin'/>",
     "<s:slot rule='cpu' place=\"cputune/vcpupin[@vcpu='0' or true()]\"/>",
     "<s:slot rule='cpu' place='cputune/emulatorpin'><s:was value='x'/></s:slot>",
+    "<s:slot rule='cpu' place='cputune/emulatorpin' made='&#9;1'><s:set><emulatorpin cpuset='0'/></s:set></s:slot>",
+    "<s:device address='0000:01:00.0' vendor=' 10de' device='13c2'/>",
   };
   g_autoptr (VpHost) host = test_host ("howto-2015", TEST_I7_3770K);
   g_autoptr (VpProfiles) profiles = test_profiles ();
@@ -166,6 +168,17 @@ test_damaged_state (void)
     g_assert_null (plan);
     g_assert_error (error, VP_ERROR, VP_ERROR_STATE);
   }
+}
+
+/* By hand one can write two. */
+static void
+test_two_tags (void)
+{
+  g_autoptr (VpDomain) domain = test_tagged (TAG ("pinned") TAG ("vga"), "");
+
+  vp_domain_set_tag (domain, NULL);
+  g_assert_null (vp_domain_tag (domain));
+  g_assert_null (vp_xml_find (domain->doc, "metadata"));
 }
 
 /* libvirt sorts children its own way and drops layout: that is no change. */
@@ -196,6 +209,7 @@ main (int argc, char **argv)
   g_test_add_func ("/state/profile-change", test_profile_change);
   g_test_add_func ("/state/host-only", test_host_only);
   g_test_add_func ("/state/damaged", test_damaged_state);
+  g_test_add_func ("/state/two-tags", test_two_tags);
   g_test_add_func ("/state/canonical-order", test_canonical_order);
   return g_test_run ();
 }

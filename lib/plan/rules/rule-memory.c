@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "domain/hugepages.h"
 #include "plan/rules/rule.h"
 
@@ -93,7 +94,7 @@ present_page_kib (const VpDomain *domain)
   guint64 kib = 0;
 
   if (size == NULL || !vp_xml_attr_is (page, "unit", "KiB") ||
-      !g_ascii_string_to_unsigned (size, 10, 1, G_MAXUINT64, &kib, NULL))
+      !vp_number_parse (size, 10, G_MAXUINT64, &kib))
     return 0;
   return kib;
 }

@@ -99,8 +99,9 @@ find_saved (const VpRuleContext *context)
 {
   g_autoptr (GPtrArray) slots = context->host_only ? vp_slots_read (context->present, context->owners, NULL) : NULL;
   const VpSlot *slot = slots != NULL ? vp_slots_find (slots, "cpu/numa") : NULL;
+  g_autoptr (VpPlaces) places = vp_places_new ((VpDomain *) context->original); /* only read */
 
-  if (slot == NULL || !vp_slot_is_ours (slot, context->original))
+  if (slot == NULL || !vp_slot_is_ours (slot, places))
     return NULL;
   return vp_xml_find (context->original->doc, "cpu/numa");
 }

@@ -14,6 +14,7 @@
 
 #include "plan/rules/rule.h"
 
+#define MAX_OF_A_KIND 99u
 #define QEMU_NS "http://libvirt.org/schemas/domain/qemu/1.0"
 
 /*
@@ -53,7 +54,7 @@ devices_of (const VpDomain *domain)
 static xmlNode *
 next_device (const VpDomain *domain, xmlNode *node, const char *name, const char *type)
 {
-  xmlNode *devices = devices_of (domain);
+  xmlNode *devices = node == NULL ? devices_of (domain) : NULL;
 
   node = node != NULL ? vp_xml_next (node) : devices != NULL ? vp_xml_first (devices) : NULL;
   while (node != NULL && !(vp_xml_is (node, name) && (type == NULL || vp_xml_attr_is (node, "type", type))))
@@ -72,13 +73,22 @@ count_devices (const VpDomain *domain, const char *name, const char *type)
   return count;
 }
 
-/* The last first, so that the places of those before it stay; down to the one that is number `least`. */
+/*
+ * The last first, so that the places of those before it stay; down to the one that is number `least`. Each is looked
+ * for by its number, so more than a guest can have are left alone.
+ */
 static void
 want_gone (VpRuleContext *context, const char *name, const char *type, guint least, const char *reason)
 {
   g_autofree char *which = type != NULL ? g_strdup_printf ("%s[@type='%s']", name, type) : g_strdup (name);
+  guint count = count_devices (context->original, name, type);
 
-  for (guint i = count_devices (context->original, name, type); i >= least; i--)
+  if (count > MAX_OF_A_KIND) {
+    vp_rule_warn (context, "devices.trim leaves %u <%s> in the domain: more than %u are no guest's", count, name,
+                  MAX_OF_A_KIND);
+    return;
+  }
+  for (guint i = count; i >= least; i--)
     vp_rule_want (context, &vp_rule_trim, VP_GUEST_VISIBLE, g_strdup_printf ("devices/%s[%u]", which, i), NULL, "%s",
                   reason);
 }
@@ -176,8 +186,15 @@ dup_graphics_stranger (const VpDomain *domain)
 static gboolean
 keeps_graphics (VpRuleContext *context, View view)
 {
-  if (count_devices (context->original, "graphics", NULL) == 0)
+  guint count = count_devices (context->original, "graphics", NULL);
+
+  if (count == 0)
     return FALSE;
+  if (count > MAX_OF_A_KIND) {
+    vp_rule_warn (context, "devices.trim leaves %u <graphics> in the domain: more than %u are no guest's", count,
+                  MAX_OF_A_KIND);
+    return TRUE;
+  }
   if (view != VIEW_NONE || has_spice_port (context->original))
     return TRUE;
   if (!has_secret (context)) {
@@ -223,6 +240,8 @@ is_heard (const VpDomain *domain)
 static void
 want_silent_audio (VpRuleContext *context, const char *type)
 {
+  if (count_devices (context->original, "audio", type) > MAX_OF_A_KIND)
+    return;
   for (xmlNode *node = next_device (context->original, NULL, "audio", type); node != NULL;
        node = next_device (context->original, node, "audio", type)) {
     g_autofree char *id = vp_xml_dup_attr (node, "id");
@@ -316,7 +335,7 @@ plan_trim (VpRuleContext *context, GError **error)
   return TRUE;
 }
 
-#define NUMBER "\\[[1-9][0-9]{0,6}\\]"
+#define NUMBER "\\[[1-9][0-9]?\\]"
 
 static const VpRulePlace places[] = {
   { .place = "devices/video" NUMBER, VP_GUEST_VISIBLE, VIDEO, "video(?:/model(?:/@type=none)?)?", .takes_out = TRUE },

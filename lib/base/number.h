@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Numbers in attributes and files: digits alone, where GLib's readers take white space before them, too. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* `base` as for strtoull. FALSE, and `number` as it was: no number, more than `most`, or NULL. */
+gboolean vp_number_parse (const char *text, guint base, guint64 most, guint64 *number);
+
+G_END_DECLS
