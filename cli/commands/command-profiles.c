@@ -16,7 +16,7 @@ show_list (const VpProfiles *profiles, gboolean json, GError **error)
   }
   json_object *array = json_object_new_array ();
   for (guint i = 0; i < list->len; i++)
-    json_object_array_add (array, vp_profile_to_json (list->pdata[i], FALSE));
+    json_object_array_add (array, vp_profile_to_json (list->pdata[i], NULL));
   return vp_output_json (array, error);
 }
 
@@ -28,8 +28,8 @@ show_profile (const VpProfiles *profiles, const char *name, gboolean json, GErro
   if (profile == NULL)
     return FALSE;
   if (json)
-    return vp_output_json (vp_profile_to_json (profile, TRUE), error);
-  vp_profile_print (profile);
+    return vp_output_json (vp_profile_to_json (profile, vp_profiles_get_limits (profiles)), error);
+  vp_profile_print (profile, vp_profiles_get_limits (profiles));
   return TRUE;
 }
 

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "config.h"
+
 static void
 check_topology (VpDoctor *doctor)
 {
@@ -153,10 +155,30 @@ check_profiles (VpDoctor *doctor)
                   guests->fleet != NULL ? ", all with profiles that can be applied" : "");
 }
 
+static void
+check_limits (VpDoctor *doctor)
+{
+  g_autofree char *path = g_build_filename (doctor->folder, VP_LIMITS_FILE, NULL);
+  g_autoptr (VpLimits) limits = vp_limits_load (path);
+  g_autoptr (GString) words = g_string_new (NULL);
+
+  if (vp_limits_get_error (limits) != NULL) {
+    vp_doctor_fail (doctor, "correct the file ('man vfio-profile.conf')", "%s; the built-in limits hold",
+                    vp_limits_get_error (limits)->message);
+    return;
+  }
+  for (VpKey key = 0; key < VP_N_KEYS; key++)
+    if (strcmp (vp_limits_get (limits, key), "any") != 0)
+      g_string_append_printf (words, "%s%s.%s: %s", words->len > 0 ? ", " : "", vp_key_info (key)->section,
+                              vp_key_info (key)->name, vp_limits_get (limits, key));
+  vp_doctor_ok (doctor, "%s", words->len > 0 ? words->str : "none");
+}
+
 const VpCheck vp_doctor_cpu_checks[] = {
   { "cpu.topology", "CPUs", check_topology },
   { "cpu.isolated", "isolated CPUs", check_isolated },
   { "guests.profiles", "guests and profiles", check_profiles },
+  { "guests.limits", "limits of tags", check_limits },
   { "guests.fit", "guests side by side", check_fit },
   { NULL, NULL, NULL },
 };

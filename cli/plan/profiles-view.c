@@ -23,9 +23,9 @@ vp_profiles_print (const GPtrArray *list)
 }
 
 void
-vp_profile_print (const VpProfile *profile)
+vp_profile_print (const VpProfile *profile, const VpLimits *limits)
 {
-  static const char *const heads[] = { "KEY", "VALUE", "ALLOWED", NULL };
+  static const char *const heads[] = { "KEY", "VALUE", "ALLOWED", "BY A TAG", NULL };
   g_autoptr (VpTable) table = vp_table_new (heads);
 
   vp_output_line (VP_STYLE_HEAD, "%s: %s", profile->name, profile->description);
@@ -38,13 +38,15 @@ vp_profile_print (const VpProfile *profile)
     g_autofree char *value =
       g_strconcat (vp_settings_get (profile->settings, (VpKey) i), is_default ? " (default)" : "", NULL);
     g_autofree char *allowed = vp_key_dup_allowed ((VpKey) i);
-    vp_table_add (table, 1, is_default ? VP_STYLE_DIM : VP_STYLE_GOOD, (const char *[]){ key, value, allowed, NULL });
+    vp_table_add (table, 1, is_default ? VP_STYLE_DIM : VP_STYLE_GOOD, (const char *[]){ key, value, allowed, vp_limits_get (limits, (VpKey) i), NULL });
   }
   vp_table_print (table);
+  g_print ("\n");
+  vp_output_line (VP_STYLE_DIM, "What a tag may say beside its profiles is from %s.", vp_limits_get_source (limits));
 }
 
 static json_object *
-keys_to_json (const VpSettings *settings)
+keys_to_json (const VpSettings *settings, const VpLimits *limits)
 {
   json_object *array = json_object_new_array ();
 
@@ -58,13 +60,14 @@ keys_to_json (const VpSettings *settings)
     json_object_object_add (object, "default", vp_output_json_string (info->fallback));
     json_object_object_add (object, "is_default", json_object_new_boolean (settings->values[i] == NULL));
     json_object_object_add (object, "allowed", vp_output_json_string (allowed));
+    json_object_object_add (object, "by_tag", vp_output_json_string (vp_limits_get (limits, (VpKey) i)));
     json_object_array_add (array, object);
   }
   return array;
 }
 
 json_object *
-vp_profile_to_json (const VpProfile *profile, gboolean keys)
+vp_profile_to_json (const VpProfile *profile, const VpLimits *limits)
 {
   json_object *object = json_object_new_object ();
 
@@ -73,7 +76,7 @@ vp_profile_to_json (const VpProfile *profile, gboolean keys)
   json_object_object_add (object, "file", vp_output_json_string (profile->path));
   json_object_object_add (object, "error",
                           vp_output_json_string (profile->error != NULL ? profile->error->message : NULL));
-  if (keys)
-    json_object_object_add (object, "keys", keys_to_json (profile->settings));
+  if (limits != NULL)
+    json_object_object_add (object, "keys", keys_to_json (profile->settings, limits));
   return object;
 }

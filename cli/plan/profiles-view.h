@@ -10,11 +10,12 @@ G_BEGIN_DECLS
 
 /* `list` is of VpProfile. */
 void vp_profiles_print (const GPtrArray *list);
-/* All keys, also those that it does not set. */
-void vp_profile_print (const VpProfile *profile);
+/* All keys, also those that it does not set, and how far a tag may go beside it. */
+void vp_profile_print (const VpProfile *profile, const VpLimits *limits);
 /*
- * An object of `vfio-profile profiles --json`, whose fields vfio-profile(1) lists; `keys`: with these. The caller's.
+ * An object of `vfio-profile profiles --json`, whose fields vfio-profile(1) lists; without keys where `limits` is
+ * NULL. The caller's.
  */
-json_object *vp_profile_to_json (const VpProfile *profile, gboolean keys);
+json_object *vp_profile_to_json (const VpProfile *profile, const VpLimits *limits);
 
 G_END_DECLS

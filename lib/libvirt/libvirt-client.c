@@ -186,6 +186,9 @@ vp_libvirt_load_profiles (gboolean session, GError **error)
   g_autoptr (VpProfiles) profiles = vp_profiles_load (folders, error);
   if (profiles == NULL || !vp_profiles_load_rules (profiles, (const char *const *) rules, error))
     return NULL;
+  vp_profiles_set_limits (profiles, vp_limits_load (VP_LIMITS_FILE));
+  if (session)
+    vp_profiles_limit_folder (profiles, own);
   return g_steal_pointer (&profiles);
 }
 

@@ -2,6 +2,7 @@
 /*
  * From the tag to settings. The key table gives the clear messages; the RELAX NG
  * schema (data/vfio-profile-tag.rng, compiled in as a resource) has the last word.
+ * How far a tag may go, the administrator's limits say.
  */
 #include "profile/tag.h"
 
@@ -61,8 +62,16 @@ check_schema (const xmlNode *tag, GError **error)
   return FALSE;
 }
 
+/* What the profiles say already is no override. */
 static gboolean
-read_overrides (const xmlNode *section, VpSettings *settings, GError **error)
+check_override (const VpLimits *limits, const VpSettings *settings, VpKey key, const char *value, GError **error)
+{
+  return vp_key_check (key, value, WHERE, error) &&
+         (strcmp (vp_settings_get (settings, key), value) == 0 || vp_limits_check (limits, key, value, WHERE, error));
+}
+
+static gboolean
+read_overrides (const xmlNode *section, const VpLimits *limits, VpSettings *settings, GError **error)
 {
   const char *name = (const char *) section->name;
   VpKey key = VP_N_KEYS;
@@ -76,7 +85,7 @@ read_overrides (const xmlNode *section, VpSettings *settings, GError **error)
   for (const xmlAttr *attr = section->properties; attr != NULL; attr = attr->next) {
     g_autofree char *value = (char *) xmlNodeListGetString (section->doc, attr->children, 1);
     if (!vp_key_find (name, (const char *) attr->name, WHERE, &key, error) ||
-        !vp_key_check (key, value != NULL ? value : "", WHERE, error))
+        !check_override (limits, settings, key, value != NULL ? value : "", error))
       return FALSE;
     g_free (settings->values[key]);
     settings->values[key] = g_steal_pointer (&value);
@@ -147,7 +156,7 @@ vp_tag_resolve (const xmlNode *node, const VpProfiles *profiles, GError **error)
       !lay_profiles (tag, text != NULL ? text : "", profiles, error))
     return NULL;
   for (const xmlNode *section = vp_xml_first (node); section != NULL; section = vp_xml_next (section))
-    if (!read_overrides (section, tag->settings, error))
+    if (!read_overrides (section, vp_profiles_get_limits (profiles), tag->settings, error))
       return NULL;
   if (!check_schema (node, error))
     return NULL;

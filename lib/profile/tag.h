@@ -23,8 +23,9 @@ typedef struct {
 } VpTag;
 
 /*
- * `tag` is the <vfio:profile> element. The caller's. NULL and VP_ERROR_TAG, which lists what is allowed, for
- * words that nobody knows, and VP_ERROR_PROFILE where a profile that it names is broken.
+ * `tag` is the <vfio:profile> element. The caller's. NULL and VP_ERROR_TAG, which lists what is allowed, for words
+ * that nobody knows, or names the limit of `profiles` that an override is beyond; and VP_ERROR_PROFILE where a profile
+ * that it names is broken.
  */
 VpTag *vp_tag_resolve (const xmlNode *tag, const VpProfiles *profiles, GError **error);
 void vp_tag_free (VpTag *tag); /* may be NULL */

@@ -23,6 +23,7 @@ from services import daemon, libvirtd  # noqa: F401  for the cases
 TAG_NS = "urn:vfio-profile:1"
 STATE_NS = "urn:vfio-profile:state:1"
 LOCAL_PROFILES = "/etc/vfio-profile/profiles.d"
+LIMITS = "/etc/vfio-profile/vfio-profile.conf"
 WRAPPERS = "/var/lib/vfio-profile/emulators"
 CONFIG = "/etc/libvirt/qemu"
 QEMU = "/usr/bin/qemu-system-x86_64"
@@ -356,6 +357,13 @@ def write_profile(name, text):
     with open(f"{LOCAL_PROFILES}/{name}.conf.new", "w") as file:
         file.write(text)
     os.rename(f"{LOCAL_PROFILES}/{name}.conf.new", f"{LOCAL_PROFILES}/{name}.conf")
+
+
+def write_limits(text):
+    """The administrator's file."""
+    with open(f"{LIMITS}.new", "w") as file:
+        file.write(text)
+    os.rename(f"{LIMITS}.new", LIMITS)
 
 
 def seconds_of(function, *arguments):

@@ -386,8 +386,26 @@ def test_profiles_one():
     assert re.search(r"^cpu\.kind +performance \(default\)  ", text, re.M), text
     keys = json.loads(run("profiles", "pinned", "--json", "--profiles", PROFILES)[0])["keys"]
     assert {"key": "cpu.pin", "value": "yes", "default": "no", "is_default": False,
-            "allowed": "no, yes, required"} in keys, keys
+            "allowed": "no, yes, required", "by_tag": "any"} in keys, keys
+    assert re.search(r"^cpu\.isolate .* no$", text, re.M) and "built-in limits" in text, text
     assert "gaming" in refused("profiles", "bogus", "--profiles", PROFILES)
+
+
+def test_limits():
+    """what a tag says beyond the limits is refused with key, value, limit and file, wherever a tag is read"""
+    for key, value, limit in (("memory.deadline", "999", "at most 60"), ("cpu.isolate", "yes", "no"),
+                              ("cpu.irqs", "move", "keep"), ("cpu.reserve-cores", "0", "at least 1")):
+        section, name = key.split(".")
+        xml = domain(f"<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='pinned'><vfio:{section} {name}='{value}'/>"
+                     "</vfio:profile>")
+        for command in (("plan", "--file", "-"), ("rewrite",)):
+            err = refused(*command, *HOST, stdin=xml)
+            assert f"{key}='{value}' is beyond the limit '{limit}' of the built-in limits" in err, err
+    os.makedirs("studio", exist_ok=True)
+    write("studio/quiet.conf", "[cpu]\npin=yes\nisolate=yes\nreserve-cores=0\n[memory]\ndeadline=999\n")
+    xml = domain("<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='quiet'><vfio:cpu isolate='yes'/>"
+                 "<vfio:memory deadline='60'/></vfio:profile>")
+    assert plan(xml, "--profiles", "studio")
 
 
 def test_profiles_broken():

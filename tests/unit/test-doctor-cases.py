@@ -243,6 +243,13 @@ def bad_profile(machine):
     machine.guest(profile="bogus", prepared=False)
 
 
+@case("guests.limits", "FAIL", "vfio-profile.conf", "memory.deadline", "built-in limits hold", "man vfio-profile.conf",
+      good="cpu.reserve-cores: at least 1, cpu.isolate: no, cpu.irqs: keep, memory.deadline: at most 60")
+def damaged_limits(machine):
+    """the file of limits is damaged"""
+    machine.write("etc/vfio-profile/vfio-profile.conf", "[overrides]\nmemory.deadline=at most forever\n")
+
+
 @case("guests.fit", "WARN", "'other' and 'win10' share the CPUs")
 def too_many_cpus(machine):
     """two guests need more cores than there are"""

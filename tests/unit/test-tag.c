@@ -236,6 +236,130 @@ test_schema (void)
   xmlSetGenericErrorFunc (NULL, NULL);
 }
 
+/* Each key has a line in the file that is shipped, and so a policy that somebody thought of. */
+static void
+test_limits_shipped (void)
+{
+  g_autofree char *path = g_test_build_filename (G_TEST_DIST, "..", "..", "data", "vfio-profile.conf", NULL);
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (VpLimits) limits = vp_limits_load (path);
+  g_autoptr (VpLimits) built_in = vp_limits_new ();
+
+  g_assert_no_error (vp_limits_get_error (limits));
+  g_assert_cmpstr (vp_limits_get_source (limits), ==, path);
+  g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, &error);
+  g_assert_no_error (error);
+  for (VpKey key = 0; key < VP_N_KEYS; key++) {
+    g_autofree char *name = g_strdup_printf ("%s.%s", vp_key_info (key)->section, vp_key_info (key)->name);
+    if (!g_key_file_has_key (file, "overrides", name, NULL))
+      g_error ("%s has no limit in data/vfio-profile.conf", name);
+    g_assert_cmpstr (vp_limits_get (limits, key), ==, vp_limits_get (built_in, key));
+    g_assert_true (vp_limits_check (limits, key, vp_key_info (key)->fallback, "test", &error));
+    g_assert_no_error (error);
+  }
+  g_assert_cmpuint (vp_limits_get_keep (limits).percent, ==, 10);
+}
+
+static VpLimits *
+limits_of (const char *folder, const char *text)
+{
+  g_autofree char *path = g_build_filename (folder, "limits.conf", NULL);
+
+  write_profile (folder, "limits.conf", text);
+  return vp_limits_load (path);
+}
+
+static void
+expect_limit (const VpLimits *limits, VpKey key, const char *good, const char *bad)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (vp_limits_check (limits, key, good, "test", NULL));
+  g_assert_false (vp_limits_check (limits, key, bad, "test", &error));
+  g_assert_error (error, VP_ERROR, VP_ERROR_TAG);
+  g_assert_nonnull (strstr (error->message, bad));
+  g_assert_nonnull (strstr (error->message, vp_limits_get (limits, key)));
+  g_assert_nonnull (strstr (error->message, vp_limits_get_source (limits)));
+}
+
+/* The file counts for what it mentions; a fault in it never lets more through than what is built in. */
+static void
+test_limits_files (void)
+{
+  static const char *const damaged[] = { "no key file", "[overrides]\nmemory.deadline=at most much\n",
+                                         "[overrides]\ncpu.pin=at most 3\n", "[overrides]\ncpu.isolate=perhaps\n",
+                                         "[overrides]\ncpu.speed=any\n", "[overrides]\nisolate=any\n",
+                                         "[memory]\nkeep-available=much\n", "[memory]\nkeep-available=100%\n",
+                                         "[override]\ncpu.isolate=any\n", "[overrides]\ncpu.isolate=any\nx=1\n",
+                                         "[memory]\nkeep=1\n" };
+  g_autoptr (GError) error = NULL;
+  g_autofree char *folder = g_dir_make_tmp ("vp-limits-XXXXXX", &error);
+  g_autoptr (VpLimits) none = vp_limits_load ("/nonexistent/vfio-profile.conf");
+  g_autoptr (VpLimits) own = limits_of (folder, "[overrides]\nmemory.deadline=at most 120\ncpu.isolate=any\n"
+                                                "cpu.pin=no, yes\nvga.method=none\n[memory]\nkeep-available=2G\n");
+
+  g_assert_no_error (vp_limits_get_error (none));
+  g_assert_nonnull (strstr (vp_limits_get_source (none), "there is no /nonexistent/vfio-profile.conf"));
+  expect_limit (none, VP_KEY_MEMORY_DEADLINE, "60", "61");
+  expect_limit (none, VP_KEY_CPU_RESERVE_CORES, "1", "0");
+  expect_limit (none, VP_KEY_CPU_ISOLATE, "no", "yes");
+  expect_limit (none, VP_KEY_CPU_IRQS, "keep", "move");
+  g_assert_no_error (vp_limits_get_error (own));
+  expect_limit (own, VP_KEY_MEMORY_DEADLINE, "120", "121");
+  expect_limit (own, VP_KEY_CPU_PIN, "yes", "required");
+  expect_limit (own, VP_KEY_CPU_IRQS, "keep", "move"); /* as built in */
+  g_assert_true (vp_limits_check (own, VP_KEY_CPU_ISOLATE, "yes", "test", NULL));
+  g_assert_false (vp_limits_check (own, VP_KEY_VGA_METHOD, "wrapper", "test", NULL));
+  g_assert_cmpuint (vp_limits_get_keep (own).kib, ==, 2 * 1024 * 1024);
+  g_assert_cmpuint (vp_limits_get_keep (own).percent, ==, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (damaged); i++) {
+    g_autoptr (VpLimits) limits = limits_of (folder, damaged[i]);
+    g_assert_error (vp_limits_get_error (limits), VP_ERROR, VP_ERROR_PROFILE);
+    g_assert_nonnull (strstr (vp_limits_get_error (limits)->message, "limits.conf"));
+    g_assert_nonnull (strstr (vp_limits_get_source (limits), "is damaged"));
+    for (VpKey key = 0; key < VP_N_KEYS; key++)
+      g_assert_cmpstr (vp_limits_get (limits, key), ==, vp_limits_get (none, key));
+    g_assert_cmpuint (vp_limits_get_keep (limits).percent, ==, 10);
+  }
+  remove_folder (folder);
+}
+
+/* An ordinary user's own profiles go no further than a tag; others do. */
+static void
+test_limits_folder (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *local = g_dir_make_tmp ("vp-profiles-XXXXXX", &error);
+  g_autofree char *own = g_dir_make_tmp ("vp-profiles-XXXXXX", &error);
+  const char *folders[] = { local, own, NULL };
+
+  write_profile (local, "quiet.conf", "[cpu]\nisolate=yes\n[memory]\ndeadline=999\n");
+  write_profile (own, "mine.conf", "[memory]\ndeadline=999\n");
+  write_profile (own, "good.conf", "[memory]\ndeadline=30\n");
+  g_autoptr (VpProfiles) profiles = vp_profiles_load (folders, &error);
+  vp_profiles_limit_folder (profiles, own);
+  g_assert_nonnull (vp_profiles_get (profiles, "quiet", &error));
+  g_assert_nonnull (vp_profiles_get (profiles, "good", &error));
+  g_assert_no_error (error);
+  g_assert_null (vp_profiles_get (profiles, "mine", &error));
+  g_assert_error (error, VP_ERROR, VP_ERROR_PROFILE);
+  g_assert_nonnull (strstr (error->message, "mine.conf: memory.deadline='999' is beyond the limit 'at most 60'"));
+
+  /* What a profile says a tag may repeat, and no more. */
+  g_autoptr (VpDomain) same = test_tagged ("<vfio:profile " NS " name='quiet'><vfio:cpu isolate='yes'/>"
+                                           "<vfio:memory deadline='999'/></vfio:profile>", "");
+  g_autoptr (VpDomain) more = test_tagged ("<vfio:profile " NS " name='quiet'><vfio:memory deadline='998'/>"
+                                           "</vfio:profile>", "");
+  g_clear_error (&error);
+  g_autoptr (VpTag) tag = vp_tag_resolve (vp_domain_tag (same), profiles, &error);
+  g_assert_no_error (error);
+  g_assert_null (vp_tag_resolve (vp_domain_tag (more), profiles, &error));
+  g_assert_error (error, VP_ERROR, VP_ERROR_TAG);
+  remove_folder (local);
+  remove_folder (own);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -245,6 +369,9 @@ main (int argc, char **argv)
   g_test_add_func ("/tag/errors", test_errors);
   g_test_add_func ("/tag/set", test_set);
   g_test_add_func ("/tag/schema", test_schema);
+  g_test_add_func ("/limits/shipped", test_limits_shipped);
+  g_test_add_func ("/limits/files", test_limits_files);
+  g_test_add_func ("/limits/folder", test_limits_folder);
   g_test_add_func ("/profiles/files", test_files);
   g_test_add_func ("/profiles/shipped", test_shipped);
   return g_test_run ();

@@ -14,7 +14,8 @@ MACHINE = Machine(cores=2, nodes=1, mib=2048, cards=(
 def define(vm, name, card):
     """With all that a start may take: CPUs that are cleared, pages."""
     found = vm.define(name, cards=[card], vcpus=2, mib=256)
-    vm.sh(f"vfio-profile set {name} pinned --option cpu.isolate=yes")
+    vm.write_profile("alone", "[cpu]\\nisolate=yes\\n")
+    vm.sh(f"vfio-profile set {name} pinned alone")
     return found
 
 

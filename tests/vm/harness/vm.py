@@ -147,6 +147,10 @@ class Vm:
         self.sh("udevadm trigger --action=add /dev/ttyS1 && systemctl start serial-getty@ttyS1")
         terminal.attach(self.machine.shell)
 
+    def write_profile(self, name, text):
+        """An administrator's, which the daemon has read then."""
+        self.sh(f"printf '{text}' > /etc/vfio-profile/profiles.d/{name}.conf && sleep 2")
+
     def clean(self):
         """As it was before a case, for the next one. A case itself checks what has to be given back."""
         self.sh("for guest in $(virsh list --name); do virsh destroy $guest; done; "
