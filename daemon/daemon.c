@@ -163,6 +163,15 @@ warn_of_rules (const VpProfiles *profiles)
   }
 }
 
+static void
+warn_of_limits (const VpProfiles *profiles)
+{
+  const GError *error = vp_limits_get_error (vp_profiles_get_limits (profiles));
+
+  if (error != NULL)
+    g_warning ("%s; the limits that are built in hold until it is mended", error->message);
+}
+
 void
 vp_daemon_reload (VpDaemon *daemon)
 {
@@ -182,7 +191,9 @@ vp_daemon_reload (VpDaemon *daemon)
       g_warning ("profile '%s' is broken: %s", profile->name, profile->error->message);
   }
   warn_of_rules (profiles);
+  warn_of_limits (profiles);
   watch_emulators (daemon, host);
+  vp_book_set_keep (vp_admission_get_book (daemon->admission), vp_limits_get_keep (vp_profiles_get_limits (profiles)));
   vp_ledger_set (daemon->ledger, g_steal_pointer (&host), g_steal_pointer (&profiles));
   vp_keeper_touch_all (daemon->keeper);
 }
@@ -359,6 +370,7 @@ start_parts (VpDaemon *daemon, GError **error)
   daemon->host_watch = vp_host_watch_new (on_host_changed, daemon);
   vp_host_watch_add_folders (daemon->host_watch, profiles);
   vp_host_watch_add_folders (daemon->host_watch, (const char *const *) rules);
+  vp_host_watch_add_file (daemon->host_watch, VP_LIMITS_FILE);
   (void) virGetVersion (&daemon->libvirt_version, NULL, NULL); /* until the connection says better */
   vp_daemon_reload (daemon);
   if (!start_gate (daemon, error))

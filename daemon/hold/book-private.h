@@ -33,6 +33,7 @@ struct VpBook {
   char *working_for;    /* a guest's name */
   GHashTable *table;    /* char *, the UUID -> VpHolding * */
   GHashTable *released; /* set of UUIDs: libvirt's lists say later than the hook that they run no more */
+  VpKeep keep;
   gint64 last_claim;    /* monotonic, µs; no two are the same */
   VpBookAccess access[VP_N_HOLDING_KINDS]; /* not that of pages */
 };
@@ -60,6 +61,14 @@ typedef struct {
 
 /* Pages of one pool, all guests' but one's (NULL: all). */
 VpPoolClaims vp_book_sum_pool (VpBook *book, int node, guint64 page_kib, const VpHolding *but);
+typedef struct {
+  VpKeep keep;
+  guint64 available; /* KiB */
+  guint64 kept;      /* KiB of it that the administrator wants to stay */
+} VpRoom;
+
+/* For pages that are allocated now; 0 of both where the kernel does not say. */
+VpRoom vp_book_read_room (VpBook *book);
 /* With the work lock. A record that is pending is counted as what the kernel shows; FALSE: that cannot be read. */
 gboolean vp_book_settle_pages (VpBook *book, const VpHolding *holding, VpHoldingRecord *record, GError **error);
 
@@ -84,6 +93,8 @@ typedef struct {
   guint64 left;         /* of the need */
   gboolean allocate;
   gboolean is_too_much; /* for the memory that there is */
+  gboolean is_no_room;  /* without what has to stay available */
+  VpRoom room;          /* then */
   guint tries;
   int number;           /* errno of the last write that failed; 0: the kernel gave what it had */
 } VpShortage;

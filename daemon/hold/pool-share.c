@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Whose the pages of the kernel's pools are. */
 #include "daemon/hold/book-private.h"
+#include "host/page-pools.h"
 
 VpPoolClaims
 vp_book_sum_pool (VpBook *book, int node, guint64 page_kib, const VpHolding *but)
@@ -23,6 +24,48 @@ vp_book_sum_pool (VpBook *book, int node, guint64 page_kib, const VpHolding *but
     }
   }
   return claims;
+}
+
+static guint64
+sum_held_kib (const VpBook *book)
+{
+  GHashTableIter iter;
+  gpointer value = NULL;
+  guint64 kib = 0;
+
+  g_hash_table_iter_init (&iter, book->table);
+  while (g_hash_table_iter_next (&iter, NULL, &value)) {
+    const VpHolding *holding = value;
+    for (guint i = 0; i < holding->records->len; i++) {
+      const VpHoldingRecord *record = holding->records->pdata[i];
+      kib += record->kind == VP_HOLDING_PAGES ? record->pages.count * record->pages.page_kib : 0;
+    }
+  }
+  return kib;
+}
+
+/* Of what guests hold the share stays as it was before them; the host's own pools were never there to be had. */
+VpRoom
+vp_book_read_room (VpBook *book)
+{
+  guint64 total = vp_meminfo_read_kib (book->root, -1, "MemTotal");
+  guint64 available = vp_meminfo_read_kib (book->root, -1, "MemAvailable");
+  guint64 hugepages = vp_meminfo_read_kib (book->root, -1, "Hugetlb");
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&book->mutex);
+  guint64 own_pools = hugepages - MIN (hugepages, sum_held_kib (book));
+  guint64 all = total - MIN (total, own_pools);
+
+  if (total == 0)
+    return (VpRoom){ book->keep, 0, 0 };
+  return (VpRoom){ book->keep, available, book->keep.kib + all / 100 * book->keep.percent };
+}
+
+void
+vp_book_set_keep (VpBook *book, VpKeep keep)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&book->mutex);
+
+  book->keep = keep;
 }
 
 /*

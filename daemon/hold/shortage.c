@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "config.h"
 #include "daemon/hold/book-private.h"
 
 gboolean
@@ -61,12 +62,28 @@ sum_need (VpBook *book, const VpShortage *shortage, guint64 *allocated, guint64 
 }
 
 static char *
+dup_room (const VpShortage *shortage)
+{
+  const VpRoom *room = &shortage->room;
+  g_autofree char *keep =
+    room->keep.kib > 0 ? vp_hugepages_dup_size (room->keep.kib) : g_strdup_printf ("%u%%", room->keep.percent);
+
+  return g_strdup_printf (": the missing %" G_GUINT64_FORMAT " take %" G_GUINT64_FORMAT " MiB, %" G_GUINT64_FORMAT
+                          " MiB of memory are available, and %" G_GUINT64_FORMAT
+                          " MiB have to stay so (keep-available=%s in " VP_LIMITS_FILE ")",
+                          shortage->left, shortage->left * shortage->need->page_kib / 1024, room->available / 1024,
+                          room->kept / 1024, keep);
+}
+
+static char *
 dup_effort (const VpShortage *shortage)
 {
   if (!shortage->allocate)
     return g_strdup (" (memory.allocate is no)");
   if (shortage->is_too_much)
     return g_strdup (", for that is more than there is memory");
+  if (shortage->is_no_room)
+    return dup_room (shortage);
   return g_strdup_printf (" in %u tr%s with memory compacted%s%s", shortage->tries,
                           shortage->tries == 1 ? "y" : "ies", shortage->number != 0 ? "; the kernel said: " : "",
                           shortage->number != 0 ? g_strerror (shortage->number) : "");

@@ -29,6 +29,8 @@ typedef struct {
   guint tries;
   int number;          /* errno of the last write that failed */
   gboolean is_too_much; /* more than there is memory: nothing would come of it but that the host swaps */
+  gboolean is_no_room;  /* it would leave less than the administrator wants to stay available */
+  VpRoom room;
 } Take;
 
 /* Of int: the nodes of the need, or those beside them, which a strict one does not have. */
@@ -153,6 +155,15 @@ grow_and_grab (Take *take, int node, guint64 page_kib, guint64 by, guint64 *left
   return grow (take, node, page_kib, by, error) && grab (take, node, page_kib, left, error);
 }
 
+/* It may be there later, when another guest ended. */
+static gboolean
+has_room (Take *take, guint64 kib)
+{
+  take->room = vp_book_read_room (take->book);
+  take->is_no_room = take->room.kept > 0 && kib + take->room.kept > take->room.available;
+  return !take->is_no_room;
+}
+
 /* What is there, then the same share from each node, then from whichever still gives. */
 static gboolean
 satisfy_from (Take *take, const GArray *nodes, guint64 page_kib, guint64 *left, GError **error)
@@ -160,12 +171,14 @@ satisfy_from (Take *take, const GArray *nodes, guint64 page_kib, guint64 *left, 
   for (guint i = 0; i < nodes->len; i++)
     if (!grab (take, g_array_index (nodes, int, i), page_kib, left, error))
       return FALSE;
-  for (guint i = 0; take->allocate && i < nodes->len; i++) {
+  if (!take->allocate || *left == 0 || !has_room (take, *left * page_kib))
+    return TRUE;
+  for (guint i = 0; i < nodes->len; i++) {
     guint64 share = (*left + nodes->len - i - 1) / (nodes->len - i);
     if (!grow_and_grab (take, g_array_index (nodes, int, i), page_kib, share, left, error))
       return FALSE;
   }
-  for (guint i = 0; take->allocate && nodes->len > 1 && i < nodes->len; i++)
+  for (guint i = 0; nodes->len > 1 && i < nodes->len; i++)
     if (!grow_and_grab (take, g_array_index (nodes, int, i), page_kib, *left, left, error))
       return FALSE;
   return TRUE;
@@ -220,6 +233,7 @@ try_once (Take *take, const GArray *needs, const VpPageNeed **missing, guint64 *
   *missing = NULL;
   take->tries++;
   take->number = 0;
+  take->is_no_room = FALSE;
   forget_promises (take);
   for (guint i = 0; *missing == NULL && i < needs->len; i++) {
     const VpPageNeed *need = &g_array_index (needs, VpPageNeed, i);
@@ -270,12 +284,13 @@ take_all (Take *take, const GArray *needs, GError **error)
       return TRUE; /* finish says which */
     gint64 time = take->deadline - g_get_monotonic_time ();
     if (!take->allocate || time <= 0 || take->is_too_much || is_final (take->number)) {
-      const VpShortage shortage = { take->holding,        missing,     left,        take->allocate,
-                                    take->is_too_much, take->tries, take->number };
+      const VpShortage shortage = { take->holding,    missing,    left,        take->allocate, take->is_too_much,
+                                    take->is_no_room, take->room, take->tries, take->number };
       vp_book_set_shortage (take->book, &shortage, error);
       return FALSE;
     }
-    compact (take, missing);
+    if (!take->is_no_room)
+      compact (take, missing);
     g_usleep ((gulong) MIN (pause, time));
     (void) vp_book_undo_releasing (take->book, take->holding); /* what they held may be memory for us */
     pause = MIN (pause * 2, LONGEST_PAUSE);

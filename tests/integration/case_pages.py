@@ -3,11 +3,12 @@
 import contextlib
 import os
 import threading
+import time
 
 import libvirt
 
-from lib import (LogWatch, Qemu, check, check_equal, connect, daemon, defined, domain_xml, libvirtd, main, note, run,
-                 seconds_of, stop, test, virsh, wait_ready, wait_until)
+from lib import (LIMITS, LogWatch, Qemu, check, check_equal, connect, daemon, defined, domain_xml, libvirtd, main, note,
+                 run, seconds_of, stop, test, virsh, wait_ready, wait_until, write_limits)
 
 POOL = "/sys/kernel/mm/hugepages/hugepages-2048kB"
 HOLDS = "/run/vfio-profile/holds"
@@ -162,6 +163,55 @@ def too_much():
         check("2097152" in text, f"it does not say how many pages it needs: {text}")
         check(seconds < 15, f"the refusal took {seconds:.1f} s")
         wait_pool(0, "after the refusal")
+
+
+@contextlib.contextmanager
+def limits(text):
+    """The administrator's file, until the daemon has read it; then the old one again."""
+    with open(LIMITS) as file:
+        before = file.read()
+    write_limits(text)
+    time.sleep(2)
+    try:
+        yield
+    finally:
+        write_limits(before)
+        time.sleep(2)
+
+
+@test("a tag that wants others to wait is refused, with key, value, limit and file; others start")
+def hostile_tag():
+    children = "<vfio:cpu pin='no'/><vfio:memory page-size='2M' deadline='999'/>"
+    words = ("memory.deadline='999'", "'at most 60'", LIMITS)
+    with defined(connection, domain_xml("hostile", "pinned", children, mib=MIB)) as hostile, guest("good") as good:
+        text = refusal(hostile)
+        note(text.strip())
+        check(all(word in text for word in words), f"the refusal does not say {words}: {text}")
+        check(seconds_of(good.create) < 10, "another start waited")
+        good.destroy()
+        with limits("[overrides]\nmemory.deadline=any\n"):
+            wait_ready("hostile")
+            hostile.create()
+            hostile.destroy()
+        log = LogWatch()
+        with limits("[overrides]\nmemory.deadline=forever\n"):
+            log.wait_for("the limits that are built in hold")
+            check("is damaged" in refusal(hostile), "the refusal does not say that the file is damaged")
+        wait_pool(0, "after the guests")
+
+
+@test("what has to stay available stays, and the refusal has the numbers")
+def keeps_memory():
+    with guest("large", "deadline='1'") as domain:
+        with limits("[memory]\nkeep-available=900G\n"):
+            text = refusal(domain)
+            note(text.strip())
+            check(f"the missing {PAGES} take {MIB} MiB" in text and "921600 MiB have to stay so" in text and
+                  LIMITS in text, f"the numbers are missing: {text}")
+            check_equal(pool(), 0, "pages in the pool after the refusal")
+        domain.create()
+        domain.destroy()
+        wait_pool(0, "after the guest")
 
 
 @test("the daemon is killed while a guest runs, which ends meanwhile: given back at the next start")

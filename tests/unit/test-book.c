@@ -387,6 +387,46 @@ test_release_amid_take (void)
   g_assert_null (vp_book_dup (book, A));
 }
 
+static void
+set_memory (Sim *sim, guint64 available_mib, guint64 hugepages_mib)
+{
+  g_autofree char *text =
+    g_strdup_printf ("MemTotal: 10240000 kB\nMemAvailable: %" G_GUINT64_FORMAT " kB\nHugetlb: %" G_GUINT64_FORMAT
+                     " kB\nHugepagesize: 2048 kB\n", available_mib * 1024, hugepages_mib * 1024);
+
+  sim_write_file (sim, "proc/meminfo", text);
+}
+
+/* 10000 MiB of memory; a tenth of what is not in the host's own hugepages stays. */
+static void
+test_keep (void)
+{
+  g_autoptr (Sim) sim = sim_new (1);
+  g_autoptr (VpBook) book = sim_load (sim);
+  g_autoptr (GArray) too_many = sim_need (SIM_2M, 3501, "0", TRUE);
+
+  sim_set_pool (sim, 0, SIM_2M, 0, 5000);
+  vp_book_set_keep (book, (VpKeep){ .percent = 10 });
+  set_memory (sim, 8000, 0);
+  sim_take_refused (book, A, too_many, TRUE, 100,
+                    "3501 needed, 0 free, 0 allocated: the missing 3501 take 7002 MiB, 8000 MiB of memory are "
+                    "available, and 1000 MiB have to stay so (keep-available=10% in |vfio-profile.conf)");
+  sim_assert_pool (sim, 0, SIM_2M, 0, 0);
+  sim_take_ok (book, A, SIM_2M, 3500, "0");
+  /* What a guest got counts as it did before; with the host's own pool less has to stay. */
+  set_memory (sim, 1000, 7000);
+  sim_take_refused (book, B, too_many, TRUE, 0, "1000 MiB have to stay so");
+  set_memory (sim, 1000, 8000);
+  sim_take_refused (book, B, too_many, TRUE, 0, "900 MiB have to stay so");
+  sim_release_ok (book, A);
+  /* What is free in the pool is no matter of memory. */
+  sim_admin (sim, 0, SIM_2M, 3501);
+  set_memory (sim, 0, 7002);
+  sim_take_ok (book, B, SIM_2M, 3501, "0");
+  vp_book_set_keep (book, (VpKeep){ .kib = 2 * SIM_1G });
+  sim_take_refused (book, A, too_many, TRUE, 0, "2048 MiB have to stay so (keep-available=2G in ");
+}
+
 static const SimTest tests[] = {
   { "allocate", test_allocate },
   { "pool-first", test_pool_first },
@@ -404,6 +444,7 @@ static const SimTest tests[] = {
   { "race", test_race },
   { "wait-for-release", test_wait_for_release },
   { "release-amid-take", test_release_amid_take },
+  { "keep", test_keep },
 };
 
 int
