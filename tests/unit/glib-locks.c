@@ -6,7 +6,6 @@
  */
 #include <dlfcn.h>
 #include <glib.h>
-#include <sys/auxv.h>
 
 /* libtsan's own, for which gcc has no header; not there in the programs that a test starts. */
 void __tsan_acquire (void *address) __attribute__ ((weak));
@@ -70,52 +69,52 @@ g_cond_wait_until (GCond *cond, GMutex *mutex, gint64 end_time)
   return in_time;
 }
 
+/* A source's callback. Whoever sets it goes before the loop that asks for it, in order to call it. */
 typedef struct {
+  gint references;
   GSourceFunc function;
   gpointer data;
   GDestroyNotify notify;
 } Callback;
 
-static gboolean
-call_back (gpointer data)
+static void
+callback_ref (gpointer data)
 {
-  Callback *callback = data;
-
-  acquire (callback);
-  return callback->function (callback->data);
+  g_atomic_int_inc (&((Callback *) data)->references);
 }
 
 static void
-callback_free (gpointer data)
+callback_unref (gpointer data)
 {
   Callback *callback = data;
 
+  release (callback);
+  if (!g_atomic_int_dec_and_test (&callback->references))
+    return;
   acquire (callback);
   if (callback->notify != NULL)
     callback->notify (callback->data);
   g_free (callback);
 }
 
-static gboolean
-is_of_program (const void *address)
+static void
+callback_get (gpointer data, GSource *source, GSourceFunc *function, gpointer *user_data)
 {
-  Dl_info program;
-  Dl_info other;
+  const Callback *callback = data;
 
-  return dladdr ((const void *) getauxval (AT_PHDR), &program) != 0 && dladdr (address, &other) != 0 &&
-         program.dli_fbase == other.dli_fbase;
+  (void) source;
+  acquire (data);
+  *function = callback->function;
+  *user_data = callback->data;
 }
 
-/* Of ours alone, which are all idle sources and timers: callbacks of GIO's sources have more arguments. */
 void
 g_source_set_callback (GSource *source, GSourceFunc function, gpointer data, GDestroyNotify notify)
 {
-  if (!is_of_program (__builtin_return_address (0))) {
-    NEXT (g_source_set_callback) (source, function, data, notify);
-    return;
-  }
+  static GSourceCallbackFuncs functions = { callback_ref, callback_unref, callback_get };
   Callback *callback = g_new (Callback, 1);
-  *callback = (Callback){ function, data, notify };
+
+  *callback = (Callback){ 1, function, data, notify };
   release (callback);
-  NEXT (g_source_set_callback) (source, call_back, callback, callback_free);
+  g_source_set_callback_indirect (source, callback, &functions);
 }
