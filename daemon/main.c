@@ -30,12 +30,12 @@ typedef struct {
 static gboolean
 parse_options (int *argc, char ***argv, Options *options)
 {
-  GOptionEntry entries[] = {
-    { "session", 0, 0, G_OPTION_ARG_NONE, &options->session, "Keep the domains of qemu:///session, as this user", NULL },
-    { "verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose, "Log more", NULL },
-    { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version and end", NULL },
-    G_OPTION_ENTRY_NULL
-  };
+  GOptionEntry entries[] = { { "session", 0, 0, G_OPTION_ARG_NONE, &options->session,
+                               "Keep the domains of qemu:///session, as this user", NULL },
+                             { "verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose, "Log more", NULL },
+                             { "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version and end",
+                               NULL },
+                             G_OPTION_ENTRY_NULL };
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
   g_autoptr (GError) error = NULL;
 

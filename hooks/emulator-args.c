@@ -71,8 +71,8 @@ parse_object (const char *text, size_t size)
     return NULL;
   json_tokener_set_flags (tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
   object = json_tokener_parse_ex (tokener, text, (int) size);
-  if (json_tokener_get_error (tokener) != json_tokener_success ||
-      json_tokener_get_parse_end (tokener) != size || !json_object_is_type (object, json_type_object)) {
+  if (json_tokener_get_error (tokener) != json_tokener_success || json_tokener_get_parse_end (tokener) != size ||
+      !json_object_is_type (object, json_type_object)) {
     json_object_put (object);
     object = NULL;
   }
@@ -107,8 +107,8 @@ is_on (const json_object *object)
 {
   json_object *x_vga;
 
-  return json_object_object_get_ex (object, X_VGA, &x_vga) &&
-         json_object_is_type (x_vga, json_type_boolean) && json_object_get_boolean (x_vga);
+  return json_object_object_get_ex (object, X_VGA, &x_vga) && json_object_is_type (x_vga, json_type_boolean) &&
+         json_object_get_boolean (x_vga);
 }
 
 static Outcome
@@ -121,8 +121,7 @@ set_in_object (json_object *object, char **new_argument)
     return ARGUMENT_NO_MEMORY;
   }
 
-  const char *text =
-      json_object_to_json_string_ext (object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+  const char *text = json_object_to_json_string_ext (object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
   *new_argument = text != NULL ? strdup (text) : NULL;
   return *new_argument != NULL ? ARGUMENT_NEW : ARGUMENT_NO_MEMORY;
 }
@@ -182,8 +181,7 @@ read_part (const char *start, bool is_first)
 static bool
 is_called (const Part *part, const char *name)
 {
-  return part->name != NULL && part->name_size == strlen (name) &&
-         memcmp (part->name, name, part->name_size) == 0;
+  return part->name != NULL && part->name_size == strlen (name) && memcmp (part->name, name, part->name_size) == 0;
 }
 
 /* The value without its escapes; NULL when memory runs out. */
@@ -252,8 +250,8 @@ write_with_x_vga (const char *argument, char *out)
     const Part part = read_part (next, is_first);
     const size_t size = (size_t) (part.end - part.start);
     const bool is_x_vga = is_called (&part, X_VGA);
-    const bool is_wrong = is_x_vga && part.value != NULL &&
-                          (size != strlen (X_VGA_ON) || memcmp (part.start, X_VGA_ON, size) != 0);
+    const bool is_wrong =
+      is_x_vga && part.value != NULL && (size != strlen (X_VGA_ON) || memcmp (part.start, X_VGA_ON, size) != 0);
 
     is_there = is_there || is_x_vga;
     is_changed = is_changed || is_wrong;

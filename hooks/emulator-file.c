@@ -53,8 +53,7 @@ check_owner (int fd, VpEmulatorFile *file)
     return false;
   }
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    snprintf (file->reason, sizeof file->reason,
-              "its mode is %04o: others than its owner can write it, needed is 0755",
+    snprintf (file->reason, sizeof file->reason, "its mode is %04o: others than its owner can write it, needed is 0755",
               (unsigned int) (status.st_mode & 07777));
     return false;
   }
@@ -97,8 +96,7 @@ parse (const char *text, VpEmulatorFile *file)
   }
 
   if (n_found != 1) {
-    snprintf (file->reason, sizeof file->reason, "it has %d lines " VP_EMULATOR_FILE_KEY "PATH, needed is 1",
-              n_found);
+    snprintf (file->reason, sizeof file->reason, "it has %d lines " VP_EMULATOR_FILE_KEY "PATH, needed is 1", n_found);
     return false;
   }
   return true;
@@ -180,8 +178,8 @@ check_loop (VpEmulatorFile *file)
 
   if (is_interpreter (file->emulator) ||
       (read_interpreter (file->emulator, interpreter) && is_interpreter (interpreter))) {
-    snprintf (file->reason, sizeof file->reason,
-              "its emulator %.150s is such a wrapper again, needed is a QEMU", file->emulator);
+    snprintf (file->reason, sizeof file->reason, "its emulator %.150s is such a wrapper again, needed is a QEMU",
+              file->emulator);
     return false;
   }
   return true;

@@ -24,7 +24,7 @@
 
 typedef struct {
   char emulator[PATH_MAX]; /* an absolute path */
-  char reason[256]; /* after a failure: what is wrong and what was needed, one line */
+  char reason[256];        /* after a failure: what is wrong and what was needed, one line */
 } VpEmulatorFile;
 
 /*

@@ -22,16 +22,16 @@
 #define EXIT_NOT_RUN 127
 
 static const char help_text[] =
-    "Usage: vfio-profile-emulator WRAPPER [QEMU-ARGUMENT...]\n"
-    "\n"
-    "Runs the QEMU that the file WRAPPER names, with x-vga set on the devices that\n"
-    "vfio-profile marked. The kernel starts it for the wrappers that vfio-profiled writes;\n"
-    "there is no need to start it by hand. See vfio-profiled(8).\n"
-    "\n"
-    "  --help     show this text\n"
-    "  --version  show the version\n"
-    "\n"
-    "Exit status: QEMU's own; 126 the wrapper is refused, 127 QEMU cannot be run, 2 wrong usage.\n";
+  "Usage: vfio-profile-emulator WRAPPER [QEMU-ARGUMENT...]\n"
+  "\n"
+  "Runs the QEMU that the file WRAPPER names, with x-vga set on the devices that\n"
+  "vfio-profile marked. The kernel starts it for the wrappers that vfio-profiled writes;\n"
+  "there is no need to start it by hand. See vfio-profiled(8).\n"
+  "\n"
+  "  --help     show this text\n"
+  "  --version  show the version\n"
+  "\n"
+  "Exit status: QEMU's own; 126 the wrapper is refused, 127 QEMU cannot be run, 2 wrong usage.\n";
 
 /* Returns only if QEMU could not be started. */
 static int

@@ -84,9 +84,8 @@ static bool
 send_request (int fd, const VpGateRequest *request, const VpDeadline *deadline)
 {
   VpBytes header = { 0 };
-  const bool sent =
-      append_header (&header, request) && vp_write_all (fd, header.data, header.size, deadline) &&
-      vp_write_all (fd, request->xml, request->xml_size, deadline) && shutdown (fd, SHUT_WR) == 0;
+  const bool sent = append_header (&header, request) && vp_write_all (fd, header.data, header.size, deadline) &&
+                    vp_write_all (fd, request->xml, request->xml_size, deadline) && shutdown (fd, SHUT_WR) == 0;
   const int error = errno;
 
   vp_bytes_clear (&header);

@@ -62,8 +62,7 @@ take_wait (VpBytes *answer, VpDeadline *deadline)
   if (end == NULL || (size_t) (end - answer->data) <= word_size || memcmp (answer->data, word, word_size) != 0 ||
       !parse_length (answer->data + word_size, (size_t) (end - answer->data) - word_size, &seconds))
     return false;
-  *deadline = vp_deadline_new (seconds < VP_GATE_WAIT_MAX_SECONDS ? (unsigned int) seconds
-                                                                  : VP_GATE_WAIT_MAX_SECONDS);
+  *deadline = vp_deadline_new (seconds < VP_GATE_WAIT_MAX_SECONDS ? (unsigned int) seconds : VP_GATE_WAIT_MAX_SECONDS);
   answer->size -= (size_t) (end + 1 - answer->data);
   memmove (answer->data, end + 1, answer->size);
   return true;
@@ -103,8 +102,7 @@ vp_gate_reply_parse (VpGateReply *reply)
   const size_t there = answer->size - (size_t) (end + 1 - answer->data);
   if (there != length) {
     reply->verdict = VP_GATE_BROKEN;
-    snprintf (reply->reason, sizeof reply->reason, "its answer has %zu bytes where it says %zu", there,
-              length);
+    snprintf (reply->reason, sizeof reply->reason, "its answer has %zu bytes where it says %zu", there, length);
     return;
   }
 

@@ -49,15 +49,15 @@ static const Operation operations[] = {
 };
 
 static const char help_text[] =
-    "Usage: 50-vfio-profile DOMAIN OPERATION SUBOPERATION EXTRA < DOMAIN-XML\n"
-    "\n"
-    "The libvirt hook of vfio-profile. libvirt runs it from its folder hooks/qemu.d; it asks\n"
-    "vfio-profiled whether a domain with a profile may start. See vfio-profiled(8).\n"
-    "\n"
-    "  --help     show this text\n"
-    "  --version  show the version\n"
-    "\n"
-    "Exit status: 0 go on, 1 refused, 2 wrong usage.\n";
+  "Usage: 50-vfio-profile DOMAIN OPERATION SUBOPERATION EXTRA < DOMAIN-XML\n"
+  "\n"
+  "The libvirt hook of vfio-profile. libvirt runs it from its folder hooks/qemu.d; it asks\n"
+  "vfio-profiled whether a domain with a profile may start. See vfio-profiled(8).\n"
+  "\n"
+  "  --help     show this text\n"
+  "  --version  show the version\n"
+  "\n"
+  "Exit status: 0 go on, 1 refused, 2 wrong usage.\n";
 
 static const Operation *
 find_operation (const char *name)
@@ -115,16 +115,13 @@ static const char *
 get_advice (VpGateVerdict verdict)
 {
   if (verdict == VP_GATE_ABSENT)
-    return is_root () ? "start it with 'systemctl start vfio-profiled'"
-                      : "start it with 'vfio-profiled --session &'";
-  return is_root () ? "see 'systemctl status vfio-profiled' and restart it"
-                    : "restart 'vfio-profiled --session'";
+    return is_root () ? "start it with 'systemctl start vfio-profiled'" : "start it with 'vfio-profiled --session &'";
+  return is_root () ? "see 'systemctl status vfio-profiled' and restart it" : "restart 'vfio-profiled --session'";
 }
 
 /* The line for an absent or broken gate; `refused`: the domain does not start for it. */
 static void
-print_no_gate (const Operation *operation, const char *domain, const char *path, const VpGateReply *reply,
-               bool refused)
+print_no_gate (const Operation *operation, const char *domain, const char *path, const VpGateReply *reply, bool refused)
 {
   char name[SHOWN_NAME_MAX];
 
@@ -136,10 +133,9 @@ print_no_gate (const Operation *operation, const char *domain, const char *path,
              "the domain again\n",
              name, path, reply->reason, get_advice (reply->verdict));
   else
-    fprintf (
-        stderr,
-        "vfio-profile: nothing done at '%s' of domain '%s': vfio-profiled does not answer at %s (%s): %s\n",
-        operation->name, name, path, reply->reason, get_advice (reply->verdict));
+    fprintf (stderr,
+             "vfio-profile: nothing done at '%s' of domain '%s': vfio-profiled does not answer at %s (%s): %s\n",
+             operation->name, name, path, reply->reason, get_advice (reply->verdict));
 }
 
 /* The domain's XML could not be read: refused where that is safe, since it may carry the tag. */
@@ -150,13 +146,11 @@ fail_stdin (const Operation *operation, const char *domain, int error)
 
   make_printable (domain, strlen (domain), name, sizeof name);
   if (error == EFBIG)
-    fprintf (stderr,
-             "vfio-profile: the XML of domain '%s' is larger than %u MiB, the most that is read: %s\n", name,
-             VP_GATE_XML_MAX / 1024 / 1024,
-             operation->needs_gate ? "the domain is not started" : "nothing done");
+    fprintf (stderr, "vfio-profile: the XML of domain '%s' is larger than %u MiB, the most that is read: %s\n", name,
+             VP_GATE_XML_MAX / 1024 / 1024, operation->needs_gate ? "the domain is not started" : "nothing done");
   else
-    fprintf (stderr, "vfio-profile: cannot read the XML of domain '%s' from stdin at '%s': %s\n", name,
-             operation->name, error == ETIMEDOUT ? "it did not end in time" : strerror (error));
+    fprintf (stderr, "vfio-profile: cannot read the XML of domain '%s' from stdin at '%s': %s\n", name, operation->name,
+             error == ETIMEDOUT ? "it did not end in time" : strerror (error));
   return operation->needs_gate ? 1 : 0;
 }
 
@@ -198,8 +192,7 @@ write_socket_path (const VpHookSettings *settings, char *path, size_t size)
   if (is_root ())
     snprintf (path, size, "%s", settings->system_socket);
   else
-    snprintf (path, size, "%s/%u/%s", settings->runtime_dir, (unsigned int) geteuid (),
-              settings->session_socket);
+    snprintf (path, size, "%s/%u/%s", settings->runtime_dir, (unsigned int) geteuid (), settings->session_socket);
 }
 
 static int
@@ -239,8 +232,8 @@ static int
 run_operation (const VpHookSettings *settings, const Operation *operation, char *const *argv)
 {
   VpDeadline deadline = vp_deadline_new (operation->may_refuse || settings->deadline_seconds < SHORT_DEADLINE_SECONDS
-                                                ? settings->deadline_seconds
-                                                : SHORT_DEADLINE_SECONDS);
+                                           ? settings->deadline_seconds
+                                           : SHORT_DEADLINE_SECONDS);
   VpBytes xml = { 0 };
   int status = 0;
 
@@ -257,8 +250,8 @@ static int
 fail_usage (const Operation *operation, int argc)
 {
   if (operation != NULL && !operation->may_refuse) {
-    fprintf (stderr, "vfio-profile: nothing done at '%s': the hook needs 4 arguments and got %d\n",
-             operation->name, argc - 1);
+    fprintf (stderr, "vfio-profile: nothing done at '%s': the hook needs 4 arguments and got %d\n", operation->name,
+             argc - 1);
     return 0;
   }
   fprintf (stderr,

@@ -139,6 +139,6 @@ is_harmless_undo (const VpDomain *before, const VpDomain *after)
                             g_ptr_array_find_with_equal_func (old, new->pdata[i], g_str_equal, NULL));
   g_autofree char *named = vp_domain_dup_emulator (left);
   g_autofree char *given = vp_domain_dup_emulator (right);
-  return harmless && (given == NULL || g_strcmp0 (named, given) == 0 ||
-                      (named != NULL && vp_wrapper_is_of (named, given)));
+  return harmless &&
+         (given == NULL || g_strcmp0 (named, given) == 0 || (named != NULL && vp_wrapper_is_of (named, given)));
 }

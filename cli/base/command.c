@@ -67,10 +67,8 @@ gboolean
 vp_command_parse (const VpCommand *command, const GOptionEntry *const groups[2], int *argc, char ***argv,
                   gboolean *version, GError **error)
 {
-  const GOptionEntry common[] = {
-    { "version", 0, 0, G_OPTION_ARG_NONE, version, "Print the version and end", NULL },
-    G_OPTION_ENTRY_NULL
-  };
+  const GOptionEntry common[] = { { "version", 0, 0, G_OPTION_ARG_NONE, version, "Print the version and end", NULL },
+                                  G_OPTION_ENTRY_NULL };
   g_autoptr (GOptionContext) context = new_context (command, groups, common);
   g_autoptr (GError) problem = NULL;
 

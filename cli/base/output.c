@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 
+/* clang-format off */
 static const char *const codes[] = {
   [VP_STYLE_PLAIN] = "",
   [VP_STYLE_HEAD] = "\033[1m",
@@ -17,6 +18,7 @@ static const char *const codes[] = {
   [VP_STYLE_BAD] = "\033[31m",
   [VP_STYLE_PLACE] = "\033[36m",
 };
+/* clang-format on */
 
 gboolean
 vp_output_is_terminal (void)

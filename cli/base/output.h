@@ -38,7 +38,7 @@ gboolean vp_output_json (json_object *object, GError **error);
 /* The caller's. NULL becomes null; what is no UTF-8 is made valid. */
 json_object *vp_output_json_string (const char *text);
 json_object *vp_output_json_strings (const GPtrArray *texts); /* of char *; NULL: an empty array */
-json_object *vp_output_json_strv (char *const *texts);          /* the same */
+json_object *vp_output_json_strv (char *const *texts);        /* the same */
 
 typedef struct VpTable VpTable;
 

@@ -48,7 +48,10 @@ append_cells (GString *text, const char *name, const GPtrArray *cells)
     is_single = is_single && (cell == NULL || strpbrk (cell, ",-^") == NULL);
   }
   for (guint i = 0; i < cells->len; i++)
-    g_string_append_printf (list, "%s%s", i == 0 ? "" : is_single ? "," : " ",
+    g_string_append_printf (list, "%s%s",
+                            i == 0      ? ""
+                            : is_single ? ","
+                                        : " ",
                             cells->pdata[i] != NULL ? (const char *) cells->pdata[i] : "-");
   if (is_pinned)
     append_part (text, name, list->str);

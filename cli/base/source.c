@@ -67,11 +67,12 @@ vp_source_load_recorded (const char *topology, const VpRoot *root, unsigned long
   g_autofree char *isolated = root != NULL ? vp_root_dup_text (root, "sys/devices/system/cpu/isolated") : NULL;
   g_autoptr (VpTopology) described = topology != NULL ? vp_topology_load_description (topology, error) : NULL;
 
-  if (topology != NULL && (described == NULL || (isolated != NULL &&
-                                                 !vp_topology_set_isolated (described, isolated, error))))
+  if (topology != NULL &&
+      (described == NULL || (isolated != NULL && !vp_topology_set_isolated (described, isolated, error))))
     return NULL;
-  const VpHostSource host = { .topology = g_steal_pointer (&described), .root = root, .wrapper_folder = folder,
-                              .libvirt_version = libvirt_version };
+  const VpHostSource host = {
+    .topology = g_steal_pointer (&described), .root = root, .wrapper_folder = folder, .libvirt_version = libvirt_version
+  };
   return vp_host_load (&host, error);
 }
 

@@ -11,31 +11,44 @@ G_BEGIN_DECLS
 
 /* The options that say it; the entries below point into this, and vp_source_clear frees what they put there. */
 typedef struct {
-  char *uri;      /* NULL: libvirt's default */
-  char *topology; /* NULL: this machine's */
-  char *sysfs;    /* NULL: this machine's, or none beside a topology */
+  char *uri;       /* NULL: libvirt's default */
+  char *topology;  /* NULL: this machine's */
+  char *sysfs;     /* NULL: this machine's, or none beside a topology */
   char **profiles; /* folders; NULL: the standard ones */
   char **rules;    /* folders; NULL: the standard ones, or none beside folders of profiles */
 } VpSource;
 
-#define VP_SOURCE_ENTRY_CONNECT(source) \
-  { "connect", 'c', 0, G_OPTION_ARG_STRING, &(source)->uri, "libvirt's URI: qemu:///system or qemu:///session", "URI" }
-#define VP_SOURCE_ENTRY_PROFILES(source) \
-  { "profiles", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &(source)->profiles, \
-    "Take profiles from DIR instead of the standard folders (repeatable)", "DIR" }
-#define VP_SOURCE_ENTRY_RULES(source) \
-  { "rules", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &(source)->rules, \
-    "Take rules from DIR instead of the standard folders (repeatable)", "DIR" }
-#define VP_SOURCE_ENTRIES_HOST(source) \
-  { "topology", 0, 0, G_OPTION_ARG_FILENAME, &(source)->topology, \
-    "The host's CPUs from an hwloc XML file or a synthetic description", "FILE-OR-SYNTHETIC" }, \
-  { "sysfs", 0, 0, G_OPTION_ARG_FILENAME, &(source)->sysfs, \
-    "The host's pages, devices and isolated CPUs from a recorded /sys", "DIR" }
-#define VP_SOURCE_ENTRIES(source) \
-  VP_SOURCE_ENTRY_CONNECT (source), \
-  VP_SOURCE_ENTRIES_HOST (source), \
-  VP_SOURCE_ENTRY_PROFILES (source), \
-  VP_SOURCE_ENTRY_RULES (source)
+/* clang-format off: entries of a table, which it takes for blocks */
+#define VP_SOURCE_ENTRY_CONNECT(source)                                                                                \
+  {                                                                                                                    \
+    "connect", 'c', 0, G_OPTION_ARG_STRING, &(source)->uri, "libvirt's URI: qemu:///system or qemu:///session", "URI"  \
+  }
+#define VP_SOURCE_ENTRY_PROFILES(source)                                                                               \
+  {                                                                                                                    \
+    "profiles", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &(source)->profiles,                                                \
+      "Take profiles from DIR instead of the standard folders (repeatable)", "DIR"                                     \
+  }
+#define VP_SOURCE_ENTRY_RULES(source)                                                                                  \
+  {                                                                                                                    \
+    "rules", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &(source)->rules,                                                      \
+      "Take rules from DIR instead of the standard folders (repeatable)", "DIR"                                        \
+  }
+#define VP_SOURCE_ENTRIES_HOST(source)                                                                                 \
+  { "topology",                                                                                                        \
+    0,                                                                                                                 \
+    0,                                                                                                                 \
+    G_OPTION_ARG_FILENAME,                                                                                             \
+    &(source)->topology,                                                                                               \
+    "The host's CPUs from an hwloc XML file or a synthetic description",                                               \
+    "FILE-OR-SYNTHETIC" },                                                                                             \
+  {                                                                                                                    \
+    "sysfs", 0, 0, G_OPTION_ARG_FILENAME, &(source)->sysfs,                                                            \
+      "The host's pages, devices and isolated CPUs from a recorded /sys", "DIR"                                        \
+  }
+#define VP_SOURCE_ENTRIES(source)                                                                                      \
+  VP_SOURCE_ENTRY_CONNECT (source), VP_SOURCE_ENTRIES_HOST (source), VP_SOURCE_ENTRY_PROFILES (source),                \
+    VP_SOURCE_ENTRY_RULES (source)
+/* clang-format on */
 
 /* Frees what the options put into it, not the struct. */
 void vp_source_clear (VpSource *source);
@@ -62,8 +75,8 @@ virDomainPtr vp_source_find_domain (virConnectPtr connection, const char *name, 
 
 /* What a command works with, as the options say it. */
 typedef struct {
-  const VpSource *source;        /* borrowed, for as long as this is there */
-  virConnectPtr connection;      /* NULL: no libvirt is asked */
+  const VpSource *source;   /* borrowed, for as long as this is there */
+  virConnectPtr connection; /* NULL: no libvirt is asked */
   gboolean session;
   unsigned long libvirt_version; /* of the one asked, else of the one that we are linked with; 0: not known */
   VpProfiles *profiles;          /* NULL until they are loaded, both of them */

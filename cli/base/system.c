@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 static const char *const watched[] = {
-  "libvirtd", "virtqemud", "vfio-profiled", NULL,
+  "libvirtd",
+  "virtqemud",
+  "vfio-profiled",
+  NULL,
 };
 
 const char *
@@ -126,7 +129,8 @@ dup_change_parameter (const VpSystem *system, const char *parameter, gboolean ad
                             parameter, to);
   if (system->family == VP_FAMILY_ARCH)
     return g_strdup_printf ("%s %s %s GRUB_CMDLINE_LINUX in /etc/default/grub, run 'grub-mkconfig -o "
-                            "/boot/grub/grub.cfg' and boot", verb, parameter, to);
+                            "/boot/grub/grub.cfg' and boot",
+                            verb, parameter, to);
   return g_strdup_printf ("%s %s %s the kernel's command line in the boot loader and boot", verb, parameter, to);
 }
 

@@ -10,10 +10,10 @@ typedef enum { VP_FAMILY_OTHER, VP_FAMILY_DEBIAN, VP_FAMILY_FEDORA, VP_FAMILY_AR
 
 typedef struct {
   VpFamily family;
-  char *name;          /* "Debian GNU/Linux 12 (bookworm)" */
-  char *command_line;  /* of the kernel; "" where it cannot be read */
-  GArray *processes;   /* of VpProcess: those of libvirt and ours */
-  gboolean grub;       /* boots by GRUB; else, as far as known, by systemd-boot */
+  char *name;         /* "Debian GNU/Linux 12 (bookworm)" */
+  char *command_line; /* of the kernel; "" where it cannot be read */
+  GArray *processes;  /* of VpProcess: those of libvirt and ours */
+  gboolean grub;      /* boots by GRUB; else, as far as known, by systemd-boot */
 } VpSystem;
 
 /* Of processes, those of root; of a session, this user's. The caller's; what cannot be read is left empty. */

@@ -19,8 +19,10 @@ check_groups (const VpSequesterHost *host, const GArray *picks, GError **error)
     const VpPciDevice *device = g_array_index (picks, VpSequesterPick, i).device;
     if (device->iommu_group < 0) {
       g_autofree char *alone = vp_pci_dup_title (device, host->names);
-      g_set_error (error, VP_ERROR, VP_ERROR_HOST, "%s is not granted: it is in no IOMMU group, so it has no node that "
-                                                   "could be the user's", alone);
+      g_set_error (error, VP_ERROR, VP_ERROR_HOST,
+                   "%s is not granted: it is in no IOMMU group, so it has no node that "
+                   "could be the user's",
+                   alone);
       return FALSE;
     }
     for (guint j = 0; j < host->groups->devices->len; j++) {
@@ -32,7 +34,8 @@ check_groups (const VpSequesterHost *host, const GArray *picks, GError **error)
       g_autofree char *foreign = vp_pci_dup_title (other, host->names);
       g_set_error (error, VP_ERROR, VP_ERROR_HOST,
                    "%s is not granted: its IOMMU group %d, which goes to a user as a whole, also has %s: name that as "
-                   "well if it is meant", title, device->iommu_group, foreign);
+                   "well if it is meant",
+                   title, device->iommu_group, foreign);
       return FALSE;
     }
   }
@@ -72,8 +75,9 @@ cap_limit (const VpGrantFiles *files, const VpGrantUser *user, guint64 kib, GErr
   guint64 total = line != NULL ? g_ascii_strtoull (line + strlen ("MemTotal:"), NULL, 10) : 0;
 
   if (total == 0)
-    g_set_error (error, VP_ERROR, VP_ERROR_HOST, "how much memory this host has is not known (/proc/meminfo): give the "
-                                                 "largest guest's with --memory, such as --memory 8GiB");
+    g_set_error (error, VP_ERROR, VP_ERROR_HOST,
+                 "how much memory this host has is not known (/proc/meminfo): give the "
+                 "largest guest's with --memory, such as --memory 8GiB");
   else if (kib > total)
     vp_output_line (VP_STYLE_HEAD,
                     "the largest guest of '%s' would have %.1f GiB locked, and this host has %.1f GiB: the limit is "
@@ -97,7 +101,8 @@ vp_grant_find_limit (const VpGrantFiles *files, const VpGrantUser *user, const c
   if (kib == 0 && before == 0) {
     g_set_error (error, VP_ERROR, VP_ERROR_UNFIT,
                  "how much memory '%s' may lock is not known, as the user has no guest defined: give the largest "
-                 "guest's with --memory, such as --memory 8GiB", user->name);
+                 "guest's with --memory, such as --memory 8GiB",
+                 user->name);
     return 0;
   }
   return cap_limit (files, user, MAX (before, kib > 0 ? kib + BESIDE_KIB : 0), error);

@@ -83,10 +83,10 @@ static gboolean
 write_rules (const VpGrantFiles *files, GPtrArray *changed, GError **error)
 {
   return store (files, RULES,
-                VP_GRANT_MARK
-                "# A group has another number at each boot, so a program looks whose its devices are.\n"
-                "SUBSYSTEM==\"vfio\", KERNEL==\"[0-9]*\", PROGRAM=\"" VP_GROUP_OWNER_PROGRAM " %k\", OWNER=\"%c\", "
-                "MODE=\"0600\"\n",
+                VP_GRANT_MARK "# A group has another number at each boot, so a program looks whose its devices are.\n"
+                              "SUBSYSTEM==\"vfio\", KERNEL==\"[0-9]*\", PROGRAM=\"" VP_GROUP_OWNER_PROGRAM
+                              " %k\", OWNER=\"%c\", "
+                              "MODE=\"0600\"\n",
                 changed, error);
 }
 
@@ -95,8 +95,8 @@ write_limits (const VpGrantFiles *files, const VpGrantUser *user, guint64 kib, G
 {
   g_autofree char *limits_path = dup_limits_path (user->uid);
   g_autofree char *unit_path = dup_unit_path (user->uid);
-  g_autofree char *limits = g_strdup_printf (VP_GRANT_MARK "# %s; in KiB\n:%u - memlock %" G_GUINT64_FORMAT "\n",
-                                             user->name, user->uid, kib);
+  g_autofree char *limits =
+    g_strdup_printf (VP_GRANT_MARK "# %s; in KiB\n:%u - memlock %" G_GUINT64_FORMAT "\n", user->name, user->uid, kib);
   g_autofree char *unit =
     g_strdup_printf (VP_GRANT_MARK "# %s\n[Service]\n" LIMIT "%" G_GUINT64_FORMAT "K\n", user->name, kib);
 

@@ -52,8 +52,10 @@ static gboolean
 check (const VpGrantUser *user, GError **error)
 {
   if (user->uid == 0)
-    g_set_error (error, VP_ERROR, VP_ERROR_UNFIT, "'%s' is root, who has every card already: it is for ordinary users "
-                                                  "and their qemu:///session", user->name);
+    g_set_error (error, VP_ERROR, VP_ERROR_UNFIT,
+                 "'%s' is root, who has every card already: it is for ordinary users "
+                 "and their qemu:///session",
+                 user->name);
   else if (strpbrk (user->name, " \t\n\\\"'#") != NULL)
     g_set_error (error, VP_ERROR, VP_ERROR_UNFIT, "the user name '%s' has signs that other programs' files cannot hold",
                  user->name);

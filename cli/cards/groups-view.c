@@ -11,15 +11,33 @@ class_word (guint32 class_code)
     guint16 class; /* class_code >> 8, or >> 16 where it is below 0x100 */
     const char *word;
   } words[] = {
-    { 0x0106, "SATA controller" }, { 0x0108, "NVMe disk" },      { 0x0200, "network card" },
-    { 0x0280, "wireless card" },   { 0x0300, "VGA display" },    { 0x0302, "3D controller" },
-    { 0x0380, "display" },         { 0x0403, "audio" },          { 0x0600, "host bridge" },
-    { 0x0601, "ISA bridge" },      { 0x0604, "PCI bridge" },     { 0x0c03, "USB controller" },
-    { 0x0c05, "SMBus" },           { 0x0c80, "serial bus" },     { 0x01, "storage" },
-    { 0x02, "network card" },      { 0x03, "display" },          { 0x04, "multimedia" },
-    { 0x05, "memory" },            { 0x06, "bridge" },           { 0x07, "communication" },
-    { 0x08, "system" },            { 0x09, "input" },            { 0x0c, "serial bus" },
-    { 0x0d, "wireless card" },     { 0x10, "encryption" },       { 0x11, "signal processing" },
+    { 0x0106, "SATA controller" },
+    { 0x0108, "NVMe disk" },
+    { 0x0200, "network card" },
+    { 0x0280, "wireless card" },
+    { 0x0300, "VGA display" },
+    { 0x0302, "3D controller" },
+    { 0x0380, "display" },
+    { 0x0403, "audio" },
+    { 0x0600, "host bridge" },
+    { 0x0601, "ISA bridge" },
+    { 0x0604, "PCI bridge" },
+    { 0x0c03, "USB controller" },
+    { 0x0c05, "SMBus" },
+    { 0x0c80, "serial bus" },
+    { 0x01, "storage" },
+    { 0x02, "network card" },
+    { 0x03, "display" },
+    { 0x04, "multimedia" },
+    { 0x05, "memory" },
+    { 0x06, "bridge" },
+    { 0x07, "communication" },
+    { 0x08, "system" },
+    { 0x09, "input" },
+    { 0x0c, "serial bus" },
+    { 0x0d, "wireless card" },
+    { 0x10, "encryption" },
+    { 0x11, "signal processing" },
     { 0x12, "accelerator" },
   };
 
@@ -35,8 +53,8 @@ vp_pci_dup_title (const VpPciDevice *device, VpDeviceNames *names)
   g_autofree char *address = vp_pci_address_dup_text (&device->address);
   g_autofree char *name = names != NULL ? vp_device_names_dup (names, device->vendor, device->device) : NULL;
 
-  return g_strdup_printf ("%s %s%s%s [%04x:%04x]", address, class_word (device->class_code),
-                          name != NULL ? ", " : "", name != NULL ? name : "", device->vendor, device->device);
+  return g_strdup_printf ("%s %s%s%s [%04x:%04x]", address, class_word (device->class_code), name != NULL ? ", " : "",
+                          name != NULL ? name : "", device->vendor, device->device);
 }
 
 static VpStyle

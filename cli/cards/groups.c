@@ -64,8 +64,7 @@ vp_groups_above (const VpGroups *groups, const VpRoot *root, const VpPciDevice *
   g_auto (GStrv) parts = g_strsplit (path != NULL ? path : "", "/", -1);
   for (guint i = g_strv_length (parts); i > 0; i--) {
     VpPciAddress one;
-    const VpPciDevice *bridge =
-      vp_pci_address_parse (parts[i - 1], &one) ? vp_pci_find (groups->devices, &one) : NULL;
+    const VpPciDevice *bridge = vp_pci_address_parse (parts[i - 1], &one) ? vp_pci_find (groups->devices, &one) : NULL;
     if (bridge != NULL && bridge != device)
       g_ptr_array_add (above, (gpointer) bridge);
   }
@@ -126,9 +125,9 @@ dup_addresses (const GPtrArray *devices)
 
 /* What a group consists of, for the verdict. */
 typedef struct {
-  GPtrArray *endpoints; /* of const VpPciDevice * */
-  GPtrArray *ports;     /* that have an endpoint of the group below them */
-  GPtrArray *held;      /* endpoints with a host driver */
+  GPtrArray *endpoints;     /* of const VpPciDevice * */
+  GPtrArray *ports;         /* that have an endpoint of the group below them */
+  GPtrArray *held;          /* endpoints with a host driver */
   const VpPciDevice *board; /* the last part of the board */
   const VpPciDevice *boot;
   gboolean is_spoilt; /* the host drives a part of the board in it */

@@ -29,8 +29,8 @@ typedef struct {
   int number;
   GArray *members; /* of VpGroupMember, each below its bridge where that is in the group */
   VpGroupVerdict verdict;
-  gboolean ready;  /* no host driver has an endpoint */
-  char *reason;    /* one line */
+  gboolean ready; /* no host driver has an endpoint */
+  char *reason;   /* one line */
 } VpGroup;
 
 typedef struct {

@@ -39,8 +39,9 @@ make_anew (const VpRoot *root, GError **error)
   int status = 0;
 
   if (command == NULL) {
-    g_set_error (error, VP_ERROR, VP_ERROR_HOST, "none of update-initramfs, dracut and mkinitcpio is here: make the "
-                                                 "initramfs anew by the means of this distribution");
+    g_set_error (error, VP_ERROR, VP_ERROR_HOST,
+                 "none of update-initramfs, dracut and mkinitcpio is here: make the "
+                 "initramfs anew by the means of this distribution");
     return FALSE;
   }
   if (g_spawn_sync (NULL, (char **) command, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_CHILD_INHERITS_STDIN, NULL, NULL, NULL,
@@ -64,7 +65,8 @@ vp_initramfs_dup_advice (const VpRoot *root)
   if (strcmp (command[0], "mkinitcpio") != 0)
     return g_strdup_printf ("run '%s' and boot", words);
   return g_strdup_printf ("add 'vfio_pci' to MODULES and '" VP_SEQUESTER_LIST " " VP_SEQUESTER_PROGRAM "' to FILES in "
-                          "/etc/mkinitcpio.conf, run '%s' and boot", words);
+                          "/etc/mkinitcpio.conf, run '%s' and boot",
+                          words);
 }
 
 gboolean

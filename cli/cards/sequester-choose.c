@@ -47,8 +47,10 @@ find_device (const VpSequesterHost *host, const VpPciAddress *address, GError **
   g_autofree char *text = vp_pci_address_dup_text (address);
 
   if (device == NULL)
-    g_set_error (error, VP_ERROR, VP_ERROR_HOST, "the host has no PCI device %s; 'vfio-profile groups' shows which it "
-                                                 "has", text);
+    g_set_error (error, VP_ERROR, VP_ERROR_HOST,
+                 "the host has no PCI device %s; 'vfio-profile groups' shows which it "
+                 "has",
+                 text);
   return device;
 }
 
@@ -61,9 +63,10 @@ check_device (const VpSequesterHost *host, const VpPciDevice *device, GError **e
   if (!vp_pci_is_endpoint (device))
     return refuse (error, host, device, "it is a bridge, a port or a part of the board, which no guest can have");
   if (group == NULL && !host->force)
-    return refuse (error, host, device, "it is in no IOMMU group, so it cannot be told what else would go with it, and "
-                                        "no guest can have it: turn the IOMMU on first ('vfio-profile doctor' says "
-                                        "how), or give --force");
+    return refuse (error, host, device,
+                   "it is in no IOMMU group, so it cannot be told what else would go with it, and "
+                   "no guest can have it: turn the IOMMU on first ('vfio-profile doctor' says "
+                   "how), or give --force");
   if (group != NULL && group->verdict == VP_GROUP_NO)
     return refuse (error, host, device, "its IOMMU group %d is %s", group->number, group->reason);
   return TRUE;
@@ -110,7 +113,8 @@ check_groups (const VpSequesterHost *host, const GArray *picks, GError **error)
     g_autofree char *list = vp_list_dup_words (others);
     return refuse (error, host, device,
                    "its IOMMU group %d, which goes to a guest as a whole, also has %s: name %s as well if the host can "
-                   "do without", device->iommu_group, list, others->len == 1 ? "it" : "them");
+                   "do without",
+                   device->iommu_group, list, others->len == 1 ? "it" : "them");
   }
   return TRUE;
 }
@@ -253,8 +257,9 @@ vp_sequester_choose_cards (const VpSequesterHost *host, GError **error)
       g_array_append_val (addresses, device->address);
   }
   if (addresses->len == 0) {
-    g_set_error (error, VP_ERROR, VP_ERROR_HOST, "the host has no graphics card to spare: 'vfio-profile groups' shows "
-                                                 "its devices");
+    g_set_error (error, VP_ERROR, VP_ERROR_HOST,
+                 "the host has no graphics card to spare: 'vfio-profile groups' shows "
+                 "its devices");
     return NULL;
   }
   return vp_sequester_choose (host, addresses, error);

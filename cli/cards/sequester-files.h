@@ -9,10 +9,10 @@
 G_BEGIN_DECLS
 
 typedef struct {
-  const VpRoot *root;  /* borrowed */
-  VpOwnPlace place;    /* that */
-  GArray *ids;         /* of VpDeviceIds: listed now */
-  GPtrArray *modules;  /* of char *: named to modprobe now */
+  const VpRoot *root; /* borrowed */
+  VpOwnPlace place;   /* that */
+  GArray *ids;        /* of VpDeviceIds: listed now */
+  GPtrArray *modules; /* of char *: named to modprobe now */
 } VpSequester;
 
 /* Without `read` it can only be removed. `folder` is where the root is. */

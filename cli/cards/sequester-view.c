@@ -156,7 +156,8 @@ warn_of_others (const VpRoot *root)
       if (text != NULL && !g_str_has_prefix (text, VP_SEQUESTER_MARK) &&
           g_regex_match_simple ("^\\s*install\\s+vfio[-_]pci\\s", text, G_REGEX_MULTILINE | G_REGEX_RAW, 0))
         vp_output_warn ("/%s also says what to do in place of loading vfio-pci, and modprobe heeds one of the two: "
-                        "take that line out", path);
+                        "take that line out",
+                        path);
     }
   }
 }
@@ -171,12 +172,14 @@ vp_sequester_warn (const VpSequesterHost *host, const GArray *picks)
     g_autofree char *address = vp_pci_address_dup_text (&device->address);
     if (device->driver != NULL && vp_sequester_is_built_in (host->root, device->driver))
       vp_output_warn ("%s: its driver %s is built into this kernel and takes it before anything can keep it off; a "
-                      "kernel that has it as a module is needed", address, device->driver);
+                      "kernel that has it as a module is needed",
+                      address, device->driver);
     if (!device->boot_vga)
       continue;
     g_autofree char *advice = vp_system_dup_add_parameter (system, "initcall_blacklist=sysfb_init");
     vp_output_warn ("%s: the firmware's own picture on it (efifb, simpledrm) is no driver of the card's, and keeps its "
-                    "memory: %s; the host shows nothing from then on", address, advice);
+                    "memory: %s; the host shows nothing from then on",
+                    address, advice);
   }
   warn_of_others (host->root);
 }

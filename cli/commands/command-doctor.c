@@ -26,17 +26,14 @@ run_doctor (const VpCommand *command, int argc, char **argv, GError **error)
   g_auto (VpSource) source = { 0 };
   g_autofree char *root = NULL;
   gboolean json = FALSE;
-  const GOptionEntry entries[] = {
-    { "json", 'j', 0, G_OPTION_ARG_NONE, &json, "Print JSON", NULL },
-    { "root", 0, 0, G_OPTION_ARG_FILENAME, &root,
-      "Look at a recorded machine: /sys, /proc, /etc … as they are in DIR", "DIR" },
-    { "topology", 0, 0, G_OPTION_ARG_FILENAME, &source.topology, "Its CPUs, with --root (as for plan)",
-      "FILE-OR-SYNTHETIC" },
-    G_OPTION_ENTRY_NULL
-  };
-  const GOptionEntry shared[] = {
-    VP_SOURCE_ENTRY_CONNECT (&source), VP_SOURCE_ENTRY_PROFILES (&source), G_OPTION_ENTRY_NULL
-  };
+  const GOptionEntry entries[] = { { "json", 'j', 0, G_OPTION_ARG_NONE, &json, "Print JSON", NULL },
+                                   { "root", 0, 0, G_OPTION_ARG_FILENAME, &root,
+                                     "Look at a recorded machine: /sys, /proc, /etc … as they are in DIR", "DIR" },
+                                   { "topology", 0, 0, G_OPTION_ARG_FILENAME, &source.topology,
+                                     "Its CPUs, with --root (as for plan)", "FILE-OR-SYNTHETIC" },
+                                   G_OPTION_ENTRY_NULL };
+  const GOptionEntry shared[] = { VP_SOURCE_ENTRY_CONNECT (&source), VP_SOURCE_ENTRY_PROFILES (&source),
+                                  G_OPTION_ENTRY_NULL };
   const GOptionEntry *const groups[2] = { entries, shared };
   gboolean version = FALSE;
 
@@ -52,6 +49,11 @@ run_doctor (const VpCommand *command, int argc, char **argv, GError **error)
 }
 
 const VpCommand vp_command_doctor = {
-  "doctor", "[DOMAIN]", "Check the host, and with DOMAIN all that its start needs",
-  "Exits with 1 where a check says FAIL. Root sees more than others.", 0, 1, run_doctor,
+  "doctor",
+  "[DOMAIN]",
+  "Check the host, and with DOMAIN all that its start needs",
+  "Exits with 1 where a check says FAIL. Root sees more than others.",
+  0,
+  1,
+  run_doctor,
 };

@@ -152,8 +152,8 @@ run_grant (const VpCommand *command, int argc, char **argv, GError **error)
     { "memory", 'm', 0, G_OPTION_ARG_STRING, &options.memory,
       "Memory of the user's largest guest (default: as defined now)", "SIZE" },
     { "list", 'l', 0, G_OPTION_ARG_NONE, &options.list, "Show what is granted", NULL },
-    { "undo", 0, 0, G_OPTION_ARG_NONE, &options.undo,
-      "Take back these cards, or all of the user's, or all there are", NULL },
+    { "undo", 0, 0, G_OPTION_ARG_NONE, &options.undo, "Take back these cards, or all of the user's, or all there are",
+      NULL },
     { "initramfs", 0, 0, G_OPTION_ARG_NONE, &options.initramfs, "Make the initramfs anew as well", NULL },
     { "force", 0, 0, G_OPTION_ARG_NONE, &options.force, "Also the boot display", NULL },
     { "json", 'j', 0, G_OPTION_ARG_NONE, &options.json, "Print JSON (with --list)", NULL },
@@ -176,9 +176,13 @@ run_grant (const VpCommand *command, int argc, char **argv, GError **error)
 }
 
 const VpCommand vp_command_grant = {
-  "grant", "USER ADDRESS…", "Let a user give cards to guests of his own libvirt",
+  "grant",
+  "USER ADDRESS…",
+  "Let a user give cards to guests of his own libvirt",
   "For qemu:///session. The user gets the node of the card's IOMMU group in /dev/vfio and may lock the\n"
   "memory of his largest guest and 1 GiB beside it; the card is sequestered, see there. In his guest's\n"
   "definition the <hostdev> has managed='no'.",
-  0, G_MAXINT, run_grant,
+  0,
+  G_MAXINT,
+  run_grant,
 };

@@ -18,7 +18,8 @@ show (const char *sysfs, gboolean json, GError **error)
   if (groups->groups->len == 0) {
     g_set_error (error, VP_ERROR, VP_ERROR_HOST,
                  "the host has no IOMMU groups, so none of its %u PCI devices can be assigned: %s; "
-                 "'vfio-profile doctor' says what to do", groups->devices->len,
+                 "'vfio-profile doctor' says what to do",
+                 groups->devices->len,
                  vp_kernel_read_has_iommu (root) ? "its IOMMU is not used for devices" : "it uses no IOMMU");
     return FALSE;
   }
@@ -33,11 +34,10 @@ run_groups (const VpCommand *command, int argc, char **argv, GError **error)
 {
   g_autofree char *sysfs = NULL;
   gboolean json = FALSE;
-  const GOptionEntry entries[] = {
-    { "json", 'j', 0, G_OPTION_ARG_NONE, &json, "Print JSON", NULL },
-    { "sysfs", 0, 0, G_OPTION_ARG_FILENAME, &sysfs, "The host's devices from a recorded /sys", "DIR" },
-    G_OPTION_ENTRY_NULL
-  };
+  const GOptionEntry entries[] = { { "json", 'j', 0, G_OPTION_ARG_NONE, &json, "Print JSON", NULL },
+                                   { "sysfs", 0, 0, G_OPTION_ARG_FILENAME, &sysfs,
+                                     "The host's devices from a recorded /sys", "DIR" },
+                                   G_OPTION_ENTRY_NULL };
   const GOptionEntry *const groups[2] = { entries, NULL };
   gboolean version = FALSE;
 
@@ -47,7 +47,12 @@ run_groups (const VpCommand *command, int argc, char **argv, GError **error)
 }
 
 const VpCommand vp_command_groups = {
-  "groups", "", "Show the IOMMU groups, and what of them can be assigned to a guest",
+  "groups",
+  "",
+  "Show the IOMMU groups, and what of them can be assigned to a guest",
   "A group goes to one guest or to none. \"yes\": it can be assigned; \"host\": it can, and the host loses its "
-  "display;\n\"no\": it cannot. Needs neither libvirt nor root.", 0, 0, run_groups,
+  "display;\n\"no\": it cannot. Needs neither libvirt nor root.",
+  0,
+  0,
+  run_groups,
 };

@@ -77,8 +77,10 @@ write_picture (const char *path, const char *text, GError **error)
   if (strcmp (path, "-") == 0)
     return vp_output_write (text, error);
   if (g_file_test (path, G_FILE_TEST_EXISTS) && !g_file_test (path, G_FILE_TEST_IS_REGULAR)) {
-    g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot write the picture to %s: it is no regular file; \"-\" is the "
-                 "standard output", path);
+    g_set_error (error, VP_ERROR, VP_ERROR_IO,
+                 "cannot write the picture to %s: it is no regular file; \"-\" is the "
+                 "standard output",
+                 path);
     return FALSE;
   }
   if (g_file_set_contents_full (path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0666, &problem))
@@ -107,8 +109,7 @@ read_and_show (const VpSource *source, const Options *options, char **files, GEr
   gboolean asks = files[0] == NULL;
   g_autoptr (VpInput) input = vp_input_new (source, asks, error);
 
-  if (input == NULL ||
-      !(asks ? read_libvirt (input->connection, guests, error) : read_files (files, guests, error)) ||
+  if (input == NULL || !(asks ? read_libvirt (input->connection, guests, error) : read_files (files, guests, error)) ||
       !vp_input_load_host (input, error))
     return FALSE;
   g_autoptr (VpMap) map = vp_map_new (input->host->topology, g_steal_pointer (&guests));
@@ -120,18 +121,14 @@ run_map (const VpCommand *command, int argc, char **argv, GError **error)
 {
   g_auto (VpSource) source = { 0 };
   Options options = { 0 };
-  const GOptionEntry entries[] = {
-    { "svg", 0, 0, G_OPTION_ARG_FILENAME, &options.svg,
-      "Write a picture to FILE (\"-\": standard output) instead of the text", "FILE" },
-    { "ascii", 0, 0, G_OPTION_ARG_NONE, &options.ascii, "Draw with plain ASCII characters", NULL },
-    { "json", 'j', 0, G_OPTION_ARG_NONE, &options.json, "Print JSON", NULL },
-    G_OPTION_ENTRY_NULL
-  };
-  const GOptionEntry shared[] = {
-    VP_SOURCE_ENTRY_CONNECT (&source),
-    VP_SOURCE_ENTRIES_HOST (&source),
-    G_OPTION_ENTRY_NULL
-  };
+  const GOptionEntry entries[] = { { "svg", 0, 0, G_OPTION_ARG_FILENAME, &options.svg,
+                                     "Write a picture to FILE (\"-\": standard output) instead of the text", "FILE" },
+                                   { "ascii", 0, 0, G_OPTION_ARG_NONE, &options.ascii,
+                                     "Draw with plain ASCII characters", NULL },
+                                   { "json", 'j', 0, G_OPTION_ARG_NONE, &options.json, "Print JSON", NULL },
+                                   G_OPTION_ENTRY_NULL };
+  const GOptionEntry shared[] = { VP_SOURCE_ENTRY_CONNECT (&source), VP_SOURCE_ENTRIES_HOST (&source),
+                                  G_OPTION_ENTRY_NULL };
   const GOptionEntry *const groups[2] = { entries, shared };
   gboolean version = FALSE;
   gboolean parsed = vp_command_parse (command, groups, &argc, &argv, &version, error);
@@ -147,7 +144,11 @@ run_map (const VpCommand *command, int argc, char **argv, GError **error)
 }
 
 const VpCommand vp_command_map = {
-  "map", "[FILE…]", "Show the host's CPUs and which guest holds them",
-  "Without FILE it shows all domains of libvirt; with it the definitions there, and needs no libvirt.", 0, G_MAXINT,
+  "map",
+  "[FILE…]",
+  "Show the host's CPUs and which guest holds them",
+  "Without FILE it shows all domains of libvirt; with it the definitions there, and needs no libvirt.",
+  0,
+  G_MAXINT,
   run_map,
 };

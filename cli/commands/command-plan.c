@@ -44,8 +44,7 @@ plan_domain (const VpInput *input, const VpDomain *domain, GError **error)
 
   if (input->connection == NULL || source->topology != NULL || source->sysfs != NULL)
     return vp_plan_new (domain, input->host, input->profiles, NULL, VP_PLAN_DEFAULT, error);
-  g_autoptr (VpFleet) fleet =
-    vp_libvirt_load_fleet (input->connection, input->host, input->profiles, NULL, error);
+  g_autoptr (VpFleet) fleet = vp_libvirt_load_fleet (input->connection, input->host, input->profiles, NULL, error);
   if (fleet == NULL)
     return NULL;
   return vp_plan_new (domain, input->host, input->profiles, vp_fleet_find (fleet, uuid), VP_PLAN_DEFAULT, error);
@@ -86,13 +85,12 @@ run_plan (const VpCommand *command, int argc, char **argv, GError **error)
 {
   g_auto (VpSource) source = { 0 };
   Options options = { 0 };
-  const GOptionEntry entries[] = {
-    { "file", 'f', 0, G_OPTION_ARG_FILENAME, &options.file,
-      "Plan the definition in FILE (\"-\": standard input); needs no libvirt", "FILE" },
-    { "diff", 'd', 0, G_OPTION_ARG_NONE, &options.diff, "Show the definition's difference as well", NULL },
-    { "json", 'j', 0, G_OPTION_ARG_NONE, &options.json, "Print JSON", NULL },
-    G_OPTION_ENTRY_NULL
-  };
+  const GOptionEntry entries[] = { { "file", 'f', 0, G_OPTION_ARG_FILENAME, &options.file,
+                                     "Plan the definition in FILE (\"-\": standard input); needs no libvirt", "FILE" },
+                                   { "diff", 'd', 0, G_OPTION_ARG_NONE, &options.diff,
+                                     "Show the definition's difference as well", NULL },
+                                   { "json", 'j', 0, G_OPTION_ARG_NONE, &options.json, "Print JSON", NULL },
+                                   G_OPTION_ENTRY_NULL };
   const GOptionEntry shared[] = { VP_SOURCE_ENTRIES (&source), G_OPTION_ENTRY_NULL };
   const GOptionEntry *const groups[2] = { entries, shared };
   gboolean version = FALSE;
@@ -105,6 +103,11 @@ run_plan (const VpCommand *command, int argc, char **argv, GError **error)
 }
 
 const VpCommand vp_command_plan = {
-  "plan", "DOMAIN | --file FILE", "Show what would change in a definition, and why",
-  "With --topology and without --sysfs nothing is known of the host but its CPUs.", 0, 1, run_plan,
+  "plan",
+  "DOMAIN | --file FILE",
+  "Show what would change in a definition, and why",
+  "With --topology and without --sysfs nothing is known of the host but its CPUs.",
+  0,
+  1,
+  run_plan,
 };

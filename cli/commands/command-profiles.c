@@ -38,12 +38,10 @@ run_profiles (const VpCommand *command, int argc, char **argv, GError **error)
 {
   g_auto (VpSource) source = { 0 };
   gboolean json = FALSE;
-  const GOptionEntry entries[] = {
-    { "json", 'j', 0, G_OPTION_ARG_NONE, &json, "Print JSON", NULL },
-    VP_SOURCE_ENTRY_CONNECT (&source),
-    VP_SOURCE_ENTRY_PROFILES (&source),
-    G_OPTION_ENTRY_NULL
-  };
+  const GOptionEntry entries[] = { { "json", 'j', 0, G_OPTION_ARG_NONE, &json, "Print JSON", NULL },
+                                   VP_SOURCE_ENTRY_CONNECT (&source),
+                                   VP_SOURCE_ENTRY_PROFILES (&source),
+                                   G_OPTION_ENTRY_NULL };
   const GOptionEntry *const groups[2] = { entries, NULL };
   gboolean version = FALSE;
 
@@ -56,6 +54,11 @@ run_profiles (const VpCommand *command, int argc, char **argv, GError **error)
 }
 
 const VpCommand vp_command_profiles = {
-  "profiles", "[NAME]", "List the profiles, or show one profile's keys",
-  "It asks no libvirt; with --connect it takes the folders of that one.", 0, 1, run_profiles,
+  "profiles",
+  "[NAME]",
+  "List the profiles, or show one profile's keys",
+  "It asks no libvirt; with --connect it takes the folders of that one.",
+  0,
+  1,
+  run_profiles,
 };

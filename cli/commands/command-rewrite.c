@@ -57,8 +57,12 @@ run_rewrite (const VpCommand *command, int argc, char **argv, GError **error)
 }
 
 const VpCommand vp_command_rewrite = {
-  "rewrite", "[FILE]", "A filter: a domain's XML in, the prepared XML out",
+  "rewrite",
+  "[FILE]",
+  "A filter: a domain's XML in, the prepared XML out",
   "Without FILE, or with \"-\", the XML comes from the standard input. It needs neither libvirt nor root; with "
   "--connect it asks nothing, but takes the folders of that libvirt.",
-  0, 1, run_rewrite,
+  0,
+  1,
+  run_rewrite,
 };

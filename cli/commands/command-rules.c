@@ -53,8 +53,7 @@ static gboolean
 check_file (const char *path, const VpProfiles *profiles, GError **error)
 {
   g_autofree char *base = g_path_get_basename (path);
-  g_autofree char *name =
-    g_strndup (base, strlen (base) - (g_str_has_suffix (base, ".conf") ? strlen (".conf") : 0));
+  g_autofree char *name = g_strndup (base, strlen (base) - (g_str_has_suffix (base, ".conf") ? strlen (".conf") : 0));
   g_autoptr (VpTagRule) rule = vp_tag_rule_load (name, path);
 
   vp_profiles_check_rule (profiles, rule);
@@ -123,9 +122,8 @@ static gboolean
 add_domains (const VpSource *source, const GPtrArray *reports, const VpProfiles *profiles, GError **error)
 {
   g_autoptr (VpInput) input = vp_input_new (source, TRUE, error);
-  g_autoptr (GPtrArray) handles = input != NULL && vp_input_load_host (input, error)
-                                    ? vp_libvirt_list (input->connection, 0, error)
-                                    : NULL;
+  g_autoptr (GPtrArray) handles =
+    input != NULL && vp_input_load_host (input, error) ? vp_libvirt_list (input->connection, 0, error) : NULL;
 
   if (handles == NULL)
     return FALSE;
@@ -224,6 +222,11 @@ run_rules (const VpCommand *command, int argc, char **argv, GError **error)
 }
 
 const VpCommand vp_command_rules = {
-  "rules", "[NAME]", "Show rules that give domains their profiles, and whom they fit; turn them on and off",
-  "A rule counts for domains without a tag of their own. The daemon carries it out.", 0, 1, run_rules,
+  "rules",
+  "[NAME]",
+  "Show rules that give domains their profiles, and whom they fit; turn them on and off",
+  "A rule counts for domains without a tag of their own. The daemon carries it out.",
+  0,
+  1,
+  run_rules,
 };

@@ -44,8 +44,8 @@ add (VpSequester *self, const Options *options, const GArray *addresses, GError 
   vp_sequester_warn (&host, picks);
   if (!vp_sequester_add (self, picks, wrote, error))
     return FALSE;
-  vp_output_line (VP_STYLE_HEAD, wrote->len > 0 ? "kept for vfio-pci from the next boot on:"
-                                                : "kept for vfio-pci already:");
+  vp_output_line (VP_STYLE_HEAD,
+                  wrote->len > 0 ? "kept for vfio-pci from the next boot on:" : "kept for vfio-pci already:");
   vp_sequester_say (&host, picks);
   vp_own_files_say (wrote, "wrote");
   return vp_initramfs_finish (self->root, options->initramfs, wrote->len > 0, error);
@@ -118,8 +118,9 @@ check_usage (const VpCommand *command, const Options *options, guint n_addresses
   gboolean adds = !options->list && !options->undo;
 
   if ((options->list && (options->undo || n_addresses > 0)) || (options->all && (!adds || n_addresses > 0)))
-    vp_command_set_usage (command, error, "sequester takes addresses, --all-but-boot-vga, --list or --undo, one of "
-                                          "them");
+    vp_command_set_usage (command, error,
+                          "sequester takes addresses, --all-but-boot-vga, --list or --undo, one of "
+                          "them");
   else if (adds && !options->all && n_addresses == 0)
     vp_command_set_usage (command, error, "sequester needs %s", command->arguments);
   else if (options->json && !options->list)
@@ -176,10 +177,14 @@ run_sequester (const VpCommand *command, int argc, char **argv, GError **error)
 }
 
 const VpCommand vp_command_sequester = {
-  "sequester", "ADDRESS…", "Keep the host's drivers off cards from boot on",
+  "sequester",
+  "ADDRESS…",
+  "Keep the host's drivers off cards from boot on",
   "A card is named by the address of one of its functions; the others come along. It writes the list\n"
   "of them and a file for modprobe, which the initramfs must have, too: initramfs-tools and dracut\n"
   "take them up when it is made anew. Not covered: drivers that are built into the kernel, and cards\n"
   "that are plugged in while the host runs.",
-  0, G_MAXINT, run_sequester,
+  0,
+  G_MAXINT,
+  run_sequester,
 };

@@ -10,14 +10,14 @@
 #include "base/error.h"
 #include "cli/base/command.h"
 #include "cli/base/output.h"
-#include "cli/plan/redefine.h"
 #include "cli/base/source.h"
-#include "cli/plan/tag-edit.h"
 #include "cli/plan/plan-view.h"
+#include "cli/plan/redefine.h"
+#include "cli/plan/tag-edit.h"
 #include "devices/device-ids.h"
 
 typedef struct {
-  const VpInput *input;    /* all of this is borrowed */
+  const VpInput *input; /* all of this is borrowed */
   virDomainPtr domain;
   const char *names;       /* NULL: the tag goes */
   const GArray *overrides; /* NULL with the names */
@@ -51,8 +51,7 @@ plan_edit (const Edit *edit, const VpDomain *base, GError **error)
     vp_overrides_apply (edit->overrides, tagged);
   vp_device_ids_forget (tagged); /* who sets a profile means the devices that are there now */
   g_autofree char *uuid = vp_domain_dup_uuid (tagged);
-  g_autoptr (VpFleet) fleet =
-    vp_libvirt_load_fleet (input->connection, input->host, input->profiles, tagged, error);
+  g_autoptr (VpFleet) fleet = vp_libvirt_load_fleet (input->connection, input->host, input->profiles, tagged, error);
   if (fleet == NULL)
     return NULL;
   g_autoptr (VpPlan) plan =
@@ -101,9 +100,8 @@ static void
 print_outcome (const Edit *edit, const VpPlan *plan, gboolean changed)
 {
   const char *name = virDomainGetName (edit->domain);
-  const char *running = changed && virDomainIsActive (edit->domain) == 1
-                          ? "; it is running, and this holds from its next start on"
-                          : "";
+  const char *running =
+    changed && virDomainIsActive (edit->domain) == 1 ? "; it is running, and this holds from its next start on" : "";
   const char *summary = plan->placement != NULL ? plan->placement->summary : NULL;
   guint n = plan->changes->len;
 
@@ -113,8 +111,8 @@ print_outcome (const Edit *edit, const VpPlan *plan, gboolean changed)
     vp_output_line (VP_STYLE_PLAIN, "domain '%s': no tag of its own any more: rule '%s' gives it '%s'%s", name,
                     plan->rule, plan->profile, running);
   else if (edit->names == NULL)
-    vp_output_line (VP_STYLE_PLAIN, "domain '%s': no tag any more, %u change%s undone%s", name, n,
-                    n == 1 ? "" : "s", running);
+    vp_output_line (VP_STYLE_PLAIN, "domain '%s': no tag any more, %u change%s undone%s", name, n, n == 1 ? "" : "s",
+                    running);
   else if (!changed)
     vp_output_line (VP_STYLE_PLAIN, "domain '%s': it is ready for '%s' already, nothing to do", name, plan->profile);
   else
@@ -127,8 +125,7 @@ static gboolean
 carry_out (Edit *edit, GError **error)
 {
   gboolean changed = FALSE;
-  g_autoptr (VpPlan) plan =
-    vp_redefine (edit->input->connection, edit->domain, plan_with_files, edit, &changed, error);
+  g_autoptr (VpPlan) plan = vp_redefine (edit->input->connection, edit->domain, plan_with_files, edit, &changed, error);
 
   if (plan != NULL)
     print_outcome (edit, plan, changed);
@@ -194,8 +191,13 @@ run_unset (const VpCommand *command, int argc, char **argv, GError **error)
 }
 
 const VpCommand vp_command_set = {
-  "set", "DOMAIN PROFILE…", "Give a domain its profiles, and make its definition ready",
-  "Later profiles go over earlier ones. Overrides that the domain has stay.", 2, G_MAXINT, run_set,
+  "set",
+  "DOMAIN PROFILE…",
+  "Give a domain its profiles, and make its definition ready",
+  "Later profiles go over earlier ones. Overrides that the domain has stay.",
+  2,
+  G_MAXINT,
+  run_set,
 };
 
 const VpCommand vp_command_unset = {

@@ -9,11 +9,9 @@ run_status (const VpCommand *command, int argc, char **argv, GError **error)
 {
   g_auto (VpSource) source = { 0 };
   gboolean json = FALSE;
-  const GOptionEntry entries[] = {
-    { "json", 'j', 0, G_OPTION_ARG_NONE, &json, "Print JSON", NULL },
-    VP_SOURCE_ENTRY_CONNECT (&source),
-    G_OPTION_ENTRY_NULL
-  };
+  const GOptionEntry entries[] = { { "json", 'j', 0, G_OPTION_ARG_NONE, &json, "Print JSON", NULL },
+                                   VP_SOURCE_ENTRY_CONNECT (&source),
+                                   G_OPTION_ENTRY_NULL };
   const GOptionEntry *const groups[2] = { entries, NULL };
   gboolean version = FALSE;
 
@@ -31,6 +29,11 @@ run_status (const VpCommand *command, int argc, char **argv, GError **error)
 }
 
 const VpCommand vp_command_status = {
-  "status", "[DOMAIN…]", "Show domains with profiles: ready or not and why, running or not, pins",
-  "Without DOMAIN it lists all that have a tag, or that still have something to put back.", 0, G_MAXINT, run_status,
+  "status",
+  "[DOMAIN…]",
+  "Show domains with profiles: ready or not and why, running or not, pins",
+  "Without DOMAIN it lists all that have a tag, or that still have something to put back.",
+  0,
+  G_MAXINT,
+  run_status,
 };

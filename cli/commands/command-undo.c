@@ -15,10 +15,10 @@
 #include "base/gate-protocol.h"
 #include "cli/base/command.h"
 #include "cli/base/output.h"
-#include "cli/plan/kept-guests.h"
-#include "cli/plan/redefine.h"
 #include "cli/base/source.h"
+#include "cli/plan/kept-guests.h"
 #include "cli/plan/plan-view.h"
+#include "cli/plan/redefine.h"
 
 static GPtrArray *
 find_named (virConnectPtr connection, char *const *names, GError **error)
@@ -106,13 +106,15 @@ check_none_kept (virConnectPtr connection, const GPtrArray *domains, GError **er
   if (snapshots->len > 0) {
     g_autofree char *names = dup_joined (snapshots);
     vp_output_warn ("these snapshots start QEMU through a wrapper of vfio-profile's, and cannot be reverted to without "
-                    "it: %s; delete them, or name the real QEMU as <emulator> ('virsh snapshot-edit')", names);
+                    "it: %s; delete them, or name the real QEMU as <emulator> ('virsh snapshot-edit')",
+                    names);
   }
   if (!none) {
     g_autofree char *names = dup_joined (saves);
     g_set_error (error, VP_ERROR, VP_ERROR_BUSY,
                  "nothing was changed: these have a managed save that starts QEMU through a wrapper of vfio-profile's: "
-                 "%s; start them and shut them down, or drop what was saved ('virsh managedsave-remove')", names);
+                 "%s; start them and shut them down, or drop what was saved ('virsh managedsave-remove')",
+                 names);
   }
   return none;
 }
@@ -192,11 +194,9 @@ run_undo (const VpCommand *command, int argc, char **argv, GError **error)
 {
   g_auto (VpSource) source = { 0 };
   gboolean all = FALSE;
-  const GOptionEntry entries[] = {
-    { "all", 'a', 0, G_OPTION_ARG_NONE, &all, "All domains of libvirt", NULL },
-    VP_SOURCE_ENTRY_CONNECT (&source),
-    G_OPTION_ENTRY_NULL
-  };
+  const GOptionEntry entries[] = { { "all", 'a', 0, G_OPTION_ARG_NONE, &all, "All domains of libvirt", NULL },
+                                   VP_SOURCE_ENTRY_CONNECT (&source),
+                                   G_OPTION_ENTRY_NULL };
   const GOptionEntry *const groups[2] = { entries, NULL };
   gboolean version = FALSE;
 
@@ -210,8 +210,12 @@ run_undo (const VpCommand *command, int argc, char **argv, GError **error)
 }
 
 const VpCommand vp_command_undo = {
-  "undo", "DOMAIN… | --all", "Put back what was there before, and leave the tags: before vfio-profile is removed",
+  "undo",
+  "DOMAIN… | --all",
+  "Put back what was there before, and leave the tags: before vfio-profile is removed",
   "The daemon must not run, because it would prepare the definitions again, and no tagged guest may run\n"
-  "or be saved (managed save) with a wrapper as its emulator.", 0, G_MAXINT,
+  "or be saved (managed save) with a wrapper as its emulator.",
+  0,
+  G_MAXINT,
   run_undo,
 };

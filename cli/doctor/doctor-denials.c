@@ -27,8 +27,8 @@ is_noise (const char *line)
 static gboolean
 is_ours (const char *line)
 {
-  gboolean denial = (strstr (line, "avc:  denied") != NULL && !is_noise (line)) ||
-                    strstr (line, "apparmor=\"DENIED\"") != NULL;
+  gboolean denial =
+    (strstr (line, "avc:  denied") != NULL && !is_noise (line)) || strstr (line, "apparmor=\"DENIED\"") != NULL;
 
   return denial && (strstr (line, "vfio-profile") != NULL || strstr (line, "vfioprofile") != NULL ||
                     strstr (line, "vfio_profile") != NULL);

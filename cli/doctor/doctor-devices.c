@@ -146,8 +146,9 @@ check_acs (VpDoctor *doctor)
 
   if (strstr (doctor->system->command_line, "pcie_acs_override=") != NULL) {
     g_autofree char *advice = vp_system_dup_drop_parameter (doctor->system, "pcie_acs_override");
-    vp_doctor_warn (doctor, advice, "pcie_acs_override is on the kernel's command line: the groups are not true, and "
-                                    "devices may write into each other's memory");
+    vp_doctor_warn (doctor, advice,
+                    "pcie_acs_override is on the kernel's command line: the groups are not true, and "
+                    "devices may write into each other's memory");
   }
   for (guint i = 0; i < cards->len; i++)
     judge_port (doctor, cards->pdata[i]);
@@ -189,8 +190,9 @@ check_boot_display (VpDoctor *doctor)
   g_autofree char *name = vp_doctor_dup_name (doctor, boot);
   const VpDoctorGuest *owner = vp_doctor_find_owner (doctor, &boot->address);
   if (owner != NULL)
-    vp_doctor_warn (doctor, "choose another card as the first display in the firmware's setup, or keep the host's "
-                            "drivers off this one and use the host over the network",
+    vp_doctor_warn (doctor,
+                    "choose another card as the first display in the firmware's setup, or keep the host's "
+                    "drivers off this one and use the host over the network",
                     "%s is assigned to '%s': the host's console goes with it", name, owner->name);
   else
     vp_doctor_ok (doctor, "%s, driver %s, console %s", name, boot->driver != NULL ? boot->driver : "none",

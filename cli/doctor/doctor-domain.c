@@ -19,8 +19,8 @@ check_ready (VpDoctor *doctor)
   if (guest == NULL)
     return;
   if (!guest->tagged) {
-    g_autofree char *advice = g_strdup_printf ("run 'vfio-profile set %s PROFILE'; 'vfio-profile profiles' lists them",
-                                               guest->name);
+    g_autofree char *advice =
+      g_strdup_printf ("run 'vfio-profile set %s PROFILE'; 'vfio-profile profiles' lists them", guest->name);
     vp_doctor_warn (doctor, advice, "it has no profile, and starts as libvirt has it");
   } else if (guest->problem != NULL) {
     vp_doctor_fail (doctor, NULL, "its profiles cannot be applied: %s", guest->problem);
@@ -30,8 +30,8 @@ check_ready (VpDoctor *doctor)
     vp_doctor_ok (doctor, "its definition is as '%s' asks", guest->plan->profile);
   } else {
     const VpChange *first = guest->plan->changes->pdata[0];
-    g_autofree char *advice = g_strdup_printf ("start vfio-profiled, or run 'vfio-profile set %s %s'", guest->name,
-                                               guest->plan->profile);
+    g_autofree char *advice =
+      g_strdup_printf ("start vfio-profiled, or run 'vfio-profile set %s %s'", guest->name, guest->plan->profile);
     vp_doctor_warn (doctor, advice, "its definition is not as '%s' asks: %u change%s, the first at %s",
                     guest->plan->profile, guest->plan->changes->len, guest->plan->changes->len == 1 ? "" : "s",
                     first->place);
@@ -126,9 +126,9 @@ judge_pages (VpDoctor *doctor, const VpPageNeed *need, gboolean allocate)
     free_kib += serves (pool, need) ? vp_meminfo_read_kib (doctor->root, pool->node, "MemFree") : 0;
   }
   guint64 missing = need->pages > have ? need->pages - have : 0;
-  g_autofree char *seen = g_strdup_printf (
-    "%" G_GUINT64_FORMAT " pages of %s%s%s, %" G_GUINT64_FORMAT " are free there", need->pages, size,
-    nodes != NULL ? " on node " : "", nodes != NULL ? nodes : "", have);
+  g_autofree char *seen =
+    g_strdup_printf ("%" G_GUINT64_FORMAT " pages of %s%s%s, %" G_GUINT64_FORMAT " are free there", need->pages, size,
+                     nodes != NULL ? " on node " : "", nodes != NULL ? nodes : "", have);
   if (missing == 0)
     vp_doctor_ok (doctor, "%s", seen);
   else if (!allocate)
@@ -137,7 +137,8 @@ judge_pages (VpDoctor *doctor, const VpPageNeed *need, gboolean allocate)
   else if (missing * need->page_kib > free_kib)
     vp_doctor_warn (doctor, "reserve them at boot, or give the guest less memory",
                     "%s; %" G_GUINT64_FORMAT " are to be made at the start, and only %" G_GUINT64_FORMAT " MiB of "
-                    "memory are free now", seen, missing, free_kib / 1024);
+                    "memory are free now",
+                    seen, missing, free_kib / 1024);
   else
     vp_doctor_ok (doctor, "%s; the others are made at the start", seen);
 }
@@ -151,8 +152,7 @@ check_pages (VpDoctor *doctor)
 
   if (plan == NULL || guest->running || doctor->guests->host == NULL)
     return;
-  g_autoptr (GArray) needs =
-    vp_hugepages_needs (plan->result, vp_hugepages_default_kib (doctor->root), base_kib, NULL);
+  g_autoptr (GArray) needs = vp_hugepages_needs (plan->result, vp_hugepages_default_kib (doctor->root), base_kib, NULL);
   gboolean allocate = plan->settings != NULL && !doctor->session &&
                       vp_settings_choice (plan->settings, VP_KEY_MEMORY_ALLOCATE) == VP_ALLOCATE_YES;
   for (guint i = 0; needs != NULL && i < needs->len; i++)

@@ -6,9 +6,8 @@
 
 #include "cli/cards/initramfs.h"
 #include "cli/cards/sequester-view.h"
-#include "devices/sequester.h"
 #include "devices/device-kernel.h"
-
+#include "devices/sequester.h"
 
 static gboolean
 names_module (const VpDoctor *doctor, const char *folder, const char *release, const char *file)
@@ -175,8 +174,9 @@ check_twins (VpDoctor *doctor)
       vp_doctor_ok (doctor, "%s and %s have the same ids %04x:%04x, and are told apart by address", one, other,
                     device->vendor, device->device);
     else
-      vp_doctor_warn (doctor, "keep a driver off one of them by its address, with 'vfio-profile sequester', not by "
-                              "'vfio-pci ids='",
+      vp_doctor_warn (doctor,
+                      "keep a driver off one of them by its address, with 'vfio-profile sequester', not by "
+                      "'vfio-pci ids='",
                       "%s and %s have the same ids %04x:%04x", one, other, device->vendor, device->device);
   }
   if (!found)

@@ -68,8 +68,8 @@ read_from_libvirt (VpDoctorGuests *guests)
     g_autoptr (GError) error = NULL;
     gboolean running = virDomainIsActive (handle) == 1;
     VpDomain *live = running ? vp_libvirt_read_live (handle, NULL) : NULL;
-    VpDomain *stored = virDomainIsPersistent (handle) == 0 && live != NULL ? vp_domain_copy (live)
-                                                                         : vp_libvirt_read (handle, &error);
+    VpDomain *stored =
+      virDomainIsPersistent (handle) == 0 && live != NULL ? vp_domain_copy (live) : vp_libvirt_read (handle, &error);
     add_guest (guests, virDomainGetName (handle), stored, live, running, error != NULL ? error->message : NULL);
   }
 }

@@ -18,21 +18,21 @@ typedef struct {
   VpDomain *live;   /* NULL: it does not run, or that cannot be read */
   gboolean running;
   gboolean tagged;
-  guint n_devices;  /* PCI devices assigned to it */
-  VpPlan *plan;     /* NULL: see problem */
+  guint n_devices; /* PCI devices assigned to it */
+  VpPlan *plan;    /* NULL: see problem */
   char *problem;
 } VpDoctorGuest;
 
 typedef struct {
   virConnectPtr connection; /* NULL: see problem */
   gboolean session;
-  unsigned long version;    /* libvirt's; 0: not known */
-  char *problem;            /* why libvirt could not be asked; NULL: it was */
-  gboolean known;           /* the list below is all there is */
-  GPtrArray *all;           /* of VpDoctorGuest, by name */
-  VpHost *host;             /* NULL: see host_problem */
+  unsigned long version; /* libvirt's; 0: not known */
+  char *problem;         /* why libvirt could not be asked; NULL: it was */
+  gboolean known;        /* the list below is all there is */
+  GPtrArray *all;        /* of VpDoctorGuest, by name */
+  VpHost *host;          /* NULL: see host_problem */
   char *host_problem;
-  VpFleet *fleet;           /* NULL without host or profiles */
+  VpFleet *fleet; /* NULL without host or profiles */
   char *profiles_problem;
 } VpDoctorGuests;
 

@@ -113,8 +113,10 @@ judge_unit (VpDoctor *doctor, const char *unit)
   if (size_words (capability) != NULL)
     vp_doctor_ok (doctor, "%s: %s", unit, size_words (capability));
   else
-    vp_doctor_warn (doctor, NULL, "%s: 4K alone, as in ordinary desktop CPUs: assigned devices of a guest with much "
-                                  "memory are a little slower", unit);
+    vp_doctor_warn (doctor, NULL,
+                    "%s: 4K alone, as in ordinary desktop CPUs: assigned devices of a guest with much "
+                    "memory are a little slower",
+                    unit);
 }
 
 static void
@@ -158,8 +160,9 @@ check_interrupts (VpDoctor *doctor)
     g_autofree char *advice = vp_system_dup_drop_parameter (doctor->system, "intremap=off");
     vp_doctor_fail (doctor, advice, "turned off on the kernel's command line: VFIO refuses to assign devices");
   } else {
-    vp_doctor_fail (doctor, "update the firmware; where the guests can be trusted, the line 'options "
-                            "vfio_iommu_type1 allow_unsafe_interrupts=1' in /etc/modprobe.d/vfio.conf does instead",
+    vp_doctor_fail (doctor,
+                    "update the firmware; where the guests can be trusted, the line 'options "
+                    "vfio_iommu_type1 allow_unsafe_interrupts=1' in /etc/modprobe.d/vfio.conf does instead",
                     "not in use: VFIO refuses to assign devices");
   }
 }

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "config.h"
-#include "journal/journal.h"
 #include "host/hook-file.h"
+#include "journal/journal.h"
 
 #define LIBVIRT_LEAST 6000000
 #define DAEMON "vfio-profiled"
@@ -79,9 +79,9 @@ check_version (VpDoctor *doctor)
     vp_doctor_fail (doctor, "upgrade libvirt", "version %lu.%lu.%lu; 6.0.0 is the least", version / 1000000,
                     version / 1000 % 1000, version % 1000);
   } else {
-    g_autofree char *number = version > 0 ? g_strdup_printf ("%lu.%lu.%lu, ", version / 1000000, version / 1000 % 1000,
-                                                             version % 1000)
-                                          : g_strdup ("");
+    g_autofree char *number =
+      version > 0 ? g_strdup_printf ("%lu.%lu.%lu, ", version / 1000000, version / 1000 % 1000, version % 1000)
+                  : g_strdup ("");
     vp_doctor_ok (doctor, "%s%s", number,
                   g_strcmp0 (name, "virtqemud") == 0 ? "modular (virtqemud)" : "in one piece (libvirtd)");
   }
@@ -131,8 +131,10 @@ check_registered (VpDoctor *doctor)
     return;
   }
   g_autofree char *advice = g_strdup_printf ("run 'systemctl reload %s'; once more does no harm", libvirt->name);
-  vp_doctor_warn (doctor, advice, "%s started at %s, before the hook came or was changed at %s: unless it was reloaded "
-                                  "since, it does not know the hook", libvirt->name, started, came);
+  vp_doctor_warn (doctor, advice,
+                  "%s started at %s, before the hook came or was changed at %s: unless it was reloaded "
+                  "since, it does not know the hook",
+                  libvirt->name, started, came);
 }
 
 /* Of a running guest the daemon keeps a file from the hook's call to its end, or one that says that there was none. */
@@ -148,8 +150,9 @@ judge_call (VpDoctor *doctor, const VpDoctorGuest *guest, guint *called)
   } else if (holding != NULL) {
     (*called)++;
   } else if (guest->live != NULL && vp_domain_was_prepared (guest->live)) {
-    vp_doctor_warn (doctor, "stop and start the guest; if it is the same then, see the checks of the hook and of "
-                            "SELinux: its label, its mode, and whether libvirt was reloaded",
+    vp_doctor_warn (doctor,
+                    "stop and start the guest; if it is the same then, see the checks of the hook and of "
+                    "SELinux: its label, its mode, and whether libvirt was reloaded",
                     "'%s' runs, and the hook was not called at its start", guest->name);
   }
 }

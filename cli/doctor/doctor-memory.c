@@ -45,7 +45,8 @@ dup_pool_advice (const VpDoctor *doctor, guint64 page_kib, guint64 pages)
     return vp_system_dup_add_parameter (doctor->system, parameter);
   }
   return g_strdup_printf ("write 'vm.nr_hugepages = %" G_GUINT64_FORMAT "' to /etc/sysctl.d/80-hugepages.conf and "
-                          "boot, or give the guest less memory", pages);
+                          "boot, or give the guest less memory",
+                          pages);
 }
 
 static const VpPagePool *
@@ -67,8 +68,10 @@ judge_need (VpDoctor *doctor, const VpDoctorGuest *guest, const GArray *pools)
   guint64 pages = guest->plan->pages;
 
   if (pool == NULL) {
-    vp_doctor_fail (doctor, "set memory.page-size to a size that the kernel has", "'%s' needs pages of %s, which the "
-                    "kernel does not have", guest->name, size);
+    vp_doctor_fail (doctor, "set memory.page-size to a size that the kernel has",
+                    "'%s' needs pages of %s, which the "
+                    "kernel does not have",
+                    guest->name, size);
     return;
   }
   guint64 missing = pages > pool->free ? pages - pool->free : 0;
@@ -78,8 +81,8 @@ judge_need (VpDoctor *doctor, const VpDoctorGuest *guest, const GArray *pools)
     g_autofree char *gib = dup_gib (available);
     vp_doctor_warn (doctor, advice,
                     "'%s' needs %" G_GUINT64_FORMAT " pages of %s and %" G_GUINT64_FORMAT " are free; of the others "
-                    "not all may be found at its start (%s of memory are available)", guest->name, pages, size,
-                    pool->free, gib);
+                    "not all may be found at its start (%s of memory are available)",
+                    guest->name, pages, size, pool->free, gib);
   } else {
     vp_doctor_ok (doctor, "'%s' needs %" G_GUINT64_FORMAT " pages of %s: %s", guest->name, pages, size,
                   missing == 0 ? "they are free" : "they are made at its start");
@@ -130,16 +133,17 @@ judge_mount (VpDoctor *doctor, const VpPagePool *pool)
   if (mount != NULL && (known || doctor->session)) {
     vp_doctor_ok (doctor, "%s: %s", size, mount);
   } else if (mount != NULL) {
-    g_autofree char *seen = g_strdup_printf ("%s: %s was mounted after libvirt's start, so libvirt does not know it",
-                                             size, mount);
+    g_autofree char *seen =
+      g_strdup_printf ("%s: %s was mounted after libvirt's start, so libvirt does not know it", size, mount);
     vp_doctor_report (doctor, level, "run 'systemctl restart libvirtd' (or virtqemud); guests go on running", seen);
   } else if (user != NULL || pool->total > 0) {
     g_autofree char *advice = g_strdup_printf ("write the line 'hugetlbfs /dev/hugepages%s hugetlbfs pagesize=%s 0 0' "
                                                "to /etc/fstab, run 'mkdir -p /dev/hugepages%s && mount "
-                                               "/dev/hugepages%s', and restart libvirt", size, size, size, size);
-    g_autofree char *seen = g_strdup_printf ("%s: no hugetlbfs with pages of that size is mounted%s%s%s", size,
-                                             user != NULL ? ", and '" : "", user != NULL ? user->name : "",
-                                             user != NULL ? "' needs it" : "");
+                                               "/dev/hugepages%s', and restart libvirt",
+                                               size, size, size, size);
+    g_autofree char *seen =
+      g_strdup_printf ("%s: no hugetlbfs with pages of that size is mounted%s%s%s", size, user != NULL ? ", and '" : "",
+                       user != NULL ? user->name : "", user != NULL ? "' needs it" : "");
     vp_doctor_report (doctor, level, advice, seen);
   }
 }
@@ -165,9 +169,8 @@ check_locked (VpDoctor *doctor)
 
   for (guint i = 0; total > 0 && i < doctor->guests->all->len; i++) {
     const VpDoctorGuest *guest = doctor->guests->all->pdata[i];
-    guint64 kib = guest->domain != NULL && vp_doctor_guest_locks_memory (guest)
-                    ? vp_domain_memory_kib (guest->domain, NULL)
-                    : 0;
+    guint64 kib =
+      guest->domain != NULL && vp_doctor_guest_locks_memory (guest) ? vp_domain_memory_kib (guest->domain, NULL) : 0;
     g_autofree char *gib = dup_gib (kib);
     if (kib > room)
       vp_doctor_fail (doctor, "give the guest less memory", "'%s' locks %s and the host has %s, 1 GiB of it for itself",

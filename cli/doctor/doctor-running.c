@@ -43,7 +43,7 @@ dup_attribute (const VpDoctor *doctor, const VpPciDevice *device, const char *na
 }
 
 typedef struct {
-  double gts;   /* of a lane; 0: not known */
+  double gts; /* of a lane; 0: not known */
   int width;
 } Link;
 
@@ -86,8 +86,10 @@ judge_link (VpDoctor *doctor, const VpPciDevice *card)
     vp_doctor_report (doctor, VP_CHECK_WARN, "seat the card anew, or use a slot with all lanes ('lspci -vv', LnkSta)",
                       seen);
   else if (now.gts < most.gts)
-    vp_doctor_report (doctor, VP_CHECK_WARN, "look again while the guest draws: a card that idles slows its link down; "
-                                             "if it stays, set the slot's generation in the firmware's setup", seen);
+    vp_doctor_report (doctor, VP_CHECK_WARN,
+                      "look again while the guest draws: a card that idles slows its link down; "
+                      "if it stays, set the slot's generation in the firmware's setup",
+                      seen);
   else
     vp_doctor_report (doctor, VP_CHECK_OK, NULL, seen);
 }
@@ -104,8 +106,9 @@ judge_msi (VpDoctor *doctor, const VpPciDevice *device)
   if (n > 0)
     vp_doctor_ok (doctor, "%s: %u interrupt%s by message", address, n, n == 1 ? "" : "s");
   else
-    vp_doctor_warn (doctor, "in Windows set MSISupported = 1 for the device in the registry (…\\Interrupt Management\\"
-                            "MessageSignaledInterruptProperties); Linux needs its driver alone",
+    vp_doctor_warn (doctor,
+                    "in Windows set MSISupported = 1 for the device in the registry (…\\Interrupt Management\\"
+                    "MessageSignaledInterruptProperties); Linux needs its driver alone",
                     "%s: no interrupt by message (MSI): the guest's driver uses none, or is not loaded", address);
 }
 
@@ -115,8 +118,7 @@ each_card (VpDoctor *doctor, gboolean functions, void (*judge) (VpDoctor *, cons
   g_autoptr (GArray) hostdevs = subject_runs (doctor) ? vp_domain_hostdevs (doctor->subject->live) : NULL;
 
   for (guint i = 0; hostdevs != NULL && i < hostdevs->len; i++) {
-    const VpPciDevice *device =
-      vp_pci_find (doctor->groups->devices, &g_array_index (hostdevs, VpHostdev, i).address);
+    const VpPciDevice *device = vp_pci_find (doctor->groups->devices, &g_array_index (hostdevs, VpHostdev, i).address);
     gboolean is_display = device != NULL && vp_pci_is_display (device);
     if (device != NULL && (functions || is_display))
       judge (doctor, device);

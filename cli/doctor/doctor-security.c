@@ -70,12 +70,15 @@ check_selinux (VpDoctor *doctor)
     vp_doctor_ok (doctor, "%s%s", words[selinux], selinux != SELINUX_OFF ? ", our module is loaded" : "");
     return;
   }
-  g_autofree char *seen = g_strdup_printf ("%s, and the module vfioprofile is not loaded: libvirt may run no wrapper, and "
-                                           "refuses starts for the hook, or passes it over", words[selinux]);
+  g_autofree char *seen =
+    g_strdup_printf ("%s, and the module vfioprofile is not loaded: libvirt may run no wrapper, and "
+                     "refuses starts for the hook, or passes it over",
+                     words[selinux]);
   g_autofree char *config = g_path_get_dirname (VP_PROFILES_LOCAL);
   g_autofree char *advice = g_strdup_printf ("run 'semodule -X 200 -i /usr/share/selinux/packages/vfioprofile.pp.bz2', "
                                              "'restorecon -R %s %s " VP_HOOK_FILE " " VP_STATE_FOLDER " " VP_RUN_FOLDER
-                                             "' and 'systemctl restart vfio-profiled'", VP_DAEMON_PROGRAM, config);
+                                             "' and 'systemctl restart vfio-profiled'",
+                                             VP_DAEMON_PROGRAM, config);
   report_selinux (doctor, advice, seen);
 }
 

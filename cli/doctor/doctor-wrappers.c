@@ -60,8 +60,10 @@ judge_wrapper (VpDoctor *doctor, const char *path)
     if (has_line (text, "identity", identity))
       vp_doctor_ok (doctor, "%s runs %s and is fresh", path, emulator);
     else
-      vp_doctor_warn (doctor, AGAIN, "%s is older than the %s it runs, so libvirt may believe in what the old one "
-                      "could", path, emulator);
+      vp_doctor_warn (doctor, AGAIN,
+                      "%s is older than the %s it runs, so libvirt may believe in what the old one "
+                      "could",
+                      path, emulator);
   }
 }
 

@@ -40,18 +40,18 @@ typedef struct {
 
 struct VpDoctor {
   VpRoot *root;
-  char *folder;           /* where the root is: "/" */
-  gboolean recorded;      /* not this machine: libvirt cannot be asked */
-  gboolean session;       /* the user's own libvirt */
-  gboolean privileged;    /* sees what root alone may read */
+  char *folder;        /* where the root is: "/" */
+  gboolean recorded;   /* not this machine: libvirt cannot be asked */
+  gboolean session;    /* the user's own libvirt */
+  gboolean privileged; /* sees what root alone may read */
   VpSystem *system;
-  VpGroups *groups;       /* has the devices as well */
+  VpGroups *groups; /* has the devices as well */
   VpDeviceNames *names;
   VpCpuVendor cpu;
   VpDoctorGuests *guests;
   const VpDoctorGuest *subject; /* the DOMAIN; NULL: none was named */
-  GPtrArray *results;     /* of VpCheckResult, in the order of the checks */
-  const VpCheck *check;   /* that is running */
+  GPtrArray *results;           /* of VpCheckResult, in the order of the checks */
+  const VpCheck *check;         /* that is running */
 };
 
 /* Each ends with an entry without id. */

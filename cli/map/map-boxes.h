@@ -26,8 +26,8 @@ typedef enum {
 
 typedef struct {
   VpBoxKind kind;
-  guint position;      /* of a core or CPU in the topology's tables; offline CPUs are counted on */
-  char *title;         /* NULL: none */
+  guint position; /* of a core or CPU in the topology's tables; offline CPUs are counted on */
+  char *title;    /* NULL: none */
   int x, y, width, height;
   GPtrArray *children; /* of VpBox */
 } VpBox;

@@ -40,8 +40,8 @@ static Cell *
 cell_at (const VpCanvas *canvas, int x, int y)
 {
   return x >= 0 && y >= 0 && x < canvas->width && y < canvas->height
-             ? &canvas->cells[(gsize) y * (gsize) canvas->width + (gsize) x]
-             : NULL;
+           ? &canvas->cells[(gsize) y * (gsize) canvas->width + (gsize) x]
+           : NULL;
 }
 
 static void

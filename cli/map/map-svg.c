@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "cli/map/svg.h"
 #include "cli/map/map-boxes.h"
 #include "cli/map/map-view.h"
+#include "cli/map/svg.h"
 
 #define WIDTH 1180 /* of the boxes, at most */
 #define LEAST_WIDTH 760
@@ -87,10 +87,7 @@ dup_caption (const VpMap *map, const VpMapCpu *cpu)
     g_autofree char *mark = vp_map_dup_mark (map, cpu);
     return vp_map_dup_short_mark (mark, MOST_MARK);
   }
-  return g_strdup (cpu->pu == NULL       ? "offline"
-                   : !cpu->pu->usable    ? "denied"
-                   : cpu->service        ? "emul."
-                                         : "host");
+  return g_strdup (cpu->pu == NULL ? "offline" : !cpu->pu->usable ? "denied" : cpu->service ? "emul." : "host");
 }
 
 /* What a viewer shows under the pointer. */
@@ -130,11 +127,11 @@ draw_fill (const Picture *picture, const VpMapCpu *cpu, const VpBox *box)
   if (n > 0)
     return;
   vp_svg_start_rect (picture->out, box->x, box->y, box->width, box->height,
-              cpu->pu == NULL    ? "#ffffff"
-              : !cpu->pu->usable ? HATCH
-              : cpu->service     ? SERVICE
-                                 : IDLE,
-              NULL);
+                     cpu->pu == NULL    ? "#ffffff"
+                     : !cpu->pu->usable ? HATCH
+                     : cpu->service     ? SERVICE
+                                        : IDLE,
+                     NULL);
   vp_svg_end (picture->out);
 }
 
@@ -145,7 +142,9 @@ draw_outline (const Picture *picture, const VpMapCpu *cpu, const VpBox *box)
   gboolean isolated = cpu->pu != NULL && cpu->pu->isolated;
 
   vp_svg_start_rect (picture->out, box->x, box->y, box->width, box->height, "none",
-              conflict ? BAD : isolated ? ISOLATED : LINE_OF_CPU);
+                     conflict   ? BAD
+                     : isolated ? ISOLATED
+                                : LINE_OF_CPU);
   if (conflict || isolated)
     vp_svg_set (picture->out, "stroke-width", "2.5");
   if (cpu->pu == NULL)
@@ -177,8 +176,9 @@ draw_core_name (const Picture *picture, const VpBox *box)
   const VpTopology *topology = picture->map->topology;
   const VpCore *core = box->position < topology->n_cores ? &topology->cores[box->position] : NULL;
   g_autofree char *kind = core != NULL ? vp_map_dup_kind (topology, core) : NULL;
-  g_autofree char *name = core == NULL ? NULL : g_strdup_printf ("core %u%s%s", core->os_index, kind != NULL ? " " : "",
-                                                                 kind != NULL ? kind : "");
+  g_autofree char *name =
+    core == NULL ? NULL
+                 : g_strdup_printf ("core %u%s%s", core->os_index, kind != NULL ? " " : "", kind != NULL ? kind : "");
 
   if (name != NULL)
     vp_svg_text (picture->out, box->x + box->width / 2.0, box->y + 12, 10, FAINT, VP_SVG_MIDDLE, name);
@@ -193,13 +193,13 @@ draw (const Picture *picture, const VpBox *box)
   }
   if (frames[box->kind].fill != NULL) {
     vp_svg_start_rect (picture->out, box->x, box->y, box->width, box->height, frames[box->kind].fill,
-                frames[box->kind].stroke);
+                       frames[box->kind].stroke);
     vp_svg_set (picture->out, "rx", "4");
     vp_svg_end (picture->out);
   }
   if (box->title != NULL)
     vp_svg_text (picture->out, box->x + 10, box->y + 20, box->kind == VP_BOX_PACKAGE ? 14 : 12, INK,
-                box->kind == VP_BOX_L3 ? VP_SVG_PLAIN : VP_SVG_BOLD, box->title);
+                 box->kind == VP_BOX_L3 ? VP_SVG_PLAIN : VP_SVG_BOLD, box->title);
   if (box->kind == VP_BOX_CORE)
     draw_core_name (picture, box);
   for (guint i = 0; i < box->children->len; i++)
@@ -249,7 +249,7 @@ draw_swatch (const Picture *picture, const VpMapEntry *entry, int y)
     vp_svg_set (picture->out, "stroke-width", "2.5");
   vp_svg_end (picture->out);
   vp_svg_text (picture->out, SWATCH / 2.0, y + 13, strlen (shown) > 3 ? 11 : 12, INK,
-              entry->guest >= 0 ? VP_SVG_BOLD | VP_SVG_MIDDLE : VP_SVG_MIDDLE, shown);
+               entry->guest >= 0 ? VP_SVG_BOLD | VP_SVG_MIDDLE : VP_SVG_MIDDLE, shown);
 }
 
 static void

@@ -152,7 +152,7 @@ static void
 append_entry (GString *text, const VpMap *map, const VpMapEntry *entry, guint indent, gboolean colours)
 {
   guint guest = (guint) MAX (entry->guest, 0);
-  const char *colour = entry->guest >= 0 ? colour_of_guest (vp_map_guest (map, guest), guest)
+  const char *colour = entry->guest >= 0               ? colour_of_guest (vp_map_guest (map, guest), guest)
                        : entry->style == VP_STYLE_BAD  ? "1;31"
                        : entry->style == VP_STYLE_WARN ? "33"
                                                        : "2";

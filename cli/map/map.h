@@ -11,17 +11,17 @@
 G_BEGIN_DECLS
 
 typedef enum {
-  VP_MAP_FILE,    /* a definition out of a file: whether it runs is not known */
+  VP_MAP_FILE, /* a definition out of a file: whether it runs is not known */
   VP_MAP_STOPPED,
   VP_MAP_RUNNING,
 } VpMapState;
 
 typedef struct {
-  char *name;    /* as the definition has it: clean it before a terminal sees it */
-  char *label;   /* "A", "B", … "Z", "AA", … */
+  char *name;  /* as the definition has it: clean it before a terminal sees it */
+  char *label; /* "A", "B", … "Z", "AA", … */
   VpMapState state;
   VpPins *pins;
-  GArray *cpus;  /* of int: the one CPU of each vCPU; -1: it may run on several, or anywhere */
+  GArray *cpus; /* of int: the one CPU of each vCPU; -1: it may run on several, or anywhere */
   guint n_pinned;
   char *missing; /* CPUs of those that this host does not have, as a list; NULL: none */
 } VpMapGuest;
@@ -40,8 +40,8 @@ typedef struct {
 
 /* CPUs that each have several vCPUs, all of the same guests. */
 typedef struct {
-  char *mark;      /* "AB"; "A" where one guest has two vCPUs on a CPU */
-  GArray *guests;  /* of guint, positions in guests */
+  char *mark;     /* "AB"; "A" where one guest has two vCPUs on a CPU */
+  GArray *guests; /* of guint, positions in guests */
   VpBitmap *cpus;
   guint n_running; /* of those guests */
 } VpMapConflict;

@@ -28,8 +28,8 @@ add_snapshots (virDomainPtr domain, const char *wrapper_folder, GPtrArray *snaps
 
   for (int i = 0; i < n; i++) {
     if (names_wrapper (virDomainSnapshotGetXMLDesc (list[i], 0), wrapper_folder))
-      g_ptr_array_add (snapshots, g_strdup_printf ("'%s' of '%s'", virDomainSnapshotGetName (list[i]),
-                                                   virDomainGetName (domain)));
+      g_ptr_array_add (snapshots,
+                       g_strdup_printf ("'%s' of '%s'", virDomainSnapshotGetName (list[i]), virDomainGetName (domain)));
     (void) virDomainSnapshotFree (list[i]);
   }
   free (list);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A plan as text. The reasons are the plan's own; nothing is worked out here. */
 
-#include "cli/plan/diff.h"
 #include "cli/base/output.h"
 #include "cli/base/pins-view.h"
+#include "cli/plan/diff.h"
 #include "cli/plan/plan-view.h"
 
 #define MASK "********"
@@ -11,8 +11,8 @@
 static void
 print_title (const VpPlan *plan)
 {
-  g_autofree char *count = plan->changes->len == 1 ? g_strdup ("1 change")
-                                                   : g_strdup_printf ("%u changes", plan->changes->len);
+  g_autofree char *count =
+    plan->changes->len == 1 ? g_strdup ("1 change") : g_strdup_printf ("%u changes", plan->changes->len);
   g_autofree char *by = plan->rule != NULL ? g_strdup_printf (" (rule '%s')", plan->rule) : g_strdup ("");
 
   if (plan->profile == NULL && vp_plan_is_ready (plan))
@@ -44,8 +44,8 @@ print_changes (const VpPlan *plan)
   for (guint i = 0; i < plan->changes->len; i++) {
     const VpChange *change = plan->changes->pdata[i];
     g_autofree char *place = g_strconcat (change->place, change->guest_visible ? " *" : "", NULL);
-    g_autofree char *values = g_strdup_printf ("%s → %s", change->from != NULL ? change->from : "-",
-                                               change->to != NULL ? change->to : "-");
+    g_autofree char *values =
+      g_strdup_printf ("%s → %s", change->from != NULL ? change->from : "-", change->to != NULL ? change->to : "-");
     vp_table_add (table, 1, VP_STYLE_PLACE, (const char *[]){ change->rule, place, values, NULL });
     if (!is_told_below (plan, change))
       vp_table_note (table, change->reason);
@@ -127,7 +127,7 @@ style_of_line (const char *line)
 {
   if (g_str_has_prefix (line, "--- ") || g_str_has_prefix (line, "+++ "))
     return VP_STYLE_HEAD;
-  return line[0] == '-' ? VP_STYLE_BAD
+  return line[0] == '-'   ? VP_STYLE_BAD
          : line[0] == '+' ? VP_STYLE_GOOD
          : line[0] == '@' ? VP_STYLE_PLACE
                           : VP_STYLE_PLAIN;

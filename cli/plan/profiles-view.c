@@ -14,8 +14,7 @@ vp_profiles_print (const GPtrArray *list)
     const VpProfile *profile = list->pdata[i];
     const char *cells[] = { profile->name, profile->error != NULL ? "broken" : profile->description, profile->path,
                             NULL };
-    vp_table_add (table, profile->error != NULL ? 1 : 0, profile->error != NULL ? VP_STYLE_BAD : VP_STYLE_PLACE,
-                  cells);
+    vp_table_add (table, profile->error != NULL ? 1 : 0, profile->error != NULL ? VP_STYLE_BAD : VP_STYLE_PLACE, cells);
     if (profile->error != NULL)
       vp_table_note (table, profile->error->message);
   }
@@ -38,7 +37,8 @@ vp_profile_print (const VpProfile *profile, const VpLimits *limits)
     g_autofree char *value =
       g_strconcat (vp_settings_get (profile->settings, (VpKey) i), is_default ? " (default)" : "", NULL);
     g_autofree char *allowed = vp_key_dup_allowed ((VpKey) i);
-    vp_table_add (table, 1, is_default ? VP_STYLE_DIM : VP_STYLE_GOOD, (const char *[]){ key, value, allowed, vp_limits_get (limits, (VpKey) i), NULL });
+    vp_table_add (table, 1, is_default ? VP_STYLE_DIM : VP_STYLE_GOOD,
+                  (const char *[]){ key, value, allowed, vp_limits_get (limits, (VpKey) i), NULL });
   }
   vp_table_print (table);
   g_print ("\n");

@@ -139,8 +139,8 @@ vp_tag_rule_reports_print (const GPtrArray *reports)
     const VpTagRule *rule = report->rule;
     g_autofree char *profiles = dup_profiles (rule);
     g_autofree char *domains = dup_domains (report);
-    g_autofree char *source = g_strdup_printf ("%s%s%s", rule->description, rule->description[0] != '\0' ? ": " : "",
-                                               rule->path);
+    g_autofree char *source =
+      g_strdup_printf ("%s%s%s", rule->description, rule->description[0] != '\0' ? ": " : "", rule->path);
     const char *cells[] = { rule->name, get_state (rule), profiles, domains, NULL };
     vp_table_add (table, 1, get_style (rule), cells);
     vp_table_note (table, rule->error != NULL ? rule->error->message : source);

@@ -10,9 +10,9 @@ G_BEGIN_DECLS
 /* A domain that a rule fits. */
 typedef struct {
   char *domain;
-  char *reason;   /* why it fits */
-  char *names;    /* what it has or gets from this rule; NULL: nothing */
-  char *instead;  /* "its own tag", "rule 10-hashtag": why it gets nothing; NULL: it does, or the rule is off */
+  char *reason;  /* why it fits */
+  char *names;   /* what it has or gets from this rule; NULL: nothing */
+  char *instead; /* "its own tag", "rule 10-hashtag": why it gets nothing; NULL: it does, or the rule is off */
 } VpTagRuleFit;
 
 typedef struct {
@@ -28,7 +28,7 @@ void vp_tag_rule_report_free (VpTagRuleReport *report);
 void vp_tag_rule_reports_begin (const GPtrArray *reports);
 /* One of libvirt's domains: into the reports of the rules that fit it. */
 void vp_tag_rule_reports_add (const GPtrArray *reports, const VpDomain *domain, const VpHost *host,
-                             const VpProfiles *profiles);
+                              const VpProfiles *profiles);
 
 /* A table of all, one in detail, and that as JSON, which is the caller's. */
 void vp_tag_rule_reports_print (const GPtrArray *reports);

@@ -7,7 +7,9 @@ const char *
 vp_status_state_name (VpStatusState state)
 {
   static const char *const names[] = {
-    [VP_STATUS_UNTAGGED] = "untagged", [VP_STATUS_READY] = "ready", [VP_STATUS_STALE] = "stale",
+    [VP_STATUS_UNTAGGED] = "untagged",
+    [VP_STATUS_READY] = "ready",
+    [VP_STATUS_STALE] = "stale",
     [VP_STATUS_INVALID] = "invalid",
   };
 
@@ -27,7 +29,9 @@ vp_status_print (const GPtrArray *all)
 {
   static const char *const heads[] = { "DOMAIN", "PROFILE", "STATE", "RUNNING", "PINS", NULL };
   static const VpStyle styles[] = {
-    [VP_STATUS_UNTAGGED] = VP_STYLE_DIM, [VP_STATUS_READY] = VP_STYLE_GOOD, [VP_STATUS_STALE] = VP_STYLE_WARN,
+    [VP_STATUS_UNTAGGED] = VP_STYLE_DIM,
+    [VP_STATUS_READY] = VP_STYLE_GOOD,
+    [VP_STATUS_STALE] = VP_STYLE_WARN,
     [VP_STATUS_INVALID] = VP_STYLE_BAD,
   };
   g_autoptr (VpTable) table = vp_table_new (heads);
@@ -35,11 +39,10 @@ vp_status_print (const GPtrArray *all)
   for (guint i = 0; i < all->len; i++) {
     const VpStatus *status = all->pdata[i];
     g_autofree char *pins = status->pins != NULL ? vp_pins_dup_text (status->pins) : NULL;
-    g_autofree char *profile = status->rule != NULL
-                                 ? g_strdup_printf ("%s (rule %s)", status->profile, status->rule)
-                                 : g_strdup (status->profile);
-    const char *cells[] = { status->name, profile, vp_status_state_name (status->state),
-                            status->running ? "yes" : "no", pins, NULL };
+    g_autofree char *profile = status->rule != NULL ? g_strdup_printf ("%s (rule %s)", status->profile, status->rule)
+                                                    : g_strdup (status->profile);
+    const char *cells[] = { status->name, profile, vp_status_state_name (status->state), status->running ? "yes" : "no",
+                            pins,         NULL };
     vp_table_add (table, 2, styles[status->state], cells);
     if (status->why != NULL)
       vp_table_note (table, status->why);

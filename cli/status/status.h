@@ -11,8 +11,8 @@ typedef enum { VP_STATUS_UNTAGGED, VP_STATUS_READY, VP_STATUS_STALE, VP_STATUS_I
 
 typedef struct {
   char *name;
-  char *profile;       /* as the tag says it; NULL: no tag */
-  char *rule;          /* that put the tag there; NULL: it is the domain's own */
+  char *profile; /* as the tag says it; NULL: no tag */
+  char *rule;    /* that put the tag there; NULL: it is the domain's own */
   VpStatusState state;
   gboolean running;
   guint n_changes;

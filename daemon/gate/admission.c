@@ -9,7 +9,7 @@
 #include "domain/hugepages.h"
 #include "host/page-pools.h"
 
-#define LOOK_MS 2000         /* for the processes that have a device open */
+#define LOOK_MS 2000 /* for the processes that have a device open */
 #define ISOLATE_SECONDS 4
 #define RELEASE_SECONDS 5
 #define RETRY_SECONDS 2
@@ -105,14 +105,17 @@ check_mounts (const VpAdmission *admission, const VpDomain *domain, const GArray
     gboolean known = FALSE;
     g_autofree char *mount = vp_hugepages_dup_mount (admission->root, page_kib, &known);
     if (mount == NULL)
-      return g_strdup_printf ("it needs hugepages of %s, and no hugetlbfs with pages of that size is mounted: "
-                              "'mkdir -p /dev/hugepages%s && mount -t hugetlbfs -o pagesize=%s hugetlbfs /dev/hugepages%s' "
-                              "(or 'systemctl start dev-hugepages.mount', for the default size), then restart libvirt, "
-                              "which looks for them only when it starts", size, size, size, size);
+      return g_strdup_printf (
+        "it needs hugepages of %s, and no hugetlbfs with pages of that size is mounted: "
+        "'mkdir -p /dev/hugepages%s && mount -t hugetlbfs -o pagesize=%s hugetlbfs /dev/hugepages%s' "
+        "(or 'systemctl start dev-hugepages.mount', for the default size), then restart libvirt, "
+        "which looks for them only when it starts",
+        size, size, size, size);
     if (!admission->session && !known)
       return g_strdup_printf ("it needs hugepages of %s, and %s was mounted after libvirt's start, so libvirt does not "
                               "know it: restart libvirt ('systemctl restart libvirtd' or 'virtqemud'; guests go on "
-                              "running)", size, mount);
+                              "running)",
+                              size, mount);
   }
   return NULL;
 }
@@ -126,8 +129,7 @@ take_pages (VpAdmission *admission, const VpAdmissionRequest *request)
   g_autoptr (GArray) needs =
     vp_hugepages_needs (request->domain, vp_hugepages_default_kib (admission->root), base_kib, &error);
   guint seconds = (guint) g_ascii_strtoull (vp_settings_get (settings, VP_KEY_MEMORY_DEADLINE), NULL, 10);
-  gboolean allocate =
-    !admission->session && vp_settings_choice (settings, VP_KEY_MEMORY_ALLOCATE) == VP_ALLOCATE_YES;
+  gboolean allocate = !admission->session && vp_settings_choice (settings, VP_KEY_MEMORY_ALLOCATE) == VP_ALLOCATE_YES;
 
   if (needs == NULL)
     return g_strdup (error->message);

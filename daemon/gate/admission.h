@@ -31,8 +31,8 @@ typedef struct {
   const char *name;
   const VpDomain *domain;
   const VpPlan *plan;
-  hwloc_const_bitmap_t cpus; /* of its vCPUs; empty: it is not pinned */
-  const GArray *held;        /* of VpDeviceHeld: devices of others, who were first */
+  hwloc_const_bitmap_t cpus;                   /* of its vCPUs; empty: it is not pinned */
+  const GArray *held;                          /* of VpDeviceHeld: devices of others, who were first */
   void (*wait) (guint seconds, gpointer data); /* called before what may take so long */
   gpointer data;
 } VpAdmissionRequest;

@@ -29,10 +29,10 @@ typedef struct {
   VpHost *host;
   VpProfiles *profiles;
   VpPlan *plan;
-  gboolean unseen;        /* it was placed by a daemon before this one: its pins count, not the plan's */
-  VpBitmap *cpus;         /* that it holds from here on */
+  gboolean unseen; /* it was placed by a daemon before this one: its pins count, not the plan's */
+  VpBitmap *cpus;  /* that it holds from here on */
   gboolean refused;
-  char *text;             /* of the answer; NULL: none */
+  char *text; /* of the answer; NULL: none */
 } VpStart;
 
 static void
@@ -95,8 +95,9 @@ refuse_stale (VpStart *start, const char *why, gboolean retry)
                               "put the output of 'vfio-profile rewrite' into 'virsh create'",
                               start->plan->profile);
   } else {
-    reason = g_strdup_printf ("%s: %s", why,
-                              retry ? "it is being prepared and started now" : "it is being prepared now, start it again");
+    reason =
+      g_strdup_printf ("%s: %s", why,
+                       retry ? "it is being prepared and started now" : "it is being prepared now, start it again");
     ask_keeper (start, retry ? VP_AFTER_PREPARE_AND_START : VP_AFTER_PREPARE);
   }
   return refuse (start, reason);
@@ -166,8 +167,7 @@ settle_without_plan (VpStart *start, const GError *error)
 {
   g_autofree char *rule = vp_domain_dup_tag_rule (start->domain);
 
-  if (rule == NULL || error->domain != VP_ERROR ||
-      (error->code != VP_ERROR_TAG && error->code != VP_ERROR_PROFILE))
+  if (rule == NULL || error->domain != VP_ERROR || (error->code != VP_ERROR_TAG && error->code != VP_ERROR_PROFILE))
     return refuse (start, error->message);
   g_warning ("domain '%s': it starts as it is, as its tag is that of rule '%s' and cannot be followed: %s",
              start->call->domain, rule, error->message);
@@ -250,10 +250,10 @@ dup_stale_reason (const VpStart *start)
 
   if (vp_plan_is_ready (plan)) {
     /* The snapshot of the host may be some milliseconds old. */
-    g_autofree char *offline = placement != NULL && placement->vcpus != NULL
-                                 ? vp_admission_dup_offline (start->context->admission, placement->vcpus,
-                                                             placement->n_vcpus)
-                                 : NULL;
+    g_autofree char *offline =
+      placement != NULL && placement->vcpus != NULL
+        ? vp_admission_dup_offline (start->context->admission, placement->vcpus, placement->n_vcpus)
+        : NULL;
     return offline != NULL ? g_strdup_printf ("it is pinned to CPUs that are offline now: %s", offline) : NULL;
   }
   const VpChange *first = plan->changes->pdata[0];
@@ -269,7 +269,8 @@ static gboolean
 start_as_it_is (VpStart *start, const char *why)
 {
   g_message ("domain '%s': %s: it starts as it is, and is tuned from its next start on, as its tag is that of rule "
-             "'%s'", start->call->domain, why, start->plan->rule);
+             "'%s'",
+             start->call->domain, why, start->plan->rule);
   g_clear_pointer (&start->plan->placement, vp_placement_free);
   ask_keeper (start, VP_AFTER_PREPARE);
   return TRUE;
@@ -318,8 +319,7 @@ dup_holders (const VpNeighbours *running, hwloc_const_bitmap_t cpus)
 static gboolean
 can_avoid (const VpStart *start, const VpNeighbours *running)
 {
-  g_autoptr (VpPlan) plan =
-    vp_plan_new (start->domain, start->host, start->profiles, running, VP_PLAN_HOST_ONLY, NULL);
+  g_autoptr (VpPlan) plan = vp_plan_new (start->domain, start->host, start->profiles, running, VP_PLAN_HOST_ONLY, NULL);
 
   if (plan == NULL || plan->placement == NULL || plan->placement->vcpus == NULL)
     return FALSE;
@@ -356,7 +356,8 @@ settle_overlap (VpStart *start, const VpNeighbours *running, const char *holders
   if (avoidable)
     return settle_stale (start, why);
   g_autofree char *reason = g_strdup_printf ("%s, there are no others left, and cpu.conflict is refuse: stop one of "
-                                             "them, or give one of them fewer vCPUs", why);
+                                             "them, or give one of them fewer vCPUs",
+                                             why);
   return refuse (start, reason);
 }
 
@@ -382,8 +383,8 @@ ready_host (VpStart *start)
 {
   const VpHookCall *call = start->call;
   g_autoptr (GArray) held = vp_book_dup_devices (get_book (start), start->uuid);
-  const VpAdmissionRequest asked = { start->uuid, call->domain, start->domain, start->plan, start->cpus, held,
-                                     call->wait, call->data };
+  const VpAdmissionRequest asked = { start->uuid, call->domain, start->domain, start->plan,
+                                     start->cpus, held,         call->wait,    call->data };
   g_autofree char *refusal = vp_admission_admit (start->context->admission, &asked);
 
   return refusal == NULL || refuse (start, refusal);
@@ -392,10 +393,11 @@ ready_host (VpStart *start)
 static void
 answer_admission (VpStart *start)
 {
-  static gboolean (*const steps[]) (VpStart *) = { know_host,   check_tag,  plan_start,
-                                                   check_stale, claim_cpus, ready_host };
+  static gboolean (*const steps[]) (VpStart *) = {
+    know_host, check_tag, plan_start, check_stale, claim_cpus, ready_host
+  };
 
-  for (guint i = 0; i < G_N_ELEMENTS (steps) && steps[i] (start); i++)
+  for (guint i = 0; i < G_N_ELEMENTS (steps) && steps[i](start); i++)
     ;
   if (!start->refused)
     vp_admission_note_called (start->context->admission, start->domain);
@@ -434,10 +436,9 @@ static const struct {
   void (*answer) (VpStart *start);
   void (*note) (VpAdmission *admission, const char *uuid);
 } operations[] = {
-  { "prepare", answer_admission, NULL }, { "restore", answer_filter, NULL }, { "migrate", answer_filter, NULL },
-  { "started", NULL, vp_admission_started },
-  { "stopped", NULL, vp_admission_release },
-  { "release", NULL, vp_admission_release },
+  { "prepare", answer_admission, NULL },     { "restore", answer_filter, NULL },
+  { "migrate", answer_filter, NULL },        { "started", NULL, vp_admission_started },
+  { "stopped", NULL, vp_admission_release }, { "release", NULL, vp_admission_release },
 };
 
 gboolean

@@ -2,9 +2,9 @@
 /* What the gate says to one call of the hook. Plans, but calls no libvirt and waits for nobody. Any thread. */
 #pragma once
 
-#include "daemon/gate/gate-request.h"
 #include "daemon/gate/admission.h"
 #include "daemon/gate/after.h"
+#include "daemon/gate/gate-request.h"
 #include "daemon/gate/ledger.h"
 
 G_BEGIN_DECLS

@@ -11,8 +11,8 @@ typedef struct {
   const char *operation;
   const char *suboperation;
   const char *domain;
-  const char *xml;  /* not NUL-terminated */
-  gsize xml_length; /* bytes */
+  const char *xml;                             /* not NUL-terminated */
+  gsize xml_length;                            /* bytes */
   void (*wait) (guint seconds, gpointer data); /* tells the hook that it takes longer; whoever answers sets it */
   gpointer data;
 } VpHookCall;

@@ -12,9 +12,9 @@
 #include "base/error.h"
 #include "base/gate-protocol.h"
 
-#define MAX_THREADS 32      /* of answers at the same time; more wait in the socket's queue */
-#define PEER_SECONDS 5      /* for each read and write: the hook sends at once or is dead */
-#define FREE_SECONDS 5      /* for one that was not stopped before */
+#define MAX_THREADS 32 /* of answers at the same time; more wait in the socket's queue */
+#define PEER_SECONDS 5 /* for each read and write: the hook sends at once or is dead */
+#define FREE_SECONDS 5 /* for one that was not stopped before */
 
 struct VpGate {
   VpGateContext context;
@@ -23,8 +23,8 @@ struct VpGate {
   GMainContext *loop_context;
   GMainLoop *loop;
   GSocketService *service;
-  GThread *thread;         /* NULL: it no longer listens */
-  GCancellable *ending;    /* ends the reading of what is still being asked */
+  GThread *thread;      /* NULL: it no longer listens */
+  GCancellable *ending; /* ends the reading of what is still being asked */
 
   GMutex mutex;
   GCond answered;

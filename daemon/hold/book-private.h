@@ -34,7 +34,7 @@ struct VpBook {
   GHashTable *table;    /* char *, the UUID -> VpHolding * */
   GHashTable *released; /* set of UUIDs: libvirt's lists say later than the hook that they run no more */
   VpKeep keep;
-  gint64 last_claim;    /* monotonic, µs; no two are the same */
+  gint64 last_claim;                       /* monotonic, µs; no two are the same */
   VpBookAccess access[VP_N_HOLDING_KINDS]; /* not that of pages */
 };
 
@@ -90,13 +90,13 @@ gboolean vp_book_give_back (VpBook *book, const char *uuid, gint64 deadline);
 typedef struct {
   const VpHolding *holding;
   const VpPageNeed *need;
-  guint64 left;         /* of the need */
+  guint64 left; /* of the need */
   gboolean allocate;
   gboolean is_too_much; /* for the memory that there is */
   gboolean is_no_room;  /* without what has to stay available */
   VpRoom room;          /* then */
   guint tries;
-  int number;           /* errno of the last write that failed; 0: the kernel gave what it had */
+  int number; /* errno of the last write that failed; 0: the kernel gave what it had */
 } VpShortage;
 
 /* With the work lock, before what was taken is given back. VP_ERROR_UNFIT: the numbers, and what helps. */

@@ -28,7 +28,7 @@ static gboolean
 write_value (const VpBook *book, VpHoldingKind kind, const char *key, const char *value, GError **error)
 {
   return kind == VP_HOLDING_FILE ? vp_root_write_text (book->root, key, value, NULL, error)
-                              : book->access[kind].write (key, value, book->access[kind].data, error);
+                                 : book->access[kind].write (key, value, book->access[kind].data, error);
 }
 
 void
@@ -148,8 +148,8 @@ vp_book_undo_change (VpBook *book, const VpHolding *holding, const VpHoldingReco
     return TRUE;
   if (is_same_value (now, record->after))
     return write_value (book, record->kind, record->key, record->before, error);
-  g_message ("domain '%s': %s%s was '%s' before it, but somebody made it '%s' meanwhile: it stays",
-             holding->name, slash, record->key, record->before, now);
+  g_message ("domain '%s': %s%s was '%s' before it, but somebody made it '%s' meanwhile: it stays", holding->name,
+             slash, record->key, record->before, now);
   return TRUE;
 }
 

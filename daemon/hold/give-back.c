@@ -54,7 +54,8 @@ report_in_use (const VpHolding *holding, const VpKernelPages *before, const VpKe
 
   if (after->surplus > before->surplus)
     g_message ("domain '%s': %" G_GUINT64_FORMAT " of its hugepages of %s on %s are still in use; the kernel frees "
-               "them as they are let go", holding->name, after->surplus - before->surplus, size, place);
+               "them as they are let go",
+               holding->name, after->surplus - before->surplus, size, place);
 }
 
 /* TRUE: nothing of it is left. */
@@ -96,7 +97,7 @@ static gboolean
 undo_record (VpBook *book, const VpHolding *holding, VpHoldingRecord *record, GError **error)
 {
   return record->kind == VP_HOLDING_PAGES ? undo_pages (book, holding, record, error)
-                                       : vp_book_undo_change (book, holding, record, error);
+                                          : vp_book_undo_change (book, holding, record, error);
 }
 
 /*

@@ -69,9 +69,10 @@ connect_in_time (const char *address, GError **error)
   g_main_context_push_thread_default (context);
   g_source_set_callback (timer, on_late, cancellable, NULL);
   g_source_attach (timer, context);
-  g_dbus_connection_new_for_address (
-    address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION, NULL,
-    cancellable, on_connected, &result);
+  g_dbus_connection_new_for_address (address,
+                                     G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
+                                       G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+                                     NULL, cancellable, on_connected, &result);
   while (result == NULL)
     g_main_context_iteration (context, TRUE);
   g_source_destroy (timer);
@@ -88,8 +89,8 @@ ensure_connection (VpUnitBus *bus, GError **error)
   if (bus->connection != NULL && !g_dbus_connection_is_closed (bus->connection))
     return TRUE;
   g_clear_object (&bus->connection);
-  address = bus->address != NULL ? g_strdup (bus->address)
-                                 : g_dbus_address_get_for_bus_sync (G_BUS_TYPE_SYSTEM, NULL, error);
+  address =
+    bus->address != NULL ? g_strdup (bus->address) : g_dbus_address_get_for_bus_sync (G_BUS_TYPE_SYSTEM, NULL, error);
   bus->connection = address != NULL ? connect_in_time (address, error) : NULL;
   return bus->connection != NULL;
 }
@@ -104,8 +105,7 @@ is_late (const GError *problem)
 }
 
 static GVariant *
-call_now (VpUnitBus *bus, const char *path, const char *method, GVariant *parameters, const char *reply,
-           GError **error)
+call_now (VpUnitBus *bus, const char *path, const char *method, GVariant *parameters, const char *reply, GError **error)
 {
   g_autofree char *interface = g_strndup (method, (gsize) (strrchr (method, '.') - method));
 

@@ -73,6 +73,7 @@ vp_isolate_set_governors (const VpIsolateTask *task, GError **error)
   }
   if (g_hash_table_size (seen) == 0)
     g_message ("domain '%s': the kernel sets no clock on its CPUs (a virtual machine, or the firmware does it): "
-               "cpu.governor changes nothing", task->name);
+               "cpu.governor changes nothing",
+               task->name);
   return TRUE;
 }

@@ -21,11 +21,11 @@
 
 typedef struct {
   const VpIsolateTask *task;
-  VpBitmap *rest;   /* CPUs that are on and no guest's */
+  VpBitmap *rest;      /* CPUs that are on and no guest's */
   GHashTable *changed; /* files that other guests changed */
   guint n_moved;
   guint n_kept;
-  char *reason;        /* of the first that was kept */
+  char *reason; /* of the first that was kept */
 } Move;
 
 /* Hexadecimal, in groups of 8 digits with commas between them. */
@@ -169,7 +169,8 @@ report (const Move *move)
                      move->reason);
   else
     g_message ("domain '%s': %u interrupts were moved off its CPUs; %u stay, which the kernel does not let anybody "
-               "move (the first: %s)", move->task->name, move->n_moved, move->n_kept, move->reason);
+               "move (the first: %s)",
+               move->task->name, move->n_moved, move->n_kept, move->reason);
 }
 
 static gboolean
@@ -192,9 +193,11 @@ warn_of_balancer (const VpIsolateTask *task)
   g_autofree char *list = vp_list_dup (task->cpus);
 
   if (has_process (task->ground->root, "irqbalance"))
-    vp_isolate_warn (task, "irqbalance runs and moves interrupts back to its CPUs: put "
-                               "IRQBALANCE_BANNED_CPULIST=%s into /etc/default/irqbalance (or "
-                               "/etc/sysconfig/irqbalance) and restart it", list);
+    vp_isolate_warn (task,
+                     "irqbalance runs and moves interrupts back to its CPUs: put "
+                     "IRQBALANCE_BANNED_CPULIST=%s into /etc/default/irqbalance (or "
+                     "/etc/sysconfig/irqbalance) and restart it",
+                     list);
 }
 
 gboolean

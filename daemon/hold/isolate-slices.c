@@ -110,7 +110,7 @@ vp_isolate_read_unit (const char *text, char **value, gpointer data, GError **er
   gboolean in_force = !hwloc_bitmap_iszero (now) && !hwloc_bitmap_intersects (now, key.without);
   if (!holders.noted || !(in_force || is_half_undone (ground->root, &holders, now)))
     found = holders.base.state != VP_UNIT_IN_FORCE ? holders.base
-          : hwloc_bitmap_iszero (now)              ? (VpUnitValue){ VP_UNIT_ALL, NULL }
+            : hwloc_bitmap_iszero (now)            ? (VpUnitValue){ VP_UNIT_ALL, NULL }
                                                    : (VpUnitValue){ VP_UNIT_SOME, now };
   *value = vp_unit_value_dup_text (&found);
   return TRUE;
@@ -288,7 +288,7 @@ vp_isolate_confine_units (const VpIsolateTask *task, GError **error)
   }
   if (!leaves_a_cpu (task)) {
     vp_isolate_warn (task, "nothing is kept off its CPUs (cpu.isolate): the guests that ask for it have all CPUs, "
-                               "and none would be left for the host: give them fewer vCPUs, or set cpu.reserve-cores");
+                           "and none would be left for the host: give them fewer vCPUs, or set cpu.reserve-cores");
     return TRUE;
   }
   g_autoptr (GPtrArray) units = list_units (task->ground, &problem);

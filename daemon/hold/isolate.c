@@ -34,8 +34,12 @@ vp_isolate_apply (VpIsolate *isolate, const VpIsolateRequest *request, GPtrArray
   gboolean governor = vp_settings_choice (request->settings, VP_KEY_CPU_GOVERNOR) == VP_GOVERNOR_PERFORMANCE;
   gboolean irqs = vp_settings_choice (request->settings, VP_KEY_CPU_IRQS) == VP_IRQS_MOVE;
   gboolean units = vp_settings_choice (request->settings, VP_KEY_CPU_ISOLATE) == VP_ISOLATE_YES;
-  const VpIsolateTask task = { .ground = &isolate->ground, .uuid = request->uuid, .name = request->name,
-                               .cpus = request->cpus, .deadline = request->deadline, .warnings = warnings };
+  const VpIsolateTask task = { .ground = &isolate->ground,
+                               .uuid = request->uuid,
+                               .name = request->name,
+                               .cpus = request->cpus,
+                               .deadline = request->deadline,
+                               .warnings = warnings };
 
   if (request->cpus == NULL || hwloc_bitmap_iszero (request->cpus) || hwloc_bitmap_weight (request->cpus) < 0) {
     if (governor || irqs || units)
@@ -44,6 +48,5 @@ vp_isolate_apply (VpIsolate *isolate, const VpIsolateRequest *request, GPtrArray
     return TRUE;
   }
   return (!governor || vp_isolate_set_governors (&task, error)) &&
-         (!irqs || vp_isolate_move_interrupts (&task, error)) &&
-         (!units || vp_isolate_confine_units (&task, error));
+         (!irqs || vp_isolate_move_interrupts (&task, error)) && (!units || vp_isolate_confine_units (&task, error));
 }

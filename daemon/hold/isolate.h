@@ -28,7 +28,7 @@ typedef struct {
   const char *name;
   hwloc_const_bitmap_t cpus; /* those of its vCPUs; NULL or empty: it is not pinned */
   const VpSettings *settings;
-  gint64 deadline;           /* monotonic, in microseconds */
+  gint64 deadline; /* monotonic, in microseconds */
 } VpIsolateRequest;
 
 /*

@@ -31,7 +31,8 @@ vp_book_set_no_pool (VpBook *book, const VpPageNeed *need, GError **error)
 
   g_set_error (error, VP_ERROR, VP_ERROR_UNFIT,
                "it needs hugepages of %s on %s, and there is no pool of them; the kernel has sizes %s (see "
-               "/sys/kernel/mm/hugepages and /sys/devices/system/node)", size, places, sizes);
+               "/sys/kernel/mm/hugepages and /sys/devices/system/node)",
+               size, places, sizes);
 }
 
 /* What hugepages= on the kernel's command line would have to say. */
@@ -84,8 +85,8 @@ dup_effort (const VpShortage *shortage)
     return g_strdup (", for that is more than there is memory");
   if (shortage->is_no_room)
     return dup_room (shortage);
-  return g_strdup_printf (" in %u tr%s with memory compacted%s%s", shortage->tries,
-                          shortage->tries == 1 ? "y" : "ies", shortage->number != 0 ? "; the kernel said: " : "",
+  return g_strdup_printf (" in %u tr%s with memory compacted%s%s", shortage->tries, shortage->tries == 1 ? "y" : "ies",
+                          shortage->number != 0 ? "; the kernel said: " : "",
                           shortage->number != 0 ? g_strerror (shortage->number) : "");
 }
 

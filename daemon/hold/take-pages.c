@@ -27,7 +27,7 @@ typedef struct {
   gboolean allocate;
   gint64 deadline;
   guint tries;
-  int number;          /* errno of the last write that failed */
+  int number;           /* errno of the last write that failed */
   gboolean is_too_much; /* more than there is memory: nothing would come of it but that the host swaps */
   gboolean is_no_room;  /* it would leave less than the administrator wants to stay available */
   VpRoom room;

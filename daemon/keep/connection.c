@@ -106,9 +106,10 @@ register_events (VpConnection *connection, GError **error)
   virConnectDomainEventGenericCallback metadata = VIR_DOMAIN_EVENT_CALLBACK (on_metadata);
 
   connection->lifecycle_id = virConnectDomainEventRegisterAny (connection->handle, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-                                                         lifecycle, connection, NULL);
-  connection->metadata_id = virConnectDomainEventRegisterAny (connection->handle, NULL, VIR_DOMAIN_EVENT_ID_METADATA_CHANGE,
-                                                        metadata, connection, NULL);
+                                                               lifecycle, connection, NULL);
+  connection->metadata_id =
+    virConnectDomainEventRegisterAny (connection->handle, NULL, VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, metadata,
+                                      connection, NULL);
   connection->tunable_id =
     virConnectDomainEventRegisterAny (connection->handle, NULL, VIR_DOMAIN_EVENT_ID_TUNABLE, tunable, connection, NULL);
   if (connection->lifecycle_id >= 0 && connection->metadata_id >= 0 && connection->tunable_id >= 0 &&

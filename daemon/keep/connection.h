@@ -15,7 +15,7 @@ typedef struct VpConnection VpConnection;
 typedef struct {
   void (*connected) (virConnectPtr connection, gpointer data);
   void (*disconnected) (gpointer data);
-  void (*changed) (const char *domain, gpointer data);  /* its definition, metadata or live pins */
+  void (*changed) (const char *domain, gpointer data); /* its definition, metadata or live pins */
   void (*started) (virDomainPtr domain, gpointer data);
   void (*stopped) (const char *domain, gpointer data);
   gpointer data;
@@ -23,7 +23,7 @@ typedef struct {
 
 /* virEventRegisterDefaultImpl must have been called. Tries to connect at once, from the main loop. Both are copied. */
 VpConnection *vp_connection_new (const char *uri, const VpConnectionHandlers *handlers);
-void vp_connection_free (VpConnection *connection); /* waits for libvirt */
+void vp_connection_free (VpConnection *connection);               /* waits for libvirt */
 virConnectPtr vp_connection_get (const VpConnection *connection); /* borrowed; NULL while libvirt is away */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpConnection, vp_connection_free)

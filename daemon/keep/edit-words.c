@@ -47,8 +47,8 @@ dup_key (const xmlNode *element)
   static const struct {
     const char *child; /* NULL: the element itself */
     const char *attribute;
-  } keys[] = { { "target", "dev" }, { "mac", "address" }, { NULL, "id" }, { NULL, "vcpu" }, { NULL, "vcpus" },
-               { NULL, "name" }, { NULL, "index" }, { NULL, "dev" } };
+  } keys[] = { { "target", "dev" }, { "mac", "address" }, { NULL, "id" },    { NULL, "vcpu" },
+               { NULL, "vcpus" },   { NULL, "name" },     { NULL, "index" }, { NULL, "dev" } };
 
   for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
     const xmlNode *node = keys[i].child != NULL ? vp_xml_child (element, keys[i].child) : element;
@@ -92,8 +92,8 @@ add_item (Bag *bag, const xmlNode *element)
 static gboolean
 is_container (const xmlNode *element)
 {
-  static const char *const names[] = { "metadata", "cputune", "iothreadids", "os", "features", "clock", "devices",
-                                       "commandline", "override", NULL };
+  static const char *const names[] = { "metadata", "cputune", "iothreadids", "os",       "features",
+                                       "clock",    "devices", "commandline", "override", NULL };
 
   return g_strv_contains (names, (const char *) element->name);
 }

@@ -356,8 +356,7 @@ char *
 vp_intents_keep (const VpIntents *intents, const char *domain, const VpDomain *edit, GError **error)
 {
   g_autofree char *id = vp_write_id_new (); /* two of one second */
-  g_autofree char *path =
-    g_strdup_printf (KEPT "/%s-%" G_GINT64_FORMAT "-%.8s.xml", domain, (gint64) time (NULL), id);
+  g_autofree char *path = g_strdup_printf (KEPT "/%s-%" G_GINT64_FORMAT "-%.8s.xml", domain, (gint64) time (NULL), id);
   g_autofree char *text = vp_domain_dup_text (edit);
 
   if (!vp_root_make_folder (intents->root, KEPT, error) || !vp_root_store (intents->root, path, text, error))

@@ -8,21 +8,21 @@
 #include "daemon/keep/tune.h"
 #include "domain/drift.h"
 
-#define BURST_MS 60      /* edits that follow closer than this are waited out, so that they don't meet our define */
+#define BURST_MS 60 /* edits that follow closer than this are waited out, so that they don't meet our define */
 #define LONGEST_BURST_MS 600
 #define FREE_SECONDS 5 /* for one that was not stopped before */
-#define QUIET_MS 100      /* without an edit, before anything is written where the watch may be late */
+#define QUIET_MS 100   /* without an edit, before anything is written where the watch may be late */
 #define LONGEST_QUIET_MS 10000
 #define UNSETTLED_MS 1000 /* until a define that was not brought to its end is taken up again */
 
 typedef struct {
   VpKeeper *keeper;
   char *name;
-  guint timer;           /* 0: no look is planned */
-  gint64 burst_since;    /* monotonic; 0: the look that is planned is at once */
+  guint timer;              /* 0: no look is planned */
+  gint64 burst_since;       /* monotonic; 0: the look that is planned is at once */
   VpNeighbours *neighbours; /* those that the last look knew of; NULL: none */
-  VpWritten written;     /* our last define */
-  char *last_error;      /* so that it is logged once */
+  VpWritten written;        /* our last define */
+  char *last_error;         /* so that it is logged once */
   char *last_drift;
   gboolean start_wanted; /* on-stale = retry */
   gboolean tune_wanted;  /* on-stale = start */
@@ -39,7 +39,7 @@ struct VpKeeper {
   VpRoot *root;
   gboolean session;
   virConnectPtr connection;
-  GHashTable *entries; /* name -> Entry */
+  GHashTable *entries;   /* name -> Entry */
   GAsyncQueue *requests; /* of Request: the gate's; one idle source each */
 
   GMutex mutex; /* guards all below */
@@ -296,7 +296,9 @@ prepare (Entry *entry, VpHost *host, VpProfiles *profiles, VpPrepareOutcome *out
   g_autofree char *uuid = stored != NULL ? vp_domain_dup_uuid (stored) : NULL;
   g_autoptr (VpNeighbours) neighbours = entry->neighbours != NULL ? vp_neighbours_ref (entry->neighbours) : NULL;
   gboolean made = FALSE;
-  VpPrepareContext context = { keeper->connection, keeper->versions, keeper->intents, host, profiles, neighbours, &made };
+  VpPrepareContext context = {
+    keeper->connection, keeper->versions, keeper->intents, host, profiles, neighbours, &made
+  };
 
   if (uuid != NULL)
     vp_ledger_begin_prepare (keeper->ledger, uuid, neighbours != NULL ? vp_neighbours_ref (neighbours) : NULL);

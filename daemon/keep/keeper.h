@@ -17,8 +17,8 @@ G_BEGIN_DECLS
 typedef struct VpKeeper VpKeeper;
 
 /* `wrapper_made`: a wrapper that the host snapshot does not know yet. All others stay the caller's. */
-VpKeeper *vp_keeper_new (VpLedger *ledger, VpBook *book, VpVersions *versions, VpIntents *intents,
-                         gboolean session, void (*wrapper_made) (gpointer data), gpointer data);
+VpKeeper *vp_keeper_new (VpLedger *ledger, VpBook *book, VpVersions *versions, VpIntents *intents, gboolean session,
+                         void (*wrapper_made) (gpointer data), gpointer data);
 /*
  * From now on it starts no domain; waits for the starts that go on, at most until `deadline` (monotonic, µs).
  * FALSE: some do, and what they use must stay: the keeper and the ledger. From any thread.

@@ -16,7 +16,7 @@ typedef struct {
   const VpHost *host;
   const VpProfiles *profiles;
   const VpNeighbours *neighbours; /* NULL: nobody to be placed beside */
-  gboolean *wrapper_made; /* out: the state folder has another wrapper than `host` knows */
+  gboolean *wrapper_made;         /* out: the state folder has another wrapper than `host` knows */
 } VpPrepareContext;
 
 /*

@@ -10,7 +10,7 @@
 
 #define REPEAT_SECONDS 2
 #define MAX_REPEATS 5
-#define MAX_READS 50 /* each needs an edit in the few milliseconds of the read before */
+#define MAX_READS 50  /* each needs an edit in the few milliseconds of the read before */
 #define MAX_REREADS 3 /* for what came while the intent was written; then the define goes on over it */
 
 /* TRUE with a plan of what stands now; the definition is read twice so that the plan is of the latest. */

@@ -32,12 +32,12 @@ typedef enum {
 
 typedef struct {
   VpLostKind kind;
-  gboolean defined; /* R is among the versions */
-  gboolean missed;  /* a version before R could not be read: what stood in it is not known */
-  gboolean anew;    /* M is no edit of B: the domain was undefined and defined anew */
+  gboolean defined;  /* R is among the versions */
+  gboolean missed;   /* a version before R could not be read: what stood in it is not known */
+  gboolean anew;     /* M is no edit of B: the domain was undefined and defined anew */
   gboolean followed; /* somebody wrote after R */
-  VpDomain *last;   /* M, of an EDIT; the result's */
-  VpDomain *ours;   /* R as libvirt stored it; NULL: not seen */
+  VpDomain *last;    /* M, of an EDIT; the result's */
+  VpDomain *ours;    /* R as libvirt stored it; NULL: not seen */
 } VpLost;
 
 /* `versions` (of VpVersion, in their order) are those after the reading of B. Freed by vp_lost_free. */

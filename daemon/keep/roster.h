@@ -18,7 +18,8 @@ void vp_roster_free (VpRoster *roster);
 
 /* Reads one domain again, from libvirt; one that is gone, or cannot be read, is forgotten. */
 void vp_roster_refresh (VpRoster *roster, virConnectPtr connection, const char *name);
-void vp_roster_refresh_all (VpRoster *roster, const GPtrArray *domains); /* these (virDomainPtr) are all that there are */
+void vp_roster_refresh_all (VpRoster *roster,
+                            const GPtrArray *domains); /* these (virDomainPtr) are all that there are */
 
 /* All of them, settled; borrowed, until something is read that differs or the host or the profiles are others. */
 const VpFleet *vp_roster_settle (VpRoster *roster, VpHost *host, VpProfiles *profiles);

@@ -7,8 +7,8 @@
 static gboolean
 undefine (const VpRound *round, GError **error)
 {
-  unsigned flags = VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
-                   VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA;
+  unsigned flags =
+    VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA | VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA;
 
   if (virDomainUndefineFlags (round->domain, flags) == 0) {
     g_message ("domain '%s': it was undefined while it was prepared: undefined again", round->name);
@@ -51,7 +51,8 @@ vp_round_repeat_undefine (VpRound *round, const VpLost *lost, gboolean *again, G
   *again = FALSE;
   if (fresh == NULL || lost->ours == NULL || !vp_domain_equal (fresh, lost->ours))
     return TRUE;
-  if (!vp_round_sync (round, &serial, error) || !undefine (round, error) || !vp_round_sync (round, &round->serial, error))
+  if (!vp_round_sync (round, &serial, error) || !undefine (round, error) ||
+      !vp_round_sync (round, &round->serial, error))
     return FALSE;
   VpDomain *theirs = find_undefined (round, serial);
   if (theirs == NULL)

@@ -94,7 +94,8 @@ define_simpler (VpRound *round, GError **error)
     if (choices[i] == NULL)
       continue;
     vp_round_set_result (round, choices[i]);
-    if (vp_round_note_intent (round, &problem) && vp_libvirt_define (round->context->connection, round->result, &problem))
+    if (vp_round_note_intent (round, &problem) &&
+        vp_libvirt_define (round->context->connection, round->result, &problem))
       return TRUE;
     if (first == NULL)
       first = g_steal_pointer (&problem);

@@ -134,7 +134,8 @@ vp_round_log_recovery (const VpRound *round, const VpLost *lost)
   }
   if (lost->missed)
     g_warning ("domain '%s': an edit came between read and define and could not be read in time: it may be lost; look "
-               "at 'virsh dumpxml --inactive %s'", round->name, round->name);
+               "at 'virsh dumpxml --inactive %s'",
+               round->name, round->name);
 }
 
 /* "cpu, memory": the rules that change something. */

@@ -14,12 +14,12 @@ typedef struct {
   const VpPrepareContext *context;
   const char *name;
   virDomainPtr domain;
-  VpDomain *base;    /* B: what was read */
-  guint64 serial;    /* of the last version that is not younger than B */
-  VpDomain *carry;   /* what shall stand, not planned; NULL: B */
-  VpDomain *theirs;  /* the last edit that was lost, as somebody wrote it; NULL: none */
-  VpPlan *plan;      /* of carry or B; NULL: it cannot be planned */
-  VpDomain *result;  /* R: the plan's result, or carry as it is, with a mark */
+  VpDomain *base;   /* B: what was read */
+  guint64 serial;   /* of the last version that is not younger than B */
+  VpDomain *carry;  /* what shall stand, not planned; NULL: B */
+  VpDomain *theirs; /* the last edit that was lost, as somebody wrote it; NULL: none */
+  VpPlan *plan;     /* of carry or B; NULL: it cannot be planned */
+  VpDomain *result; /* R: the plan's result, or carry as it is, with a mark */
   VpWritten *written;
 } VpRound;
 

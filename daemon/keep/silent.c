@@ -44,13 +44,15 @@ report (const VpSilentContext *context, const char *uuid, const char *name, int 
 {
   if (context->session) {
     g_message ("domain '%s': the hook was not called at its start, as this user's libvirt cannot see or run it: it has "
-               "what its definition says, and nothing was checked", name);
+               "what its definition says, and nothing was checked",
+               name);
     return;
   }
   g_autofree char *cause = dup_cause (context);
   g_autofree char *text =
     g_strdup_printf ("domain '%s': libvirt did not call the hook at its start, so it runs without what its profile "
-                     "asks of the host: %s; then stop and start the domain", name, cause);
+                     "asks of the host: %s; then stop and start the domain",
+                     name, cause);
   if (vp_book_note_silent (context->book, uuid, name, run, cause))
     log_error (text);
 }

@@ -10,10 +10,10 @@
 G_BEGIN_DECLS
 
 typedef struct {
-  guint64 serial; /* counts up over all domains */
+  guint64 serial;  /* counts up over all domains */
   gboolean missed; /* one or more versions before this one could not be read, or were dropped */
   gboolean deleted;
-  GBytes *text;   /* the file; NULL: deleted, or written over before it could be read */
+  GBytes *text; /* the file; NULL: deleted, or written over before it could be read */
 } VpVersion;
 
 VpVersion *vp_version_copy (const VpVersion *version); /* the text is shared; the caller's */

@@ -41,9 +41,9 @@ struct VpVersions {
   int wake_fd;
   GThread *thread;
   GAsyncQueue *notices; /* of Notice: for the main thread; one source each */
-  gint prompt; /* atomic: it has a real-time priority */
-  GHashTable *files; /* domain -> File; the thread's own */
-  guint64 backlog;   /* the last serial at which no event was waiting; the thread's own */
+  gint prompt;          /* atomic: it has a real-time priority */
+  GHashTable *files;    /* domain -> File; the thread's own */
+  guint64 backlog;      /* the last serial at which no event was waiting; the thread's own */
 
   GMutex mutex; /* guards all below */
   GCond synced;
@@ -52,7 +52,7 @@ struct VpVersions {
   guint64 sync_asked;
   guint64 sync_done;
   gboolean stopping;
-  guint64 missed;       /* the serial at which events were lost last, or the folder was another one */
+  guint64 missed; /* the serial at which events were lost last, or the folder was another one */
   VpVersionTable *table;
 };
 
@@ -334,7 +334,7 @@ handle_event (VpVersions *versions, const struct inotify_event *event)
 static void
 read_events (VpVersions *versions)
 {
-  char buffer[64 * 1024] __attribute__ ((aligned (__alignof__ (struct inotify_event))));
+  char buffer[64 * 1024] __attribute__ ((aligned (__alignof__(struct inotify_event))));
   gssize got = 0;
 
   while ((got = read (versions->inotify_fd, buffer, sizeof buffer)) > 0) {
@@ -464,11 +464,11 @@ vp_versions_ensure (VpVersions *versions, GError **error)
   int old = versions->watch_descriptor;
   int new = inotify_add_watch (versions->inotify_fd, versions->folder,
                                IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_MOVE_SELF | IN_DELETE_SELF |
-                               IN_ONLYDIR);
+                                 IN_ONLYDIR);
   int problem = errno;
 
   versions->watch_descriptor = new;
-  if (new == old && new >= 0)
+  if (new == old &&new >= 0)
     return TRUE;
   versions->missed = ++versions->serial;
   if (old >= 0)

@@ -18,9 +18,8 @@ vp_conf_name_is_valid (const char *name)
 static void
 add_file (GHashTable *files, const char *folder, const char *file_name)
 {
-  g_autofree char *name = g_str_has_suffix (file_name, SUFFIX)
-                            ? g_strndup (file_name, strlen (file_name) - strlen (SUFFIX))
-                            : NULL;
+  g_autofree char *name =
+    g_str_has_suffix (file_name, SUFFIX) ? g_strndup (file_name, strlen (file_name) - strlen (SUFFIX)) : NULL;
 
   if (name == NULL || !vp_conf_name_is_valid (name))
     return;

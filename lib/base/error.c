@@ -2,4 +2,4 @@
 /* The error domain's quark; everything else about errors is in the header. */
 #include "base/error.h"
 
-G_DEFINE_QUARK (vp-error-quark, vp_error)
+G_DEFINE_QUARK (vp - error - quark, vp_error)

@@ -10,15 +10,15 @@
 G_BEGIN_DECLS
 
 typedef enum {
-  VP_ERROR_XML,     /* the document is not one that libvirt could have written: correct it */
-  VP_ERROR_TAG,     /* the <vfio:profile> tag is wrong: correct the tag */
-  VP_ERROR_PROFILE, /* a profile file is missing or wrong: correct the file */
-  VP_ERROR_STATE,   /* the saved originals in the metadata are damaged: restore the definition */
-  VP_ERROR_HOST,    /* this host cannot be read: check the file or folder named */
-  VP_ERROR_UNFIT,   /* the profile asks for more than the host or the domain has: ask for less */
-  VP_ERROR_LIBVIRT, /* libvirt refused: its own message is in ours */
-  VP_ERROR_IO,      /* a file of ours could not be read or written */
-  VP_ERROR_BUSY,    /* somebody else has it now, or is at it: try again later, or end the other */
+  VP_ERROR_XML,      /* the document is not one that libvirt could have written: correct it */
+  VP_ERROR_TAG,      /* the <vfio:profile> tag is wrong: correct the tag */
+  VP_ERROR_PROFILE,  /* a profile file is missing or wrong: correct the file */
+  VP_ERROR_STATE,    /* the saved originals in the metadata are damaged: restore the definition */
+  VP_ERROR_HOST,     /* this host cannot be read: check the file or folder named */
+  VP_ERROR_UNFIT,    /* the profile asks for more than the host or the domain has: ask for less */
+  VP_ERROR_LIBVIRT,  /* libvirt refused: its own message is in ours */
+  VP_ERROR_IO,       /* a file of ours could not be read or written */
+  VP_ERROR_BUSY,     /* somebody else has it now, or is at it: try again later, or end the other */
   VP_ERROR_PROTOCOL, /* the other end of a socket does not speak as it should: update it or restart it */
 } VpErrorCode;
 

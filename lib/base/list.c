@@ -20,8 +20,7 @@ hwloc_bitmap_t
 vp_list_parse (const char *text)
 {
   /* Numbers are bounded, or a hostile range would take the memory of a bitmap as long. */
-  if (text == NULL ||
-      !vp_pattern_fits ("\\^?[0-9]{1,5}(?:-[0-9]{1,5})?(?:,\\^?[0-9]{1,5}(?:-[0-9]{1,5})?)*", text))
+  if (text == NULL || !vp_pattern_fits ("\\^?[0-9]{1,5}(?:-[0-9]{1,5})?(?:,\\^?[0-9]{1,5}(?:-[0-9]{1,5})?)*", text))
     return NULL;
   g_auto (GStrv) parts = g_strsplit (text, ",", -1);
   hwloc_bitmap_t set = hwloc_bitmap_alloc ();
@@ -54,7 +53,10 @@ vp_list_dup_words (const GPtrArray *words)
   g_autoptr (GString) text = g_string_new (NULL);
 
   for (guint i = 0; i < words->len; i++)
-    g_string_append_printf (text, "%s%s", i == 0 ? "" : i + 1 == words->len ? " and " : ", ",
+    g_string_append_printf (text, "%s%s",
+                            i == 0                ? ""
+                            : i + 1 == words->len ? " and "
+                                                  : ", ",
                             (const char *) words->pdata[i]);
   return g_strdup (text->str);
 }

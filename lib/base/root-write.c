@@ -53,8 +53,8 @@ gboolean
 vp_root_write_text (const VpRoot *root, const char *path, const char *text, int *number, GError **error)
 {
   step (root, "before write", path);
-  int problem = root->shim.write != NULL ? root->shim.write (path, text, root->shim.data)
-                                         : write_attribute (root, path, text);
+  int problem =
+    root->shim.write != NULL ? root->shim.write (path, text, root->shim.data) : write_attribute (root, path, text);
   step (root, "after write", path);
   if (number != NULL)
     *number = problem;

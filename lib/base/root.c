@@ -41,10 +41,11 @@ check_openat2 (int folder, const char *path, GError **error)
   int fd = open_beneath (folder, ".", O_PATH);
 
   if (fd < 0) {
-    g_set_error (error, VP_ERROR, VP_ERROR_HOST,
-                 "cannot look below %s, the system call openat2 failed (%s): it needs Linux 5.6 or newer, and a sandbox "
-                 "or container that lets it through",
-                 path, g_strerror (errno));
+    g_set_error (
+      error, VP_ERROR, VP_ERROR_HOST,
+      "cannot look below %s, the system call openat2 failed (%s): it needs Linux 5.6 or newer, and a sandbox "
+      "or container that lets it through",
+      path, g_strerror (errno));
     return FALSE;
   }
   (void) close (fd);

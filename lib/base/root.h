@@ -64,7 +64,7 @@ gboolean vp_root_clear_folder (const VpRoot *root, const char *path, GError **er
 /* That, for all to read (0644), and the folders that lead there (0755); one that is there already may be a link. */
 gboolean vp_root_store_public (const VpRoot *root, const char *path, const char *text, GError **error);
 gboolean vp_root_make_public_folders (const VpRoot *root, const char *path, GError **error);
-void vp_root_remove_folder (const VpRoot *root, const char *path); /* if it is there and empty */
+void vp_root_remove_folder (const VpRoot *root, const char *path);              /* if it is there and empty */
 gboolean vp_root_remove (const VpRoot *root, const char *path, GError **error); /* one that is not there is no error */
 /* These survive this process alone and not a power cut: for what is done in a hurry, or need not be. */
 gboolean vp_root_store_unsynced (const VpRoot *root, const char *path, const char *text, GError **error);

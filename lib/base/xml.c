@@ -183,8 +183,8 @@ equal_attributes (const xmlNode *a, const xmlNode *b)
   for (const xmlAttr *attr = a->properties; attr != NULL; attr = attr->next, in_a++) {
     const xmlChar *ns = attr->ns != NULL ? attr->ns->href : NULL;
     g_autofree char *left = (char *) xmlNodeListGetString (a->doc, attr->children, 1);
-    xmlChar *found = ns != NULL ? xmlGetNsProp ((xmlNode *) b, attr->name, ns)
-                                : xmlGetNoNsProp ((xmlNode *) b, attr->name);
+    xmlChar *found =
+      ns != NULL ? xmlGetNsProp ((xmlNode *) b, attr->name, ns) : xmlGetNoNsProp ((xmlNode *) b, attr->name);
     g_autofree char *right = (char *) found;
 
     if (right == NULL || g_strcmp0 (left != NULL ? left : "", right) != 0)
@@ -208,8 +208,7 @@ vp_xml_equal (const xmlNode *a, const xmlNode *b)
     return FALSE;
   if (a->type != XML_ELEMENT_NODE)
     return g_strcmp0 ((const char *) a->content, (const char *) b->content) == 0;
-  if (!xmlStrEqual (a->name, b->name) || !xmlStrEqual (namespace_of (a), namespace_of (b)) ||
-      !equal_attributes (a, b))
+  if (!xmlStrEqual (a->name, b->name) || !xmlStrEqual (namespace_of (a), namespace_of (b)) || !equal_attributes (a, b))
     return FALSE;
 
   const xmlNode *left = skip_layout (a->children);
@@ -427,8 +426,7 @@ vp_xml_position (const xmlNode *node)
 {
   int position = 0;
 
-  for (const xmlNode *other = vp_xml_first (node->parent); other != NULL && other != node;
-       other = vp_xml_next (other))
+  for (const xmlNode *other = vp_xml_first (node->parent); other != NULL && other != node; other = vp_xml_next (other))
     position++;
   return position;
 }

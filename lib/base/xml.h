@@ -41,9 +41,9 @@ char *vp_xml_dup_unordered (const xmlNode *node);
 /* The first child element of that name, without or with a namespace; borrowed, NULL: there is none. */
 xmlNode *vp_xml_child (const xmlNode *parent, const char *name);
 xmlNode *vp_xml_child_ns (const xmlNode *parent, const char *ns, const char *name);
-xmlNode *vp_xml_next (const xmlNode *element); /* the next sibling element, whatever its name */
-xmlNode *vp_xml_first (const xmlNode *parent); /* the first child element */
-gboolean vp_xml_is (const xmlNode *node, const char *name); /* an element of that name without a namespace */
+xmlNode *vp_xml_next (const xmlNode *element);                 /* the next sibling element, whatever its name */
+xmlNode *vp_xml_first (const xmlNode *parent);                 /* the first child element */
+gboolean vp_xml_is (const xmlNode *node, const char *name);    /* an element of that name without a namespace */
 char *vp_xml_dup_attr (const xmlNode *node, const char *name); /* NULL: not there */
 gboolean vp_xml_attr_is (const xmlNode *node, const char *name, const char *value);
 char *vp_xml_dup_content (const xmlNode *node); /* white space at both ends removed */

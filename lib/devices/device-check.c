@@ -144,8 +144,8 @@ report_no_group (VpDeviceJudge *judge, const VpPciDevice *device, gboolean *iomm
   } else if (!*iommu_missing) {
     g_autofree char *advice = dup_iommu_advice (judge->question->facts);
     *iommu_missing = TRUE;
-    vp_device_report (judge, VP_DEVICE_REFUSE, &device->address,
-                      "%s cannot be assigned, as the host uses no IOMMU: %s", name, advice);
+    vp_device_report (judge, VP_DEVICE_REFUSE, &device->address, "%s cannot be assigned, as the host uses no IOMMU: %s",
+                      name, advice);
   }
 }
 

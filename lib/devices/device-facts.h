@@ -27,8 +27,8 @@ typedef enum {
 typedef struct {
   VpPciAddress device;
   VpDeviceNodeKind kind;
-  char *name; /* as the kernel's class has it: "card0", "eth0", "nvme0n1p2" */
-  char *path; /* "/dev/dri/card0"; NULL: it has none */
+  char *name;   /* as the kernel's class has it: "card0", "eth0", "nvme0n1p2" */
+  char *path;   /* "/dev/dri/card0"; NULL: it has none */
   dev_t number; /* 0: it has none */
 } VpDeviceNode;
 
@@ -52,15 +52,15 @@ typedef enum { VP_CPU_OTHER, VP_CPU_INTEL, VP_CPU_AMD } VpCpuVendor;
 typedef enum { VP_VGA_UNKNOWN, VP_VGA_YES, VP_VGA_NO, VP_VGA_DISABLED } VpVgaSupport;
 
 typedef struct {
-  GArray *devices;     /* of VpPciDevice: all of the host, by address */
-  GArray *nodes;       /* of VpDeviceNode: of the domain's devices, by device and name */
-  GArray *uses;        /* of VpDeviceUse: of those nodes */
+  GArray *devices; /* of VpPciDevice: all of the host, by address */
+  GArray *nodes;   /* of VpDeviceNode: of the domain's devices, by device and name */
+  GArray *uses;    /* of VpDeviceUse: of those nodes */
   gboolean has_iommu;
   gboolean has_iommu_table; /* the firmware has one on, whether the kernel uses it or not */
   const char *iommu_off;    /* what on the kernel's command line turns it off; NULL: nothing */
-  VpCpuVendor cpu;     /* OTHER: not known, too */
-  VpVgaSupport vga;    /* of the running kernel's vfio-pci; DISABLED: by its parameter disable_vga */
-  gboolean cut_short;  /* not all processes could be looked at in time */
+  VpCpuVendor cpu;          /* OTHER: not known, too */
+  VpVgaSupport vga;         /* of the running kernel's vfio-pci; DISABLED: by its parameter disable_vga */
+  gboolean cut_short;       /* not all processes could be looked at in time */
 } VpDeviceFacts;
 
 /* Of VpDeviceUse, the caller's. */

@@ -24,8 +24,7 @@ companion_words (const VpDeviceJudge *judge, const VpPciDevice *device)
 static gboolean
 is_offender (const VpDeviceJudge *judge, const VpPciDevice *device, int group)
 {
-  return device->iommu_group == group && !vp_pci_is_port (device) &&
-         !vp_device_is_assigned (judge, &device->address) &&
+  return device->iommu_group == group && !vp_pci_is_port (device) && !vp_device_is_assigned (judge, &device->address) &&
          (vp_pci_spoils_group (device) || vp_device_holder (judge, &device->address) != NULL);
 }
 

@@ -39,10 +39,11 @@ vp_device_ids_read (const VpDomain *domain, GError **error)
     g_autofree char *address = vp_xml_dup_attr (node, "address");
     if (address == NULL || !vp_pci_address_parse (address, &ids.address) || !read_id (node, "vendor", &ids.vendor) ||
         !read_id (node, "device", &ids.device) || found->len == MAX_DEVICES) {
-      g_set_error (error, VP_ERROR, VP_ERROR_STATE,
-                   "the state in the metadata (%s) has a <device> at '%s' that is none, or more than any guest has: address, vendor "
-                   "and device are needed; remove that <device> with 'virsh edit'",
-                   VP_STATE_NS, address != NULL ? address : "");
+      g_set_error (
+        error, VP_ERROR, VP_ERROR_STATE,
+        "the state in the metadata (%s) has a <device> at '%s' that is none, or more than any guest has: address, vendor "
+        "and device are needed; remove that <device> with 'virsh edit'",
+        VP_STATE_NS, address != NULL ? address : "");
       return NULL;
     }
     g_array_append_val (found, ids);
@@ -78,7 +79,8 @@ vp_device_ids_plan (const GArray *saved, const VpDomain *domain, const VpHost *h
     const VpDeviceIds *before = vp_device_ids_find (saved, address);
     const VpPciDevice *device = vp_host_find_device (host, address);
     VpDeviceIds ids = { .address = *address };
-    if (planned->len == MAX_DEVICES || vp_device_ids_find (planned, address) != NULL || (before == NULL && device == NULL))
+    if (planned->len == MAX_DEVICES || vp_device_ids_find (planned, address) != NULL ||
+        (before == NULL && device == NULL))
       continue;
     ids.vendor = before != NULL ? before->vendor : device->vendor;
     ids.device = before != NULL ? before->device : device->device;

@@ -2,9 +2,9 @@
 /* What the device check is asked and finds, and what its parts share. */
 #pragma once
 
+#include "devices/device-facts.h"
 #include "devices/device-ids.h"
 #include "devices/device-names.h"
-#include "devices/device-facts.h"
 #include "domain/domain.h"
 
 G_BEGIN_DECLS
@@ -24,13 +24,13 @@ typedef struct {
 } VpDeviceHeld;
 
 typedef struct {
-  const VpDeviceFacts *facts;   /* read for this domain's hostdevs */
+  const VpDeviceFacts *facts; /* read for this domain's hostdevs */
   const VpDomain *domain;
-  const GArray *held;           /* of VpDeviceHeld; NULL: nothing */
-  const GArray *expected;       /* of VpDeviceIds; NULL: nothing is known */
-  const VpPciAddress *x_vga;    /* the device that gets x-vga; NULL: none */
-  gboolean refuse_boot_vga;     /* devices.boot-vga */
-  VpDeviceNames *names;         /* NULL: devices have ids alone */
+  const GArray *held;        /* of VpDeviceHeld; NULL: nothing */
+  const GArray *expected;    /* of VpDeviceIds; NULL: nothing is known */
+  const VpPciAddress *x_vga; /* the device that gets x-vga; NULL: none */
+  gboolean refuse_boot_vga;  /* devices.boot-vga */
+  VpDeviceNames *names;      /* NULL: devices have ids alone */
 } VpDeviceQuestion;
 
 typedef struct {

@@ -144,7 +144,7 @@ vp_device_nodes_read (const VpRoot *root, const GArray *hostdevs)
   Search search = { root, hostdevs, 0, g_array_new (FALSE, TRUE, sizeof (VpDeviceNode)) };
 
   g_array_set_clear_func (search.nodes, clear_node);
-  for (search.class = 0; hostdevs->len > 0 && search.class < G_N_ELEMENTS (classes); search.class++) {
+  for (search.class = 0; hostdevs->len > 0 && search.class < G_N_ELEMENTS (classes); search.class ++) {
     g_autofree char *folder = g_strdup_printf ("sys/class/%s", classes[search.class].class);
     vp_root_each_link (root, folder, on_class_link, &search);
   }

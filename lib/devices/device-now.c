@@ -21,8 +21,7 @@ vp_device_check_now (const VpRoot *root, const VpDomain *domain, const VpSetting
     .held = held,
     .expected = expected,
     .x_vga = vp_domain_find_x_vga (domain, &x_vga, NULL) ? &x_vga : NULL,
-    .refuse_boot_vga =
-      settings != NULL && vp_settings_choice (settings, VP_KEY_DEVICES_BOOT_VGA) == VP_BOOT_VGA_REFUSE,
+    .refuse_boot_vga = settings != NULL && vp_settings_choice (settings, VP_KEY_DEVICES_BOOT_VGA) == VP_BOOT_VGA_REFUSE,
     .names = names,
   };
   return vp_device_check (&question);

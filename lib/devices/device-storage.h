@@ -12,11 +12,11 @@ G_BEGIN_DECLS
 /* One block device that stands on a domain's own. */
 typedef struct {
   VpPciAddress device;
-  char *name; /* "dm-0" */
-  char *path; /* "/dev/dm-0"; NULL: sysfs does not say */
+  char *name;   /* "dm-0" */
+  char *path;   /* "/dev/dm-0"; NULL: sysfs does not say */
   char *mapped; /* "/dev/mapper/vg-root"; NULL: it is not the device mapper's */
   char *bottom; /* the disk or partition of the domain's that it stands on, or itself */
-  char *words; /* for people: "dm-0 (vg-root) on nvme0n1p3" */
+  char *words;  /* for people: "dm-0 (vg-root) on nvme0n1p3" */
   dev_t number; /* 0: sysfs does not say */
 } VpDeviceLayer;
 

@@ -30,8 +30,9 @@ vp_devices_read (const VpRoot *root, const GArray *hostdevs, guint limit_ms, GEr
 
   facts->devices = vp_pci_read_devices (root);
   if (facts->devices->len == 0) {
-    g_set_error (error, VP_ERROR, VP_ERROR_HOST, "/sys/bus/pci/devices lists no PCI device, so none can be assigned: "
-                                                 "mount sysfs on /sys");
+    g_set_error (error, VP_ERROR, VP_ERROR_HOST,
+                 "/sys/bus/pci/devices lists no PCI device, so none can be assigned: "
+                 "mount sysfs on /sys");
     return NULL;
   }
   facts->has_iommu = vp_kernel_read_has_iommu (root);
@@ -47,7 +48,6 @@ vp_devices_read (const VpRoot *root, const GArray *hostdevs, guint limit_ms, GEr
   vp_device_users_read_console (root, facts->devices, facts->nodes, facts->uses);
   vp_device_layers_read_uses (root, layers, facts->uses);
   vp_device_users_read_routes (root, facts->nodes, facts->uses);
-  facts->cut_short =
-    !vp_device_users_read_processes (root, taken, facts->nodes, layers, limit_ms, facts->uses);
+  facts->cut_short = !vp_device_users_read_processes (root, taken, facts->nodes, layers, limit_ms, facts->uses);
   return g_steal_pointer (&facts);
 }

@@ -71,7 +71,8 @@ vp_grants_parse (const char *text, GError **error)
     g_autofree char *shown = g_strescape (line, NULL);
     g_set_error (error, VP_ERROR, VP_ERROR_IO,
                  "/%s, line %u: '%s' is no grant such as '1000 alice 0000:01:00.0 10de:1381', or the second one of its "
-                 "card: correct it or take it out", &VP_GRANTS_FILE[1], i + 1, shown);
+                 "card: correct it or take it out",
+                 &VP_GRANTS_FILE[1], i + 1, shown);
     return NULL;
   }
   return g_steal_pointer (&grants);

@@ -11,7 +11,7 @@
 #define MAX_VCPUS 4096u /* QEMU's largest machine has 1024; a bound for hostile numbers */
 #define MAX_IOTHREADS 1024u
 #define MAX_CHILDREN 16384u /* of one element; what is done for each of them may look at all */
-#define MAX_CPU 99999 /* as in lists; a bitmap is as long as its largest number */
+#define MAX_CPU 99999       /* as in lists; a bitmap is as long as its largest number */
 
 /* Metadata is anybody's, and looked through but once. */
 static gboolean
@@ -296,7 +296,8 @@ vp_size_to_kib (const char *text, const char *unit, guint64 *kib)
   for (gsize i = 0; unit != NULL && i < G_N_ELEMENTS (memory_units); i++)
     if (g_ascii_strcasecmp (unit, memory_units[i].name) == 0)
       factor = memory_units[i].bytes;
-  if (factor == 0 || !vp_number_parse (text, 10, G_MAXUINT64, &number) || !g_uint64_checked_mul (&bytes, number, factor))
+  if (factor == 0 || !vp_number_parse (text, 10, G_MAXUINT64, &number) ||
+      !g_uint64_checked_mul (&bytes, number, factor))
     return FALSE;
   *kib = bytes / 1024 + (bytes % 1024 != 0 ? 1 : 0); /* libvirt rounds up to KiB as well */
   return TRUE;

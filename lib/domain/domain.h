@@ -37,9 +37,9 @@ gboolean vp_domain_equal (const VpDomain *a, const VpDomain *b);
 
 /* Texts are the caller's; nodes are the domain's, until it is edited or freed. */
 const xmlNode *vp_domain_root (const VpDomain *domain);
-char *vp_domain_dup_name (const VpDomain *domain);  /* never NULL */
-char *vp_domain_dup_uuid (const VpDomain *domain);  /* NULL: it has none */
-xmlNode *vp_domain_tag (const VpDomain *domain);    /* <vfio:profile>, or NULL */
+char *vp_domain_dup_name (const VpDomain *domain); /* never NULL */
+char *vp_domain_dup_uuid (const VpDomain *domain); /* NULL: it has none */
+xmlNode *vp_domain_tag (const VpDomain *domain);   /* <vfio:profile>, or NULL */
 /* Of a guest that runs: libvirt's number of it, new with each start; 0: none. */
 int vp_domain_run (const VpDomain *live);
 /* It carries tag and originals, so it was started prepared; a tag alone may have come while it ran. */
@@ -66,9 +66,9 @@ guint64 vp_domain_memory_kib (const VpDomain *domain, GError **error);
 GArray *vp_domain_cells_kib (const VpDomain *domain, GError **error);
 /* An x86 guest that SeaBIOS boots, no UEFI. */
 gboolean vp_domain_is_bios (const VpDomain *domain);
-char *vp_domain_dup_emulator (const VpDomain *domain); /* NULL: none named */
-char *vp_domain_dup_arch (const VpDomain *domain);     /* "x86_64"; NULL: none named */
-GArray *vp_domain_hostdevs (const VpDomain *domain);   /* of VpHostdev, PCI only, in document order */
+char *vp_domain_dup_emulator (const VpDomain *domain);       /* NULL: none named */
+char *vp_domain_dup_arch (const VpDomain *domain);           /* "x86_64"; NULL: none named */
+GArray *vp_domain_hostdevs (const VpDomain *domain);         /* of VpHostdev, PCI only, in document order */
 GArray *vp_domain_device_addresses (const VpDomain *domain); /* of VpPciAddress: those of its hostdevs */
 /* The device that the vga rule marked by its alias (x-vga-mark.h); `alias`: NULL, or the caller's. */
 gboolean vp_domain_find_x_vga (const VpDomain *domain, VpPciAddress *address, char **alias);

@@ -7,8 +7,7 @@
 #include "base/list.h"
 #include "domain/pins.h"
 
-static void
-add (GPtrArray *lines, const char *format, ...) G_GNUC_PRINTF (2, 3);
+static void add (GPtrArray *lines, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 static void
 add (GPtrArray *lines, const char *format, ...)
@@ -41,8 +40,10 @@ list_lost_cpus (const VpDomain *live, const VpHost *host, GPtrArray *lines)
       g_string_append_printf (text, "%svCPU %u to CPU %d", text->len > 0 ? ", " : "", i, cpu);
   }
   if (text->len > 0)
-    add (lines, "it runs with pins to CPUs that are offline or no longer allowed (%s), so the kernel runs these "
-                "anywhere: start it anew, its definition has other CPUs by then", text->str);
+    add (lines,
+         "it runs with pins to CPUs that are offline or no longer allowed (%s), so the kernel runs these "
+         "anywhere: start it anew, its definition has other CPUs by then",
+         text->str);
 }
 
 /* What the thread may run on of the CPUs that there are, and of those that it was pinned to. */
@@ -76,8 +77,7 @@ static void
 compare_thread (const VpGuestThread *thread, const VpPins *pins, const VpHost *host, GPtrArray *lines)
 {
   gboolean is_vcpu = thread->kind == VP_THREAD_VCPU;
-  g_autoptr (VpBitmap) set =
-    is_vcpu ? vp_pins_new_vcpu_set (pins, thread->id) : new_iothread_set (pins, thread->id);
+  g_autoptr (VpBitmap) set = is_vcpu ? vp_pins_new_vcpu_set (pins, thread->id) : new_iothread_set (pins, thread->id);
   g_autofree char *what = g_strdup_printf ("%s %u", is_vcpu ? "vCPU" : "iothread", thread->id);
 
   if (set != NULL)

@@ -22,9 +22,9 @@ typedef struct {
 } VpGuestMemory;
 
 typedef struct {
-  GArray *threads;   /* of VpGuestThread */
-  GArray *memory;    /* of VpGuestMemory; empty where it was not asked for */
-  GStrv arguments;   /* of QEMU */
+  GArray *threads; /* of VpGuestThread */
+  GArray *memory;  /* of VpGuestMemory; empty where it was not asked for */
+  GStrv arguments; /* of QEMU */
 } VpGuestFacts;
 
 /*

@@ -66,7 +66,8 @@ is_dispatched (const VpRoot *root)
   g_autofree char *path = dup_main_hook ();
   g_autofree char *name = g_path_get_basename (VP_HOOK_FILE);
   gsize length = 0;
-  g_autofree char *text = vp_root_is_executable (root, path) ? vp_root_dup_bytes (root, path, SCRIPT_MAX, &length) : NULL;
+  g_autofree char *text =
+    vp_root_is_executable (root, path) ? vp_root_dup_bytes (root, path, SCRIPT_MAX, &length) : NULL;
 
   return text != NULL && (strstr (text, name) != NULL || strstr (text, "qemu.d") != NULL);
 }
@@ -127,7 +128,8 @@ dup_unregistered (const VpRoot *root)
     const VpProcess *libvirt = vp_processes_find (processes, names[i]);
     if (libvirt != NULL && libvirt->started > 0 && !vp_hook_is_older (first, libvirt->started))
       return g_strdup_printf ("the hook came or was changed after %s was started, which looks for hooks then and when "
-                              "it is reloaded: run 'systemctl reload %s'", names[i], names[i]);
+                              "it is reloaded: run 'systemctl reload %s'",
+                              names[i], names[i]);
   }
   return NULL;
 }
@@ -142,7 +144,8 @@ vp_hook_dup_likely_cause (const VpRoot *root, unsigned long version)
   g_autofree char *label = vp_label_dup_difference (VP_HOOK_FILE);
   if (label != NULL)
     return g_strdup_printf (VP_HOOK_FILE " has the SELinux type %s, and libvirt passes over what it may not run: run "
-                                         "'restorecon -v " VP_HOOK_FILE "'", label);
+                                         "'restorecon -v " VP_HOOK_FILE "'",
+                            label);
   char *unregistered = dup_unregistered (root);
   return unregistered != NULL
            ? unregistered

@@ -99,8 +99,8 @@ vp_host_load (const VpHostSource *source, GError **error)
   VpHost *host = g_new0 (VpHost, 1);
   g_atomic_ref_count_init (&host->references);
   host->topology = topology;
-  host->pools = source->root != NULL ? vp_page_pools_read (source->root)
-                                     : g_array_new (FALSE, TRUE, sizeof (VpPagePool));
+  host->pools =
+    source->root != NULL ? vp_page_pools_read (source->root) : g_array_new (FALSE, TRUE, sizeof (VpPagePool));
   host->devices = source->root != NULL ? vp_pci_read_devices (source->root) : vp_pci_devices_new ();
   host->wrappers = g_ptr_array_new_with_free_func ((GDestroyNotify) wrapper_entry_free);
   host->wrapper_folder = g_strdup (source->wrapper_folder);

@@ -20,11 +20,11 @@ typedef struct {
 typedef struct VpHost {
   gatomicrefcount references;
   VpTopology *topology;
-  GArray *pools;       /* of VpPagePool, by node and page size; empty when nothing is known */
-  GArray *devices;     /* of VpPciDevice, by address */
-  GStrv emulators;     /* QEMU system emulators found, absolute paths, sorted */
-  char *wrapper_folder; /* where generated wrappers are or would be */
-  GPtrArray *wrappers; /* of VpWrapperEntry */
+  GArray *pools;                 /* of VpPagePool, by node and page size; empty when nothing is known */
+  GArray *devices;               /* of VpPciDevice, by address */
+  GStrv emulators;               /* QEMU system emulators found, absolute paths, sorted */
+  char *wrapper_folder;          /* where generated wrappers are or would be */
+  GPtrArray *wrappers;           /* of VpWrapperEntry */
   unsigned long libvirt_version; /* major * 1000000 + minor * 1000 + release */
 } VpHost;
 

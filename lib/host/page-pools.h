@@ -10,10 +10,10 @@
 G_BEGIN_DECLS
 
 typedef struct {
-  int node;          /* OS index of the NUMA node */
+  int node; /* OS index of the NUMA node */
   guint64 page_kib;
-  guint64 total;     /* pages in the pool, surplus ones among them */
-  guint64 free;      /* 0 also where the kernel does not say */
+  guint64 total; /* pages in the pool, surplus ones among them */
+  guint64 free;  /* 0 also where the kernel does not say */
 } VpPagePool;
 
 /* Of VpPagePool, by node and page size: those of the nodes, or of the host where no node has one. The caller's. */

@@ -9,7 +9,7 @@
 #define CLASS_BRIDGE 0x06
 #define CLASS_USB 0x0c03        /* class_code >> 8 */
 #define CLASS_SERIAL_BUS 0x0c80 /* what USB-C controllers (UCSI) of graphics cards say they are */
-#define HEADER_TYPE 0x0e /* in the configuration space, PCI 3.0 section 6.1; bit 7: has several functions */
+#define HEADER_TYPE 0x0e        /* in the configuration space, PCI 3.0 section 6.1; bit 7: has several functions */
 
 static guint64
 read_attribute (const VpRoot *root, const char *folder, const char *name, int base, guint64 fallback)

@@ -12,14 +12,14 @@ typedef struct {
   guint32 class_code; /* 24 bits: 0x030000 is a VGA display */
   guint16 vendor;
   guint16 device;
-  char *driver;      /* NULL: bound to none */
-  int iommu_group;   /* -1: none */
-  int node;          /* OS index of its NUMA node; -1: not known */
-  gboolean boot_vga; /* the display that firmware started on */
+  char *driver;       /* NULL: bound to none */
+  int iommu_group;    /* -1: none */
+  int node;           /* OS index of its NUMA node; -1: not known */
+  gboolean boot_vga;  /* the display that firmware started on */
   gboolean is_bridge; /* by its header: a bridge or port, not an endpoint */
 } VpPciDevice;
 
-#define VP_PCI_CLASS_VGA 0x0300   /* class_code >> 8 */
+#define VP_PCI_CLASS_VGA 0x0300 /* class_code >> 8 */
 #define VP_PCI_CLASS_AUDIO 0x0403
 #define VP_PCI_VENDOR_NVIDIA 0x10de
 #define VP_PCI_VENDOR_AMD 0x1002

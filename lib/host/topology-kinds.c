@@ -21,11 +21,11 @@
 #define SAME_KIND_PERCENT 90
 
 typedef struct {
-  guint index; /* hwloc's */
-  int efficiency; /* hwloc's rank, -1 when it has none */
+  guint index;       /* hwloc's */
+  int efficiency;    /* hwloc's rank, -1 when it has none */
   guint64 frequency; /* MHz, 0: not known */
-  guint64 capacity; /* 0: not known */
-  const char *type; /* NULL: not known */
+  guint64 capacity;  /* 0: not known */
+  const char *type;  /* NULL: not known */
   guint rank;
 } Kind;
 

@@ -67,8 +67,8 @@ fill_nodes (VpTopology *self, hwloc_topology_t hwloc)
     known |= self->nodes[i].memory_kib != 0;
   }
   for (guint i = 0; i < self->n_nodes; i++)
-    self->nodes[i].usable = hwloc_bitmap_isset (allowed, self->nodes[i].os_index) &&
-                            (self->nodes[i].memory_kib != 0 || !known);
+    self->nodes[i].usable =
+      hwloc_bitmap_isset (allowed, self->nodes[i].os_index) && (self->nodes[i].memory_kib != 0 || !known);
 }
 
 /* Of several nodes beside a PU (high-bandwidth memory): the usable, nearest, largest. */
@@ -121,8 +121,7 @@ find_place (hwloc_obj_t pu, guint node)
       package = above;
   }
   place.package = package != NULL ? package->logical_index : 0;
-  place.core = place.core_object != NULL ? place.core_object->logical_index
-                                         : G_MAXUINT32 + (guint64) pu->logical_index;
+  place.core = place.core_object != NULL ? place.core_object->logical_index : G_MAXUINT32 + (guint64) pu->logical_index;
   place.l3 = place.l3_object != NULL ? place.l3_object->logical_index : G_MAXUINT32 + (guint64) place.package;
   return place;
 }
@@ -165,8 +164,8 @@ add_core (VpTopology *self, const Place *place, guint first_pu, guint kind, gboo
     node->first_core = position;
   self->l3s[self->n_l3s - 1].n_cores++;
   core->os_index = place->core_object != NULL && place->core_object->os_index != HWLOC_UNKNOWN_INDEX
-                       ? place->core_object->os_index
-                       : position;
+                     ? place->core_object->os_index
+                     : position;
   core->package = place->package;
   core->l3 = self->n_l3s - 1;
   core->node = place->node;
@@ -214,8 +213,8 @@ index_pus (VpTopology *self, GError **error)
     unsigned os_index = self->pus[self->by_os_index[i]].os_index;
 
     if (os_index >= MAX_OS_INDEX) {
-      g_set_error (error, VP_ERROR, VP_ERROR_HOST, "the topology has a CPU %u; numbers below %u are expected",
-                   os_index, MAX_OS_INDEX);
+      g_set_error (error, VP_ERROR, VP_ERROR_HOST, "the topology has a CPU %u; numbers below %u are expected", os_index,
+                   MAX_OS_INDEX);
       return FALSE;
     }
     if (i > 0 && self->pus[self->by_os_index[i - 1]].os_index == os_index) {

@@ -23,12 +23,12 @@ typedef struct {
 } VpPu;
 
 typedef struct {
-  unsigned os_index;  /* core id: unique only within its package; where none is known, counted up */
-  unsigned package;   /* dense package number */
-  unsigned l3;        /* position in l3s */
-  unsigned node;      /* position in nodes */
-  unsigned kind;      /* rank of the core's kind, 0 = least performance; 0 everywhere when the host has one kind */
-  unsigned first_pu;  /* position in pus: a core's PUs stand together */
+  unsigned os_index; /* core id: unique only within its package; where none is known, counted up */
+  unsigned package;  /* dense package number */
+  unsigned l3;       /* position in l3s */
+  unsigned node;     /* position in nodes */
+  unsigned kind;     /* rank of the core's kind, 0 = least performance; 0 everywhere when the host has one kind */
+  unsigned first_pu; /* position in pus: a core's PUs stand together */
   unsigned n_pus;
 } VpCore;
 
@@ -49,9 +49,9 @@ typedef struct {
 #define VP_NODE_NONE G_MAXUINT
 
 typedef struct {
-  unsigned os_index;  /* VP_NODE_NONE: the entry of cores that have no node of their own (it is offline) */
-  guint64 memory_kib; /* 0: a node without memory, or a description that does not say */
-  gboolean usable;    /* has memory or nothing is known of memory, and is allowed */
+  unsigned os_index;   /* VP_NODE_NONE: the entry of cores that have no node of their own (it is offline) */
+  guint64 memory_kib;  /* 0: a node without memory, or a description that does not say */
+  gboolean usable;     /* has memory or nothing is known of memory, and is allowed */
   unsigned first_core; /* position in cores: the cores of a node stand together */
   unsigned n_cores;    /* 0: memory only */
 } VpNode;
@@ -65,14 +65,14 @@ typedef struct {
   VpL3 *l3s;
   guint n_nodes;
   VpNode *nodes;
-  guint n_kinds;  /* at least 1, after kinds that differ too little were merged */
+  guint n_kinds; /* at least 1, after kinds that differ too little were merged */
   guint n_packages;
-  gboolean amd;   /* CPUVendor AuthenticAMD or HygonGenuine */
+  gboolean amd;       /* CPUVendor AuthenticAMD or HygonGenuine */
   guint *by_os_index; /* positions in pus, by os_index */
-  guint n_distances; /* 0: not known */
+  guint n_distances;  /* 0: not known */
   VpDistance *distances;
   guint n_offline;
-  unsigned *offline;  /* os_index of CPUs that the machine has and that are not online, ascending; in no table */
+  unsigned *offline; /* os_index of CPUs that the machine has and that are not online, ascending; in no table */
 } VpTopology;
 
 /* Flattens a loaded hwloc topology; `isolated` may be NULL. The hwloc topology stays the caller's. */

@@ -87,12 +87,13 @@ dup_content (const char *emulator, GError **error)
     g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot wrap the emulator %s: %s", emulator, g_strerror (errno));
     return NULL;
   }
-  return g_strdup_printf ("#!" VP_EMULATOR_PROGRAM "\n"
-                          "# Made by vfio-profiled for one QEMU. Do not edit: it is written anew when that QEMU changes.\n"
-                          "emulator=%s\n"
-                          "identity=%ju:%ju:%jd:%jd.%09ld\n",
-                          emulator, (uintmax_t) info.st_dev, (uintmax_t) info.st_ino, (intmax_t) info.st_size,
-                          (intmax_t) info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+  return g_strdup_printf (
+    "#!" VP_EMULATOR_PROGRAM "\n"
+    "# Made by vfio-profiled for one QEMU. Do not edit: it is written anew when that QEMU changes.\n"
+    "emulator=%s\n"
+    "identity=%ju:%ju:%jd:%jd.%09ld\n",
+    emulator, (uintmax_t) info.st_dev, (uintmax_t) info.st_ino, (intmax_t) info.st_size, (intmax_t) info.st_mtim.tv_sec,
+    info.st_mtim.tv_nsec);
 }
 
 gboolean

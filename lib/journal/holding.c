@@ -242,8 +242,8 @@ load_pages (GKeyFile *file, const char *group, VpHoldingPages *pages, GError **e
   if (!load_integer (file, group, "node", -1, G_MAXINT, &pages->node, error))
     return FALSE;
   for (gsize i = 0; i < G_N_ELEMENTS (page_numbers); i++)
-    if (!load_uint64 (file, group, page_numbers[i].name,
-                      &G_STRUCT_MEMBER (guint64, pages, page_numbers[i].offset), error))
+    if (!load_uint64 (file, group, page_numbers[i].name, &G_STRUCT_MEMBER (guint64, pages, page_numbers[i].offset),
+                      error))
       return FALSE;
   if (pages->page_kib > 0)
     return TRUE;

@@ -23,17 +23,17 @@ typedef enum {
  * read afterwards, by us or by the daemon after us, and goes into `count`.
  */
 typedef struct {
-  int node;         /* -1: the pool of a host without nodes */
+  int node; /* -1: the pool of a host without nodes */
   guint64 page_kib;
-  guint64 count;    /* of them are the guest's to give back */
-  guint64 base;     /* the administrator's: what was there before any guest's pages */
+  guint64 count; /* of them are the guest's to give back */
+  guint64 base;  /* the administrator's: what was there before any guest's pages */
   guint64 from;
   guint64 to;
 } VpHoldingPages;
 
 typedef struct {
   VpHoldingKind kind;
-  gboolean pending;  /* it was about to be done; whether it was is not known */
+  gboolean pending;     /* it was about to be done; whether it was is not known */
   VpHoldingPages pages; /* of VP_HOLDING_PAGES; the rest of the others */
   char *key;
   char *before;
@@ -66,11 +66,11 @@ typedef struct {
   VpBitmap *cpus;     /* of its vCPUs, that it was admitted with; NULL: none */
 
   /* The daemon's alone: neither in the journal nor in a copy. */
-  gboolean unconfirmed;  /* not heard of since a reconcile began */
-  gboolean reported;     /* that it cannot be given back yet was said */
-  gint64 claimed;        /* monotonic, µs: when it was admitted; 0: libvirt's list knows better */
-  VpBitmap *live_cpus;   /* of its vCPUs' live pins; NULL: libvirt does not list it as running */
-  GArray *live_devices;  /* of VpPciAddress; NULL like that */
+  gboolean unconfirmed; /* not heard of since a reconcile began */
+  gboolean reported;    /* that it cannot be given back yet was said */
+  gint64 claimed;       /* monotonic, µs: when it was admitted; 0: libvirt's list knows better */
+  VpBitmap *live_cpus;  /* of its vCPUs' live pins; NULL: libvirt does not list it as running */
+  GArray *live_devices; /* of VpPciAddress; NULL like that */
 } VpHolding;
 
 /* The caller's: in state TAKING, and empty. `name` may be NULL until it is known. */

@@ -146,8 +146,8 @@ vp_libvirt_define (virConnectPtr connection, const VpDomain *domain, GError **er
 gboolean
 vp_libvirt_remove_state (virDomainPtr domain, GError **error)
 {
-  if (virDomainSetMetadata (domain, VIR_DOMAIN_METADATA_ELEMENT, NULL, NULL, VP_STATE_NS,
-                            VIR_DOMAIN_AFFECT_CONFIG) == 0)
+  if (virDomainSetMetadata (domain, VIR_DOMAIN_METADATA_ELEMENT, NULL, NULL, VP_STATE_NS, VIR_DOMAIN_AFFECT_CONFIG) ==
+      0)
     return TRUE;
   vp_libvirt_set_error (error, "cannot change the metadata of domain '%s'", virDomainGetName (domain));
   return FALSE;

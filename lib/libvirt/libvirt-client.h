@@ -42,9 +42,9 @@ gboolean vp_libvirt_remove_state (virDomainPtr domain, GError **error);
 
 /* Where wrappers and profiles are, for the system's libvirt or the user's own. */
 char *vp_libvirt_dup_wrapper_folder (gboolean session);
-char *vp_libvirt_dup_run_folder (gboolean session); /* of the lock, the socket and the journal */
+char *vp_libvirt_dup_run_folder (gboolean session);                      /* of the lock, the socket and the journal */
 VpProfiles *vp_libvirt_load_profiles (gboolean session, GError **error); /* with the rules */
-GStrv vp_libvirt_list_rule_folders (gboolean session); /* the last is the one to write to */
+GStrv vp_libvirt_list_rule_folders (gboolean session);                   /* the last is the one to write to */
 /* This machine, as planning for that connection sees it. */
 VpHost *vp_libvirt_load_host (gboolean session, unsigned long libvirt_version, GError **error);
 

@@ -37,8 +37,8 @@ static const VpMergeIdentity identities[] = {
   { "devices", "controller", { "@type", "@index" } },
   { "devices",
     "hostdev",
-    { "@type", "source/adapter", "source/address", "source/vendor", "source/product", "source/@wwpn",
-      "source/block", "source/char", "source/interface" } },
+    { "@type", "source/adapter", "source/address", "source/vendor", "source/product", "source/@wwpn", "source/block",
+      "source/char", "source/interface" } },
   { "devices", "graphics", { "@type" } },
   { "devices", "audio", { "@id" } },
   { "devices", "input", { "@type", "@bus", "source/@dev" } },
@@ -107,9 +107,9 @@ static const VpMergeIdentity any_device = { "devices", NULL, { "address" } };
 static const VpMergeClaim claims[] = {
   /* Without multifunction, which does not move the device. */
   { "address",
-    { "address/@type", "address/@domain", "address/@controller", "address/@bus", "address/@target",
-      "address/@slot", "address/@unit", "address/@function", "address/@port", "address/@base",
-      "address/@reg", "address/@iobase", "address/@cssid", "address/@ssid", "address/@devno" } },
+    { "address/@type", "address/@domain", "address/@controller", "address/@bus", "address/@target", "address/@slot",
+      "address/@unit", "address/@function", "address/@port", "address/@base", "address/@reg", "address/@iobase",
+      "address/@cssid", "address/@ssid", "address/@devno" } },
   { "boot", { "boot/@order" } },
   { "alias", { "alias/@name" } },
 };

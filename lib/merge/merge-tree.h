@@ -51,8 +51,7 @@ guint vp_merge_node_identity (const VpMergeNode *child, const VpMergeNode *paren
  * What only one device of a domain can have: claim 0, 1, … as the number of a
  * thing and the child element that says it (static); 0 where the device does not claim it.
  */
-guint vp_merge_device_claim (const VpMergeNode *device, guint claim, VpMergeClasses *classes,
-                             const char **element);
+guint vp_merge_device_claim (const VpMergeNode *device, guint claim, VpMergeClasses *classes, const char **element);
 guint vp_merge_device_n_claims (void);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpMergeNode, vp_merge_tree_free)

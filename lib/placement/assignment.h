@@ -27,40 +27,40 @@ typedef enum { VP_CACHE_ANY, VP_CACHE_LARGEST } VpCache;
  */
 typedef struct {
   /* the guest */
-  guint n_vcpus;       /* the maximum that the domain can have online, at least 1 */
-  guint threads;       /* of a guest core; vCPU i is thread i % threads; 1 when the domain has no topology */
+  guint n_vcpus; /* the maximum that the domain can have online, at least 1 */
+  guint threads; /* of a guest core; vCPU i is thread i % threads; 1 when the domain has no topology */
   guint n_iothreads;
-  guint64 memory_kib;  /* 0: not known */
+  guint64 memory_kib;      /* 0: not known */
   const int *device_nodes; /* OS indexes of the nodes of its devices, most important first; -1 unknown */
   guint n_device_nodes;
   const char *device_name; /* what the first of them is called in texts, "0000:41:00.0"; NULL: "the device" */
-  guint64 page_kib;    /* size of the pages that its memory is made of; 0: 2 MiB; only the cells need it */
+  guint64 page_kib;        /* size of the pages that its memory is made of; 0: 2 MiB; only the cells need it */
   /* the profile */
   VpPin pin;           /* VP_PIN_YES or VP_PIN_REQUIRED here */
   guint reserve_cores; /* whole cores that the host keeps, the one of CPU 0 first */
   VpCoreKind kind;
   VpCache cache;
-  gboolean match;      /* the guest's topology follows the host's: `threads` is chosen here */
-  gboolean expose;     /* a guest on several nodes gets cells */
-  gboolean dense;      /* two vCPUs a core also where threads is 1: leaves room for other guests */
+  gboolean match;  /* the guest's topology follows the host's: `threads` is chosen here */
+  gboolean expose; /* a guest on several nodes gets cells */
+  gboolean dense;  /* two vCPUs a core also where threads is 1: leaves room for other guests */
   /* the rest of the host */
-  hwloc_const_bitmap_t taken; /* CPUs (OS indexes) that other guests hold; NULL: none */
+  hwloc_const_bitmap_t taken;   /* CPUs (OS indexes) that other guests hold; NULL: none */
   hwloc_const_bitmap_t planned; /* CPUs of guests that do not run now: avoided where possible; NULL: none */
-  const int *current;  /* n_vcpus OS indexes as pinned now, -1 where not pinned to exactly one CPU; NULL: none */
+  const int *current; /* n_vcpus OS indexes as pinned now, -1 where not pinned to exactly one CPU; NULL: none */
 } VpPlacementRequest;
 
 /* How far down the ladder the answer stands. */
 typedef enum {
-  VP_LEVEL_WHOLE_L3,   /* every L3 that the guest touches is its own */
+  VP_LEVEL_WHOLE_L3, /* every L3 that the guest touches is its own */
   VP_LEVEL_WHOLE_CORES,
-  VP_LEVEL_RESERVE,    /* it took the host's reserved cores too */
-  VP_LEVEL_SHARED,     /* it shares CPUs with other guests */
+  VP_LEVEL_RESERVE, /* it took the host's reserved cores too */
+  VP_LEVEL_SHARED,  /* it shares CPUs with other guests */
   VP_LEVEL_UNPINNED,
 } VpPlacementLevel;
 
 /* The guest's own NUMA node: vCPUs and memory that come from one host node. */
 typedef struct {
-  unsigned node;         /* OS index of the host's */
+  unsigned node; /* OS index of the host's */
   hwloc_bitmap_t vcpus;
   guint64 memory_kib;
 } VpPlacementCell;
@@ -68,21 +68,21 @@ typedef struct {
 typedef struct {
   VpPlacementLevel level;
   guint n_vcpus;
-  int *vcpus;            /* OS index for each vCPU; NULL when level is VP_LEVEL_UNPINNED */
-  char **reasons;        /* n_vcpus + NULL, "CPU 6: core 2, L3 0, node 0, second thread of vCPU 0's core";
+  int *vcpus;              /* OS index for each vCPU; NULL when level is VP_LEVEL_UNPINNED */
+  char **reasons;          /* n_vcpus + NULL, "CPU 6: core 2, L3 0, node 0, second thread of vCPU 0's core";
                           * NULL when unpinned */
   hwloc_bitmap_t emulator; /* the host's CPUs nearest to the guest; NULL: not pinned */
   guint n_iothreads;
   hwloc_bitmap_t *iothreads; /* one for each iothread, in order; NULL: not pinned */
-  hwloc_bitmap_t nodes;  /* OS indexes of the NUMA nodes that the memory comes from; NULL: not bound */
-  guint sockets;         /* the topology to show to the guest: 1 to 4 numbers whose product is n_vcpus; */
-  guint dies;            /*   all 0 unless the request says match */
+  hwloc_bitmap_t nodes;      /* OS indexes of the NUMA nodes that the memory comes from; NULL: not bound */
+  guint sockets;             /* the topology to show to the guest: 1 to 4 numbers whose product is n_vcpus; */
+  guint dies;                /*   all 0 unless the request says match */
   guint cores;
   guint threads;
-  guint n_cells;         /* 0: nothing to expose */
+  guint n_cells; /* 0: nothing to expose */
   VpPlacementCell *cells;
-  char *summary;         /* one line, "4 vCPUs on 2 whole cores of L3 0, node 0; host keeps CPUs 0-1,4-5" */
-  GPtrArray *warnings;   /* of char *, what was missing */
+  char *summary;       /* one line, "4 vCPUs on 2 whole cores of L3 0, node 0; host keeps CPUs 0-1,4-5" */
+  GPtrArray *warnings; /* of char *, what was missing */
 } VpPlacement;
 
 G_END_DECLS

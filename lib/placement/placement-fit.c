@@ -60,7 +60,7 @@ vp_bin_fit_compare (const VpBinFit *a, const VpBinFit *b)
 static VpBinFit
 rate (guint n_bins, guint n_used, guint left)
 {
-  return (VpBinFit) {
+  return (VpBinFit){
     .n_bins = n_bins, .shared = MAX (n_used, left > 0), .breaks = n_used == 0 && left > 0, .left = left
   };
 }

@@ -21,7 +21,7 @@ typedef struct {
  * without the others at hand.
  */
 typedef struct {
-  VpPlacement *answer;     /* NULL: refused */
+  VpPlacement *answer; /* NULL: refused */
   GError *error;
   hwloc_bitmap_t taken;
   hwloc_bitmap_t planned;

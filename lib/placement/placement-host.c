@@ -87,7 +87,7 @@ list_host_cores (const VpPlacementView *view, const guint *on_core, gboolean pla
         (!isolated && seen->isolated))
       continue;
     guint group = l3s[core->l3] ? 0 : nodes[core->node] ? 1 : seen->keep < view->reserve ? 2 : 3;
-    list[(*n)++] = (HostCore) { .position = i, .group = group };
+    list[(*n)++] = (HostCore){ .position = i, .group = group };
   }
   qsort (list, *n, sizeof *list, compare_host_cores);
   return list;
@@ -236,8 +236,7 @@ split_memory (const VpPlacementView *view, VpPlacement *answer)
     guint64 n = (guint64) hwloc_bitmap_weight (answer->cells[i].vcpus);
 
     /* pages / n_vcpus * n would lose up to n_vcpus pages; the product of the remainder is small. */
-    answer->cells[i].memory_kib =
-        (pages / answer->n_vcpus * n + pages % answer->n_vcpus * n / answer->n_vcpus) * page;
+    answer->cells[i].memory_kib = (pages / answer->n_vcpus * n + pages % answer->n_vcpus * n / answer->n_vcpus) * page;
     left -= answer->cells[i].memory_kib;
   }
   answer->cells[answer->n_cells - 1].memory_kib = left;

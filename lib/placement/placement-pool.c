@@ -19,7 +19,7 @@ typedef struct {
   const VpCorePool *pool;
   guint *units; /* for each core of the topology; 0: not in the pool */
   guint demand;
-  guint *room;  /* for each node */
+  guint *room; /* for each node */
   guint total;
 } Work;
 
@@ -77,10 +77,10 @@ work_init (Work *work, const VpCorePool *pool, guint n_vcpus)
   guint low = G_MAXUINT;
   guint high = 0;
 
-  *work = (Work) { .pool = pool,
-                   .units = g_new0 (guint, topology->n_cores),
-                   .room = g_new0 (guint, topology->n_nodes),
-                   .demand = vp_core_pool_count_demand (pool->view, pool->shape, n_vcpus) };
+  *work = (Work){ .pool = pool,
+                  .units = g_new0 (guint, topology->n_cores),
+                  .room = g_new0 (guint, topology->n_nodes),
+                  .demand = vp_core_pool_count_demand (pool->view, pool->shape, n_vcpus) };
   for (guint i = 0; i < topology->n_cores; i++) {
     guint units = is_member (pool, i) ? vp_core_pool_count_units (pool->view, pool->shape, i) : 0;
 
@@ -238,10 +238,12 @@ pick_one_node (const Work *work, VpCorePick *pick)
       continue;
     guint64 memory = topology->nodes[i].memory_kib;
     Option option = { .node = i,
-                      .memory_short = view->n_nodes > 1 && memory != 0 && memory < view->request->memory_kib,
-                      .device_rank = view->device_rank[i],
-                      .fit = fit_node (work, i, work->demand, NULL),
-                      .breaks_node = work->room[i] > work->demand && is_whole_node (work, i) };
+                      .memory_short =
+                        view->n_nodes > 1 && memory != 0 &&
+                        memory<view->request->memory_kib, .device_rank = view->device_rank[i],
+                               .fit = fit_node (work, i, work->demand, NULL), .breaks_node = work->room[i]>
+                          work->demand &&
+                        is_whole_node (work, i) };
     if (best.node == topology->n_nodes || compare_options (&option, &best) < 0)
       best = option;
   }
@@ -316,7 +318,7 @@ list_nodes (const Work *work, guint *n)
   for (guint i = 0; i < topology->n_nodes; i++) {
     if (!topology->nodes[i].usable || work->room[i] == 0)
       continue;
-    nodes[(*n)++] = (Node) { .node = i, .room = work->room[i], .device_rank = view->device_rank[i] };
+    nodes[(*n)++] = (Node){ .node = i, .room = work->room[i], .device_rank = view->device_rank[i] };
     if (view->device_rank[i] < view->request->n_device_nodes && view->device_rank[i] == view->best_device)
       anchor = i;
   }

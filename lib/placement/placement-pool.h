@@ -20,8 +20,8 @@ typedef struct {
   gboolean large_only;
   gboolean isolated_only;
   gboolean avoid_planned;
-  guint reserve; /* cores that the host keeps, by VpCoreView.keep */
-  guint kind;    /* one kind, or VP_ANY_KIND */
+  guint reserve;  /* cores that the host keeps, by VpCoreView.keep */
+  guint kind;     /* one kind, or VP_ANY_KIND */
   gboolean dense; /* no VP_SHAPE_SPREAD */
   VpCoreShape shape;
 } VpCorePool;

@@ -8,8 +8,7 @@
 #include "base/list.h"
 #include "placement/placement-host.h"
 
-static G_GNUC_PRINTF (2, 3) void
-warn (VpPlacement *answer, const char *format, ...)
+static G_GNUC_PRINTF (2, 3) void warn (VpPlacement *answer, const char *format, ...)
 {
   va_list arguments;
 
@@ -216,16 +215,20 @@ warn_rung (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *
   g_autofree char *all = dup_free_count (view, TRUE);
 
   if (key->part[VP_PART_RUNG] == 1)
-    warn (answer, "%u of the %u CPUs are planned for guests that are not running: they cannot run beside this one "
-                  "as planned", key->n_planned, n);
+    warn (answer,
+          "%u of the %u CPUs are planned for guests that are not running: they cannot run beside this one "
+          "as planned",
+          key->n_planned, n);
   if (key->part[VP_PART_RUNG] == 2)
     warn (answer, "%u vCPUs%s do not fit on the %s free beside the host's %u reserved core%s: %u of these %s used too",
           n, shape, beside, view->reserve, plural (view->reserve), key->part[VP_PART_RESERVE],
           key->part[VP_PART_RESERVE] == 1 ? "is" : "are");
   if (key->part[VP_PART_RUNG] == 3)
-    warn (answer, "%u vCPUs%s do not fit on the %s free, the host's reserve with them; other guests "
-                  "hold the cores of %u: %u CPU%s shared with them%s", n, shape, all,
-          count_taken (view), key->part[VP_PART_OVERLAP], key->part[VP_PART_OVERLAP] == 1 ? " is" : "s are",
+    warn (answer,
+          "%u vCPUs%s do not fit on the %s free, the host's reserve with them; other guests "
+          "hold the cores of %u: %u CPU%s shared with them%s",
+          n, shape, all, count_taken (view), key->part[VP_PART_OVERLAP],
+          key->part[VP_PART_OVERLAP] == 1 ? " is" : "s are",
           key->part[VP_PART_RESERVE] > 0 ? ", and the host's reserve is used too" : "");
   if (answer->emulator == NULL)
     warn (answer, "the emulator%s not pinned: no core is left for the host",
@@ -249,8 +252,10 @@ warn_cores (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement 
   else if (view->request->kind != VP_KIND_ANY && key->part[VP_PART_KIND] > 0)
     warn (answer, "%u vCPUs do not fit on the free %s cores: the next kind is used", n, wanted);
   if (view->threads > 1 && key->part[VP_PART_SPLIT] != 0)
-    warn (answer, "the guest's cores have %u threads, which no longer fit on one host core each: some guest cores "
-                  "are on several host cores", view->threads);
+    warn (answer,
+          "the guest's cores have %u threads, which no longer fit on one host core each: some guest cores "
+          "are on several host cores",
+          view->threads);
 }
 
 static void
@@ -260,11 +265,12 @@ warn_nodes (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement 
     warn (answer, "%u vCPUs do not fit on the nodes that have memory: cores without memory of their own are used too",
           answer->n_vcpus);
   if (key->part[VP_PART_NODES] > 1)
-    warn (answer, "%u vCPUs do not fit on one NUMA node: %u nodes are used", answer->n_vcpus,
-          key->part[VP_PART_NODES]);
+    warn (answer, "%u vCPUs do not fit on one NUMA node: %u nodes are used", answer->n_vcpus, key->part[VP_PART_NODES]);
   if (key->part[VP_PART_MEMORY] != 0 && answer->nodes != NULL)
-    warn (answer, "%" G_GUINT64_FORMAT " KiB of memory are more than the nodes of the vCPUs have: it comes from %d "
-                  "nodes", view->request->memory_kib, hwloc_bitmap_weight (answer->nodes));
+    warn (answer,
+          "%" G_GUINT64_FORMAT " KiB of memory are more than the nodes of the vCPUs have: it comes from %d "
+          "nodes",
+          view->request->memory_kib, hwloc_bitmap_weight (answer->nodes));
   else if (key->part[VP_PART_MEMORY] != 0)
     warn (answer, "%" G_GUINT64_FORMAT " KiB of memory are more than all nodes have: it is not bound to nodes",
           view->request->memory_kib);
@@ -310,8 +316,10 @@ warn_l3s (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *a
 
   if (key->part[VP_PART_RUNG] < 3 && view->request->taken != NULL && count_taken (view) > 0 &&
       key->part[VP_PART_L3S] > ideal)
-    warn (answer, "the guest's %u cores are spread over %u L3s where %u would hold them: other guests hold the cores "
-                  "of %u CPUs", key->part[VP_PART_CORES], key->part[VP_PART_L3S], ideal, count_taken (view));
+    warn (answer,
+          "the guest's %u cores are spread over %u L3s where %u would hold them: other guests hold the cores "
+          "of %u CPUs",
+          key->part[VP_PART_CORES], key->part[VP_PART_L3S], ideal, count_taken (view));
 }
 
 char *
@@ -322,7 +330,8 @@ vp_placement_report_dup_shortage (const VpPlacementView *view)
   if (n > view->n_cpus)
     return g_strdup_printf ("%u vCPUs are more than the %u CPUs of this host that can be used", n, view->n_cpus);
   return g_strdup_printf ("%u vCPUs in cores of %u threads do not fit on the host's %u CPUs: a guest core would be on "
-                          "cores of two kinds", n, view->threads, view->n_cpus);
+                          "cores of two kinds",
+                          n, view->threads, view->n_cpus);
 }
 
 void
@@ -331,8 +340,8 @@ vp_placement_report_fill (const VpPlacementView *view, const VpPlacementKey *key
   if (answer->vcpus == NULL) {
     g_autofree char *shortage = vp_placement_report_dup_shortage (view);
 
-    answer->summary = g_strdup_printf ("%u vCPUs are not pinned: the host has %u CPUs that can be used",
-                                       answer->n_vcpus, view->n_cpus);
+    answer->summary =
+      g_strdup_printf ("%u vCPUs are not pinned: the host has %u CPUs that can be used", answer->n_vcpus, view->n_cpus);
     warn (answer, "%s: they stay unpinned", shortage);
     return;
   }

@@ -120,8 +120,8 @@ try_no_threads (VpCorePool *pool, guint n_vcpus, GArray *cores, int *vcpus)
   if (!vp_core_pool_pick (pool, n_vcpus, &filled))
     return FALSE;
   pool->shape = VP_SHAPE_SPREAD;
-  gboolean best_spread = !pool->dense && vp_core_pool_pick (pool, n_vcpus, &spread) &&
-                         compare_picks (&spread, &filled) <= 0;
+  gboolean best_spread =
+    !pool->dense && vp_core_pool_pick (pool, n_vcpus, &spread) && compare_picks (&spread, &filled) <= 0;
   deal (pool->view, best_spread ? cores : others, best_spread ? VP_SHAPE_SPREAD : VP_SHAPE_FILLED, n_vcpus, vcpus);
   return TRUE;
 }
@@ -305,6 +305,6 @@ vp_placement_search (const VpPlacementView *view, int *vcpus)
   if (view->request->n_vcpus > view->n_cpus)
     return FALSE;
   return try_rung (view, view->reserve, TRUE, vcpus) ||
-         (view->has_planned && try_rung (view, view->reserve, FALSE, vcpus)) ||
-         try_reserve (view, vcpus) || try_shared (view, vcpus);
+         (view->has_planned && try_rung (view, view->reserve, FALSE, vcpus)) || try_reserve (view, vcpus) ||
+         try_shared (view, vcpus);
 }

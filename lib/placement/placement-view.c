@@ -112,18 +112,18 @@ order_reserve (VpPlacementView *self)
   for (guint i = 0; i < topology->n_cores; i++) {
     if (self->cores[i].width == 0)
       continue;
-    candidates[n++] = (Candidate) { .position = i,
-                                    .large = self->has_large && self->cores[i].large,
-                                    .isolated = self->cores[i].isolated,
-                                    .cpu = lowest_cpu (topology, &topology->cores[i]) };
+    candidates[n++] = (Candidate){ .position = i,
+                                   .large = self->has_large && self->cores[i].large,
+                                   .isolated = self->cores[i].isolated,
+                                   .cpu = lowest_cpu (topology, &topology->cores[i]) };
   }
   for (guint i = 0; i < n; i++) {
     if (compare_candidates (&candidates[i], &candidates[home]) < 0)
       home = i;
   }
   for (guint i = 0; i < n; i++)
-    candidates[i].elsewhere = topology->cores[candidates[i].position].node !=
-                              topology->cores[candidates[home].position].node;
+    candidates[i].elsewhere =
+      topology->cores[candidates[i].position].node != topology->cores[candidates[home].position].node;
   if (n > 0)
     candidates[home].elsewhere = FALSE;
   qsort (candidates, n, sizeof *candidates, compare_candidates);
@@ -316,7 +316,7 @@ vp_placement_view_rate (const VpPlacementView *view, const int *vcpus, VpPlaceme
   Count count = { .on_core = on_core };
   guint beside = 0;
 
-  *key = (VpPlacementKey) { .n_planned = 0 };
+  *key = (VpPlacementKey){ .n_planned = 0 };
   if (!count_cpus (view, vcpus, &count))
     return FALSE;
   rate_places (view, on_core, key);

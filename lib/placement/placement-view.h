@@ -23,18 +23,18 @@ typedef struct {
 typedef struct {
   const VpTopology *topology;
   const VpPlacementRequest *request;
-  guint threads;     /* of a guest core, at least 1 */
-  guint reserve;     /* cores that the host keeps while it can */
-  VpCoreView *cores; /* one for each of the topology's */
-  guint *by_keep;    /* positions of the usable cores, in the order of keep */
-  guint n_cores;     /* usable ones */
-  guint n_cpus;      /* usable ones */
-  guint n_isolated;  /* usable cores that are isolated */
-  guint n_nodes;     /* usable nodes */
+  guint threads;        /* of a guest core, at least 1 */
+  guint reserve;        /* cores that the host keeps while it can */
+  VpCoreView *cores;    /* one for each of the topology's */
+  guint *by_keep;       /* positions of the usable cores, in the order of keep */
+  guint n_cores;        /* usable ones */
+  guint n_cpus;         /* usable ones */
+  guint n_isolated;     /* usable cores that are isolated */
+  guint n_nodes;        /* usable nodes */
   gboolean has_planned; /* other guests' plans are to be avoided */
-  gboolean has_large; /* asked for, and there is a difference */
-  guint *device_rank; /* for each node the position of its first device in the request; n_device_nodes: none */
-  guint best_device;  /* the lowest of these; n_device_nodes: no device is near any usable node */
+  gboolean has_large;   /* asked for, and there is a difference */
+  guint *device_rank;   /* for each node the position of its first device in the request; n_device_nodes: none */
+  guint best_device;    /* the lowest of these; n_device_nodes: no device is near any usable node */
 } VpPlacementView;
 
 /* How good an assignment is: the first number that differs decides, less is better. */
@@ -49,9 +49,9 @@ typedef enum {
                       * vCPUs of a host core do not stand together */
   VP_PART_MEMORYLESS, /* 1: some core has no usable node */
   VP_PART_NODES,
-  VP_PART_MEMORY,     /* 1: its nodes have less memory than the guest */
-  VP_PART_DEVICE,     /* place of the first device that is near it */
-  VP_PART_PAIRS,      /* threads == 1: 1 where two vCPUs share a core (rung 1: 0) */
+  VP_PART_MEMORY, /* 1: its nodes have less memory than the guest */
+  VP_PART_DEVICE, /* place of the first device that is near it */
+  VP_PART_PAIRS,  /* threads == 1: 1 where two vCPUs share a core (rung 1: 0) */
   VP_PART_CORES,
   VP_PART_L3S,
   VP_PART_N,

@@ -18,17 +18,17 @@ typedef struct {
 } VpChange;
 
 typedef struct {
-  char *domain;          /* its name */
-  char *profile;         /* the names in the tag; NULL: no tag */
-  char *rule;            /* that gives it the tag; NULL: the tag is its own, or it has none */
-  VpSettings *settings;  /* what they come to; NULL: no tag */
-  VpDomain *result;      /* the definition as it should be */
-  GPtrArray *changes;    /* of VpChange; empty when the definition is ready */
-  GPtrArray *warnings;   /* of char * */
+  char *domain;           /* its name */
+  char *profile;          /* the names in the tag; NULL: no tag */
+  char *rule;             /* that gives it the tag; NULL: the tag is its own, or it has none */
+  VpSettings *settings;   /* what they come to; NULL: no tag */
+  VpDomain *result;       /* the definition as it should be */
+  GPtrArray *changes;     /* of VpChange; empty when the definition is ready */
+  GPtrArray *warnings;    /* of char * */
   VpPlacement *placement; /* NULL: the profile does not pin */
-  guint64 page_kib;      /* size of the hugepages that back the guest; 0: none of ours */
+  guint64 page_kib;       /* size of the hugepages that back the guest; 0: none of ours */
   guint64 pages;
-  char *wrapped;         /* the real emulator whose wrapper the result names; NULL: none */
+  char *wrapped; /* the real emulator whose wrapper the result names; NULL: none */
 } VpPlan;
 
 G_END_DECLS

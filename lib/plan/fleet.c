@@ -13,9 +13,9 @@ typedef struct {
   char *uuid;
   char *name;
   gboolean running;
-  VpPlacementRequest *request;   /* NULL: we do not place it */
-  hwloc_bitmap_t holds; /* running: of its live pins; else of its definition's, unless we place it */
-  GArray *devices;      /* of VpPciAddress, while it runs */
+  VpPlacementRequest *request; /* NULL: we do not place it */
+  hwloc_bitmap_t holds;        /* running: of its live pins; else of its definition's, unless we place it */
+  GArray *devices;             /* of VpPciAddress, while it runs */
   VpNeighbours *neighbours;
 } Guest;
 
@@ -119,8 +119,7 @@ vp_fleet_add (VpFleet *fleet, const VpDomain *stored, const VpDomain *live)
   guest->running = live != NULL;
   guest->request = stored != NULL ? new_request (fleet, stored, live) : NULL;
   guest->holds = hwloc_bitmap_alloc ();
-  guest->devices =
-    live != NULL ? vp_domain_device_addresses (live) : g_array_new (FALSE, FALSE, sizeof (VpPciAddress));
+  guest->devices = live != NULL ? vp_domain_device_addresses (live) : g_array_new (FALSE, FALSE, sizeof (VpPciAddress));
   if (live != NULL || guest->request == NULL)
     add_holds (fleet, live != NULL ? live : stored, guest->holds);
   g_ptr_array_add (fleet->guests, guest);

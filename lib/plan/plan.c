@@ -82,14 +82,14 @@ apply_all (VpPlan *plan, VpPlaces *places, const GPtrArray *wants, VpPlanFlags f
   for (guint i = 0; i < wants->len; i++) {
     const VpWant *want = wants->pdata[i];
     g_autofree char *problem = NULL;
-    VpSlot *slot = is_out_of_reach (want->guest_visible, flags)
-                     ? NULL
-                     : vp_want_apply (want, places, &vp_rules_owners, &problem);
+    VpSlot *slot =
+      is_out_of_reach (want->guest_visible, flags) ? NULL : vp_want_apply (want, places, &vp_rules_owners, &problem);
     if (slot != NULL)
       g_ptr_array_add (slots, slot);
     if (problem != NULL)
       g_ptr_array_add (plan->warnings, g_strdup_printf ("%s stays as it is, as what is there may not be remembered in "
-                                                        "the metadata: %s", want->place, problem));
+                                                        "the metadata: %s",
+                                                        want->place, problem));
   }
   return slots;
 }
@@ -123,7 +123,7 @@ new_slot_table (const GPtrArray *slots)
 static void
 compare_slots (VpPlan *plan, const VpPlaces *present, const GPtrArray *old, const GPtrArray *slots, VpPlanFlags flags)
 {
-  const char *gone = plan->settings == NULL ? "the tag is gone: what was there before comes back"
+  const char *gone = plan->settings == NULL        ? "the tag is gone: what was there before comes back"
                      : (flags & VP_PLAN_UNDO) != 0 ? "what was there before comes back"
                                                    : "the profile no longer asks for it";
 

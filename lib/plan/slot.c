@@ -132,7 +132,8 @@ add_slot (GPtrArray *slots, GHashTable *places, const xmlNode *node, const VpSlo
 static gboolean
 is_state (const xmlNode *node, const char *name)
 {
-  return node->ns != NULL && xmlStrEqual (node->ns->href, BAD_CAST VP_STATE_NS) && xmlStrEqual (node->name, BAD_CAST name);
+  return node->ns != NULL && xmlStrEqual (node->ns->href, BAD_CAST VP_STATE_NS) &&
+         xmlStrEqual (node->name, BAD_CAST name);
 }
 
 GPtrArray *

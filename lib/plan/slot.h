@@ -21,13 +21,13 @@ G_BEGIN_DECLS
 
 /* One element or attribute that a rule wants changed. */
 typedef struct {
-  const char *rule;       /* static */
-  char *place;            /* where it is once applied (see base/xml.h) */
-  char *find;             /* where it is before, when that differs; else NULL */
-  xmlNode *element;       /* owned; NULL: nothing shall be there (or the place is an attribute) */
-  char *value;            /* of an attribute place */
+  const char *rule; /* static */
+  char *place;      /* where it is once applied (see base/xml.h) */
+  char *find;       /* where it is before, when that differs; else NULL */
+  xmlNode *element; /* owned; NULL: nothing shall be there (or the place is an attribute) */
+  char *value;      /* of an attribute place */
   gboolean guest_visible;
-  char *reason;           /* for a person */
+  char *reason; /* for a person */
 } VpWant;
 
 typedef struct VpSlotOwners VpSlotOwners;
@@ -37,13 +37,13 @@ typedef struct {
   char *rule;
   char *place;
   gboolean guest_visible;
-  guint made;       /* parents that were made for it */
-  int position;     /* of `was` among its siblings; -1: it was not there */
-  xmlNode *was;     /* owned; of an element place */
+  guint made;   /* parents that were made for it */
+  int position; /* of `was` among its siblings; -1: it was not there */
+  xmlNode *was; /* owned; of an element place */
   xmlNode *set;
-  char *was_value;  /* of an attribute place */
+  char *was_value; /* of an attribute place */
   char *set_value;
-  char *reason;     /* not stored; from the want */
+  char *reason; /* not stored; from the want */
 } VpSlot;
 
 /* What slots must know of the rules, which stand above them. */

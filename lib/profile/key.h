@@ -54,10 +54,10 @@ typedef enum { VP_STALE_REFUSE, VP_STALE_START, VP_STALE_RETRY } VpStale;
 typedef struct {
   const char *section;
   const char *name;
-  const char *fallback;       /* the value where no profile says anything */
-  const char *choices[6];     /* the words that it takes, in the order of its enum; NULL-ended */
-  const char *pattern;        /* a regular expression for what it takes beside them; NULL: nothing */
-  const char *pattern_words;  /* the same for people: "a number from 0 to 4096" */
+  const char *fallback;      /* the value where no profile says anything */
+  const char *choices[6];    /* the words that it takes, in the order of its enum; NULL-ended */
+  const char *pattern;       /* a regular expression for what it takes beside them; NULL: nothing */
+  const char *pattern_words; /* the same for people: "a number from 0 to 4096" */
 } VpKeyInfo;
 
 const VpKeyInfo *vp_key_info (VpKey key); /* static */
@@ -74,7 +74,7 @@ typedef struct {
   char *values[VP_N_KEYS];
 } VpSettings;
 
-VpSettings *vp_settings_new (void); /* nothing is said */
+VpSettings *vp_settings_new (void);           /* nothing is said */
 void vp_settings_free (VpSettings *settings); /* may be NULL */
 /* What `over` says goes over what was said; copied. */
 void vp_settings_overlay (VpSettings *settings, const VpSettings *over);

@@ -10,8 +10,8 @@ G_BEGIN_DECLS
 
 typedef struct {
   char *name;
-  char *path;        /* of the file */
-  char *description; /* one line; may be empty */
+  char *path;           /* of the file */
+  char *description;    /* one line; may be empty */
   VpSettings *settings; /* NULL when the file is broken */
   GError *error;        /* why it is */
 } VpProfile;

@@ -124,7 +124,9 @@ lay_keep (VpLimits *limits, const char *text, const char *path, GError **error)
     return FALSE;
   }
   limits->keep = *unit == '%' ? (VpKeep){ .percent = (guint) number }
-                              : (VpKeep){ .kib = number << (*unit == 'G' ? 20 : *unit == 'M' ? 10 : 0) };
+                              : (VpKeep){ .kib = number << (*unit == 'G'   ? 20
+                                                            : *unit == 'M' ? 10
+                                                                           : 0) };
   return TRUE;
 }
 
@@ -136,8 +138,9 @@ lay_key (VpLimits *limits, const char *section, const char *name, const char *te
   if (strcmp (section, MEMORY) == 0 && strcmp (name, KEEP) == 0)
     return lay_keep (limits, text, path, error);
   g_set_error (error, VP_ERROR, VP_ERROR_PROFILE,
-               "%s: there is no key '%s' in [%s]; there are: the keys of profiles in [" OVERRIDES "], " KEEP " in [" MEMORY
-               "]", path, name, section);
+               "%s: there is no key '%s' in [%s]; there are: the keys of profiles in [" OVERRIDES "], " KEEP
+               " in [" MEMORY "]",
+               path, name, section);
   return FALSE;
 }
 
@@ -231,8 +234,8 @@ vp_limits_check (const VpLimits *limits, VpKey key, const char *value, const cha
     return TRUE;
   g_set_error (error, VP_ERROR, VP_ERROR_TAG,
                "%s: %s.%s='%s' is beyond the limit '%s' of %s; the administrator can give the domain a profile in "
-               "/etc/vfio-profile/profiles.d that says it, or raise the limit", where, info->section, info->name, value,
-               limit->text, limits->source);
+               "/etc/vfio-profile/profiles.d that says it, or raise the limit",
+               where, info->section, info->name, value, limit->text, limits->source);
   return FALSE;
 }
 

@@ -29,7 +29,7 @@ gboolean vp_limits_check (const VpLimits *limits, VpKey key, const char *value, 
 
 /* All are the limits'. What the file says of the key: "at most 60", "any". */
 const char *vp_limits_get (const VpLimits *limits, VpKey key);
-const char *vp_limits_get_source (const VpLimits *limits); /* "/etc/vfio-profile/vfio-profile.conf" or why not that */
+const char *vp_limits_get_source (const VpLimits *limits);  /* "/etc/vfio-profile/vfio-profile.conf" or why not that */
 const GError *vp_limits_get_error (const VpLimits *limits); /* VP_ERROR_PROFILE: the file is damaged; NULL: it is not */
 VpKeep vp_limits_get_keep (const VpLimits *limits);
 

@@ -36,9 +36,8 @@ get_firmware (const VpDomain *domain)
     return "bios";
   if (os == NULL)
     return "";
-  return vp_xml_attr_is (os, "firmware", "efi") || (loader != NULL && vp_xml_attr_is (loader, "type", "pflash"))
-           ? "efi"
-           : "";
+  return vp_xml_attr_is (os, "firmware", "efi") || (loader != NULL && vp_xml_attr_is (loader, "type", "pflash")) ? "efi"
+                                                                                                                 : "";
 }
 
 /* The first of the patterns that fits; NULL: none. */
@@ -51,8 +50,7 @@ find_pattern (const GStrv patterns, const char *text)
   return NULL;
 }
 
-static void G_GNUC_PRINTF (2, 3)
-add_reason (GString *reason, const char *format, ...)
+static void G_GNUC_PRINTF (2, 3) add_reason (GString *reason, const char *format, ...)
 {
   va_list values;
 
@@ -203,9 +201,9 @@ dup_hashtag_names (const VpProfiles *profiles, const VpDomain *domain, char **wa
     g_autoptr (GError) problem = NULL;
     if (vp_profiles_get (profiles, words[i], &problem) != NULL || problem->code == VP_ERROR_PROFILE)
       continue;
-    *warning = g_strdup_printf ("its text says " VP_HASHTAG "%s, so it gets no profile: %s", words[i],
-                                words[i][0] == '\0' ? "the profile's name has to follow, without a space"
-                                                    : problem->message);
+    *warning =
+      g_strdup_printf ("its text says " VP_HASHTAG "%s, so it gets no profile: %s", words[i],
+                       words[i][0] == '\0' ? "the profile's name has to follow, without a space" : problem->message);
     return NULL;
   }
   return g_strjoinv (" ", words);
@@ -244,7 +242,8 @@ dup_length_warning (const VpDomain *domain)
     const xmlNode *node = vp_xml_child (vp_domain_root (domain), elements[i]);
     g_autofree char *text = node != NULL ? vp_xml_dup_content (node) : g_strdup ("");
     if (strlen (text) > MAX_TEXT_BYTES)
-      return g_strdup_printf ("its %s is longer than %u bytes: rules do not look at the rest", elements[i], MAX_TEXT_BYTES);
+      return g_strdup_printf ("its %s is longer than %u bytes: rules do not look at the rest", elements[i],
+                              MAX_TEXT_BYTES);
   }
   return NULL;
 }
@@ -271,8 +270,8 @@ vp_tag_match_new (const VpProfiles *profiles, const VpDomain *domain, const VpHo
     }
     match->rule = g_strdup (rule->name);
     match->reason = g_steal_pointer (&reason);
-    match->names = rule->hashtag ? dup_hashtag_names (profiles, domain, &match->warning)
-                                 : dup_rule_names (rule, domain);
+    match->names =
+      rule->hashtag ? dup_hashtag_names (profiles, domain, &match->warning) : dup_rule_names (rule, domain);
   }
   if (match->warning == NULL)
     match->warning = dup_length_warning (domain);

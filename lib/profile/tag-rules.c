@@ -16,17 +16,17 @@ typedef struct {
 } Word;
 
 static const Word class_words[] = {
-  { "display", "03??" }, { "audio", "0403" }, { "network", "02??" }, { "storage", "01??" }, { "usb", "0c03" },
-  { NULL, NULL },
+  { "display", "03??" }, { "audio", "0403" }, { "network", "02??" },
+  { "storage", "01??" }, { "usb", "0c03" },   { NULL, NULL },
 };
 static const Word vendor_words[] = { { "nvidia", "10de" }, { "amd", "1002" }, { "intel", "8086" }, { NULL, NULL } };
 static const Word firmware_words[] = { { "bios", "bios" }, { "efi", "efi" }, { NULL, NULL } };
 
 static const struct {
   const char *name;
-  const Word *words;    /* NULL: any text */
-  const char *pattern;  /* what else it takes; NULL: nothing */
-  const char *takes;    /* all of it for people */
+  const Word *words;   /* NULL: any text */
+  const char *pattern; /* what else it takes; NULL: nothing */
+  const char *takes;   /* all of it for people */
 } match_keys[VP_N_MATCHES] = {
   [VP_MATCH_DEVICE_CLASS] = { "device-class", class_words, "^[0-9a-f?*]{1,8}\\z",
                               "display, audio, network, storage, usb, a class in hexadecimal such as 0300" },

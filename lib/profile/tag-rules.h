@@ -28,17 +28,17 @@ typedef enum {
 #define VP_HASHTAG_NONE "none"
 
 typedef struct {
-  char *name;          /* of the file, as the tag has it */
+  char *name; /* of the file, as the tag has it */
   char *path;
-  char *description;   /* one line; may be empty */
+  char *description; /* one line; may be empty */
   gboolean enabled;
   gboolean shipped_enabled; /* what the file itself says */
-  char *switch_path;   /* of the file that goes over that; NULL: none */
-  GStrv profiles;      /* what it gives; NULL: what the hashtag says */
-  GStrv profiles_bios; /* more of it for guests with BIOS firmware; NULL: nothing */
+  char *switch_path;        /* of the file that goes over that; NULL: none */
+  GStrv profiles;           /* what it gives; NULL: what the hashtag says */
+  GStrv profiles_bios;      /* more of it for guests with BIOS firmware; NULL: nothing */
   gboolean hashtag;
   GStrv patterns[VP_N_MATCHES]; /* one of them has to fit; NULL: not asked */
-  GError *error;       /* the file is broken: this is why, and the rest does not count */
+  GError *error;                /* the file is broken: this is why, and the rest does not count */
 } VpTagRule;
 
 const char *vp_match_key_name (VpMatchKey key); /* static, as the file has it: "device-class" */

@@ -44,8 +44,9 @@ time_one (const VpTopology *topology, guint n_vcpus, hwloc_const_bitmap_t taken)
   gint64 best = G_MAXINT64;
 
   for (guint i = 0; i < ROUNDS; i++) {
-    VpPlacementRequest request = { .n_vcpus = n_vcpus, .threads = 2, .pin = VP_PIN_YES, .reserve_cores = 1,
-                                   .taken = taken };
+    VpPlacementRequest request = {
+      .n_vcpus = n_vcpus, .threads = 2, .pin = VP_PIN_YES, .reserve_cores = 1, .taken = taken
+    };
     gint64 start = g_get_monotonic_time ();
     g_autoptr (VpPlacement) answer = vp_placement_new (topology, &request, NULL);
     best = MIN (best, g_get_monotonic_time () - start);
@@ -90,9 +91,7 @@ time_fleet (const VpTopology *topology, guint n_guests, guint n_vcpus)
   for (guint i = 0; i < n_guests; i++) {
     g_ptr_array_add (names, g_strdup_printf ("guest-%03u", i));
     guests[i].name = g_ptr_array_index (names, i);
-    guests[i].request = (VpPlacementRequest) {
-      .n_vcpus = n_vcpus, .threads = 2, .pin = VP_PIN_YES, .reserve_cores = 1
-    };
+    guests[i].request = (VpPlacementRequest){ .n_vcpus = n_vcpus, .threads = 2, .pin = VP_PIN_YES, .reserve_cores = 1 };
   }
   gint64 start = g_get_monotonic_time ();
   g_autoptr (GPtrArray) answers = vp_placement_new_fleet (topology, guests, n_guests);

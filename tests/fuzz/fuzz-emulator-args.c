@@ -17,8 +17,7 @@ check_argument (char *const *before, char *const *after, guint i)
 {
   if (after[i] == before[i])
     return;
-  g_assert_true (i > 0 &&
-                 (g_str_equal (before[i - 1], "-device") || g_str_equal (before[i - 1], "--device")));
+  g_assert_true (i > 0 && (g_str_equal (before[i - 1], "-device") || g_str_equal (before[i - 1], "--device")));
   g_assert_cmpstr (after[i], !=, before[i]);
   g_assert_nonnull (strstr (after[i], "x-vga"));
 }

@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/error.h"
 #include "../owned.h"
+#include "base/error.h"
 #include "plan/plan.h"
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
@@ -64,7 +64,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   g_autoptr (VpPlan) again = vp_plan_new (plan->result, world->host, world->profiles, NULL, VP_PLAN_DEFAULT, &error);
   g_assert_no_error (error);
   g_assert (vp_plan_is_ready (again));
-  g_autoptr (VpPlan) filtered = vp_plan_new (plan->result, world->host, world->profiles, NULL, VP_PLAN_HOST_ONLY, &error);
+  g_autoptr (VpPlan) filtered =
+    vp_plan_new (plan->result, world->host, world->profiles, NULL, VP_PLAN_HOST_ONLY, &error);
   g_assert_no_error (error);
   g_assert (vp_plan_is_ready (filtered));
   g_autoptr (VpPlan) undone = vp_plan_new (plan->result, world->host, world->profiles, NULL, VP_PLAN_UNDO, &error);

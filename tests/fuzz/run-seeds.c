@@ -46,8 +46,8 @@ run_folder (const char *folder)
     char path[4096];
     struct stat info;
 
-    if (snprintf (path, sizeof path, "%s/%s", folder, entry->d_name) >= (int) sizeof path ||
-        stat (path, &info) != 0 || !S_ISREG (info.st_mode))
+    if (snprintf (path, sizeof path, "%s/%s", folder, entry->d_name) >= (int) sizeof path || stat (path, &info) != 0 ||
+        !S_ISREG (info.st_mode))
       continue;
     count = run_file (path) != 0 ? -1 : count + 1;
   }

@@ -21,10 +21,10 @@ struct FakeSystemd {
   GMainLoop *loop;
   GThread *thread;
   GDBusNodeInfo *info;
-  GMutex mutex;       /* of what is below */
+  GMutex mutex; /* of what is below */
   GCond changed;
   gboolean ready;
-  GHashTable *units;  /* name -> list of CPUs */
+  GHashTable *units; /* name -> list of CPUs */
   GString *writes;
   gboolean mute;
 };
@@ -226,9 +226,10 @@ register_objects (FakeSystemd *systemd)
 {
   g_autoptr (GError) error = NULL;
 
-  systemd->connection = g_dbus_connection_new_for_address_sync (
-    systemd->address, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
-    NULL, NULL, &error);
+  systemd->connection = g_dbus_connection_new_for_address_sync (systemd->address,
+                                                                G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
+                                                                  G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+                                                                NULL, NULL, &error);
   g_assert_no_error (error);
   g_dbus_connection_register_object (systemd->connection, PATH,
                                      g_dbus_node_info_lookup_interface (systemd->info, SERVICE ".Manager"), &vtable,

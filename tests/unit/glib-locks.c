@@ -26,7 +26,7 @@ release (void *address)
 }
 
 /* The function that this one stands before. */
-#define NEXT(name) (__extension__ (__typeof__ (&name)) dlsym (RTLD_NEXT, #name))
+#define NEXT(name) (__extension__(__typeof__ (&name)) dlsym (RTLD_NEXT, #name))
 
 void
 g_mutex_lock (GMutex *mutex)

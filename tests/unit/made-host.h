@@ -18,12 +18,12 @@ typedef struct {
 
 typedef struct {
   const char *synthetic;
-  const char *offline;    /* lists of CPUs; NULL: none */
+  const char *offline; /* lists of CPUs; NULL: none */
   const char *disallowed;
   const char *isolated;
-  MadeKind kinds[8];      /* least first, ends with cpus NULL */
-  guint l3_mib[16];       /* sizes in order, 0: as it is */
-  gint64 node_mib[16];    /* memory of nodes; 0: as it is, -1: none */
+  MadeKind kinds[8];   /* least first, ends with cpus NULL */
+  guint l3_mib[16];    /* sizes in order, 0: as it is */
+  gint64 node_mib[16]; /* memory of nodes; 0: as it is, -1: none */
 } MadeHost;
 
 static inline hwloc_bitmap_t

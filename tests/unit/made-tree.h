@@ -127,9 +127,9 @@ made_node (const MadeTree *tree, const char *class, const char *address, const c
   g_autofree char *target = g_strdup_printf ("../../devices/%s/%s", address, below);
   g_autofree char *file = g_strdup_printf ("sys/devices/%s/%s/uevent", address, below);
   g_auto (GStrv) parts = g_strsplit_set (node != NULL ? node : "", " :", 3);
-  g_autofree char *text =
-    node != NULL ? g_strdup_printf ("MAJOR=%s\nMINOR=%s\nDEVNAME=%s\n", parts[1], parts[2], parts[0])
-                 : g_strdup_printf ("INTERFACE=%s\nIFINDEX=2\n", name);
+  g_autofree char *text = node != NULL
+                            ? g_strdup_printf ("MAJOR=%s\nMINOR=%s\nDEVNAME=%s\n", parts[1], parts[2], parts[0])
+                            : g_strdup_printf ("INTERFACE=%s\nIFINDEX=2\n", name);
 
   made_link (tree, link, target);
   made_file (tree, file, text);

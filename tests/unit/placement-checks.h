@@ -27,7 +27,7 @@ describe (const char *description)
 static inline VpPlacementRequest
 guest (guint n_vcpus, guint threads)
 {
-  return (VpPlacementRequest) { .n_vcpus = n_vcpus, .threads = threads, .pin = VP_PIN_YES, .reserve_cores = 1 };
+  return (VpPlacementRequest){ .n_vcpus = n_vcpus, .threads = threads, .pin = VP_PIN_YES, .reserve_cores = 1 };
 }
 
 static inline VpPlacement *

@@ -68,8 +68,7 @@ sim_take_ok (VpBook *book, const char *uuid, guint64 kib, guint64 pages, const c
 
 /* The message has all parts, which are separated by "|". */
 void
-sim_take_refused (VpBook *book, const char *uuid, const GArray *needs, gboolean allocate, gint64 ms,
-                  const char *parts)
+sim_take_refused (VpBook *book, const char *uuid, const GArray *needs, gboolean allocate, gint64 ms, const char *parts)
 {
   g_autoptr (GError) error = NULL;
   g_auto (GStrv) list = g_strsplit (parts, "|", -1);

@@ -9,7 +9,7 @@
 #define B "bbbbbbbb-0000-4000-8000-000000000002"
 #define C "cccccccc-0000-4000-8000-000000000003"
 
-VpBook *sim_load (Sim *sim); /* as a daemon does that starts */
+VpBook *sim_load (Sim *sim);  /* as a daemon does that starts */
 gint64 sim_in_ms (gint64 ms); /* a deadline */
 GArray *sim_need (guint64 page_kib, guint64 pages, const char *nodes, gboolean strict); /* `nodes` NULL: any */
 void sim_take_ok (VpBook *book, const char *uuid, guint64 kib, guint64 pages, const char *nodes);

@@ -365,9 +365,10 @@ snapshot_pool (Sim *sim, int node, guint64 kib, gpointer data)
   gboolean gained = compact_at > 0 && sim_get_knob (sim, "compacted") >= compact_at;
   guint64 room = pool.room - (gained ? sim_get_knob (sim, "compact-gain") : 0);
 
-  g_string_append_printf (data, "node %d %" G_GUINT64_FORMAT "K: %" G_GUINT64_FORMAT " pages, %" G_GUINT64_FORMAT
-                          " free, %" G_GUINT64_FORMAT " surplus, room for %" G_GUINT64_FORMAT "\n", node, kib, pool.nr,
-                          pool.free, pool.surplus, room);
+  g_string_append_printf (data,
+                          "node %d %" G_GUINT64_FORMAT "K: %" G_GUINT64_FORMAT " pages, %" G_GUINT64_FORMAT
+                          " free, %" G_GUINT64_FORMAT " surplus, room for %" G_GUINT64_FORMAT "\n",
+                          node, kib, pool.nr, pool.free, pool.surplus, room);
 }
 
 char *

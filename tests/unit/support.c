@@ -7,7 +7,7 @@
 
 static GMutex log_mutex;
 static GCond log_grown;
-static GString *log_text; /* NULL: it is not kept */
+static GString *log_text;   /* NULL: it is not kept */
 static const char *awaited; /* NULL: nothing is; once it is said, `on_said` is called */
 static void (*on_said) (gpointer data);
 static gpointer on_said_data;

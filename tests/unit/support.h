@@ -29,6 +29,6 @@ void test_log_keep (void);
 void test_log_clear (void);
 gboolean test_log_has (const char *part);
 gboolean test_log_take (const char *part); /* once; what was taken is not there for a second time */
-void test_log_wait (const char *part); /* until another thread says it */
+void test_log_wait (const char *part);     /* until another thread says it */
 /* Once, in the midst of what says it: a test comes between two steps there. `part` is not copied. */
 void test_log_on (const char *part, void (*func) (gpointer data), gpointer data);

@@ -17,7 +17,8 @@
 #define TOPOLOGY "pack:1 [numa(memory=34359738368)] l3:1(size=8388608) core:4 pu:2(indexes=2*4:4*1)"
 #define EDITED "it was edited and is not prepared for 'pinned' yet "
 #define NOBODY "(nobody)"
-#define CARD "<devices><hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0' bus='1' " \
+#define CARD                                                                                                           \
+  "<devices><hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0' bus='1' "                   \
   "slot='0' function='0'/></source></hostdev></devices>"
 
 typedef struct {
@@ -123,8 +124,7 @@ dup_prepared (const Fixture *fixture, const char *text, const VpNeighbours *neig
 {
   g_autoptr (VpDomain) domain = test_domain (text);
   g_autoptr (GError) error = NULL;
-  g_autoptr (VpPlan) plan =
-    vp_plan_new (domain, fixture->host, fixture->profiles, neighbours, VP_PLAN_DEFAULT, &error);
+  g_autoptr (VpPlan) plan = vp_plan_new (domain, fixture->host, fixture->profiles, neighbours, VP_PLAN_DEFAULT, &error);
 
   g_assert_no_error (error);
   return vp_domain_dup_text (plan->result);
@@ -163,10 +163,13 @@ make_persistent (const Fixture *fixture, const char *name)
 static char *
 ask (Fixture *fixture, const char *operation, const char *name, const char *xml)
 {
-  const VpHookCall call = {
-    .operation = operation, .suboperation = "begin", .domain = name, .xml = xml, .xml_length = strlen (xml),
-    .wait = on_wait, .data = fixture
-  };
+  const VpHookCall call = { .operation = operation,
+                            .suboperation = "begin",
+                            .domain = name,
+                            .xml = xml,
+                            .xml_length = strlen (xml),
+                            .wait = on_wait,
+                            .data = fixture };
   g_autofree char *text = NULL;
   g_autofree char *head = g_strdup_printf ("vfio-profile: domain '%s': ", name);
   gboolean ok = vp_gate_answer (&fixture->context, &call, &text);
@@ -349,7 +352,8 @@ test_no_tag (Fixture *fixture, gconstpointer data)
                  "<domain type='kvm'><name>a</name><uuid>" A "</uuid><memory>1</memory></domain>", "OK", "prepare a");
   assert_answer (fixture, "prepare", "a",
                  "<domain type='kvm'><name>a</name><metadata><v:profile xmlns:v='urn:vfio-profile:1' name='pinned'/>"
-                 "</metadata><memory>1</memory></domain>", "OK", "prepare a");
+                 "</metadata><memory>1</memory></domain>",
+                 "OK", "prepare a");
   assert_holders (fixture, NOBODY);
 }
 
@@ -559,7 +563,8 @@ test_conflict_refused (Fixture *fixture, gconstpointer data)
   claim (fixture, B, "0-7");
   assert_answer (fixture, "prepare", "a", xml,
                  "its CPUs are those of guests that run: 'b' (3,7), there are no others left, and cpu.conflict is "
-                 "refuse: stop one of them, or give one of them fewer vCPUs", "");
+                 "refuse: stop one of them, or give one of them fewer vCPUs",
+                 "");
   assert_holders (fixture, "b (0-7)");
   assert_journal (fixture, A, NULL);
   release (fixture, B);
@@ -586,8 +591,7 @@ test_conflict_of_three (Fixture *fixture, gconstpointer data)
 static void
 test_conflict_of_stale (Fixture *fixture, gconstpointer data)
 {
-  g_autofree char *xml =
-    dup_prepared_guest (fixture, A, "<vfio:start on-stale='start'/><vfio:cpu conflict='refuse'/>");
+  g_autofree char *xml = dup_prepared_guest (fixture, A, "<vfio:start on-stale='start'/><vfio:cpu conflict='refuse'/>");
 
   (void) data;
   make_persistent (fixture, "a");
@@ -730,7 +734,8 @@ test_pages_not_mounted (Fixture *fixture, gconstpointer data)
   mount_pages (fixture, FALSE);
   assert_refused (fixture, "a", xml,
                   "it needs hugepages of 2M, and /dev/hugepages was mounted after libvirt's start, so libvirt does not "
-                  "know it: restart libvirt", NULL);
+                  "know it: restart libvirt",
+                  NULL);
   assert_journal (fixture, A, NULL);
   assert_holders (fixture, NOBODY);
 }

@@ -165,7 +165,10 @@ static void
 test_damaged (void)
 {
   static const char *const texts[] = {
-    "", "garbage", "[guest]\nversion=2\nname=x\nstate=running\n", "[guest]\nversion=1\nname=x\nstate=asleep\n",
+    "",
+    "garbage",
+    "[guest]\nversion=2\nname=x\nstate=running\n",
+    "[guest]\nversion=1\nname=x\nstate=asleep\n",
     "[guest]\nversion=1\nname=x\nstate=running\n[record-0]\nkind=pages\npending=false\nnode=0\n",
     "[guest]\nversion=1\nname=x\nstate=running\n[record-0]\nkind=pages\npending=false\nnode=0\npage-kib=2048\n"
     "count=99999999999999999\nbase=0\nfrom=0\nto=0\n",

@@ -22,7 +22,7 @@
 
 typedef struct {
   const char *name;
-  guint least_steps; /* that it must have, or it did not do what it is for */
+  guint least_steps;                       /* that it must have, or it did not do what it is for */
   void (*set_up) (Sim *sim, VpBook *book); /* before the guest: what must be there afterwards */
   void (*run) (Sim *sim, VpBook *book);
 } Scenario;

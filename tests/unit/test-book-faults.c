@@ -308,14 +308,9 @@ test_clocks (void)
 }
 
 static const SimTest tests[] = {
-  { "unreadable", test_unreadable },
-  { "gone", test_gone },
-  { "load", test_load },
-  { "store", test_store },
-  { "remove", test_remove },
-  { "no-descriptors", test_no_descriptors },
-  { "full-disk", test_full_disk },
-  { "clocks", test_clocks },
+  { "unreadable", test_unreadable }, { "gone", test_gone },     { "load", test_load },
+  { "store", test_store },           { "remove", test_remove }, { "no-descriptors", test_no_descriptors },
+  { "full-disk", test_full_disk },   { "clocks", test_clocks },
 };
 
 int

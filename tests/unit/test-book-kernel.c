@@ -80,8 +80,8 @@ test_kernel (void)
     g_autoptr (VpBook) book = vp_book_new (root, parent, &error);
     g_autoptr (GArray) needs = make_need (before + 8);
     g_assert_no_error (error);
-    gboolean taken = vp_book_take_pages (book, GUEST, "guest", needs, TRUE,
-                                         g_get_monotonic_time () + 5 * G_TIME_SPAN_SECOND, &error);
+    gboolean taken =
+      vp_book_take_pages (book, GUEST, "guest", needs, TRUE, g_get_monotonic_time () + 5 * G_TIME_SPAN_SECOND, &error);
     g_assert_no_error (error);
     g_assert_true (taken);
     g_assert_cmpuint (count_held (book), >=, 8); /* more where others use pages of the pool */

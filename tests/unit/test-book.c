@@ -19,8 +19,9 @@ test_allocate (void)
     sim_take_ok (book, A, SIM_2M, 2000, "1"); /* more than is asked for in one write */
     sim_assert_pool (sim, 1, SIM_2M, 2000, 2000);
     sim_assert_pool (sim, 0, SIM_2M, 0, 0);
-    sim_assert_lines (book, A, "2000 hugepages of 2M on node 1, promised\n"
-                                "1900 hugepages of 2M on node 1, allocated for it");
+    sim_assert_lines (book, A,
+                      "2000 hugepages of 2M on node 1, promised\n"
+                      "1900 hugepages of 2M on node 1, allocated for it");
     sim_use (sim, 1, SIM_2M, 2000);
     vp_book_started (book, A);
     sim_assert_lines (book, A, "2000 hugepages of 2M on node 1\n1900 hugepages of 2M on node 1, allocated for it");
@@ -101,8 +102,9 @@ test_preferred (void)
   sim_release_ok (book, A);
   sim_assert_pool (sim, 0, SIM_2M, 30, 30);
   sim_assert_pool (sim, 1, SIM_2M, 0, 0);
-  sim_take_refused (book, A, strict, TRUE, 50, "too few hugepages of 2M on node 1: 100 needed, 0 free, 60 allocated|"
-                                            "hugepagesz=2M hugepages=1:100");
+  sim_take_refused (book, A, strict, TRUE, 50,
+                    "too few hugepages of 2M on node 1: 100 needed, 0 free, 60 allocated|"
+                    "hugepagesz=2M hugepages=1:100");
   sim_assert_pool (sim, 1, SIM_2M, 0, 0);
 }
 
@@ -117,8 +119,8 @@ test_refused (void)
   sim_set_pool (sim, 0, SIM_2M, 40, 100);
   g_autofree char *before = sim_snapshot (sim);
   sim_take_refused (book, A, needs, TRUE, 100,
-                "too few hugepages of 2M on node 0: 200 needed, 40 free, 100 allocated in | with memory compacted|"
-                "less memory|another page size|hugepagesz=2M hugepages=0:200");
+                    "too few hugepages of 2M on node 0: 200 needed, 40 free, 100 allocated in | with memory compacted|"
+                    "less memory|another page size|hugepagesz=2M hugepages=0:200");
   g_autofree char *after = sim_snapshot (sim);
   g_assert_cmpstr (after, ==, before);
   g_assert_cmpuint (sim_get_knob (sim, "compacted"), >, 0);
@@ -390,9 +392,9 @@ test_release_amid_take (void)
 static void
 set_memory (Sim *sim, guint64 available_mib, guint64 hugepages_mib)
 {
-  g_autofree char *text =
-    g_strdup_printf ("MemTotal: 10240000 kB\nMemAvailable: %" G_GUINT64_FORMAT " kB\nHugetlb: %" G_GUINT64_FORMAT
-                     " kB\nHugepagesize: 2048 kB\n", available_mib * 1024, hugepages_mib * 1024);
+  g_autofree char *text = g_strdup_printf ("MemTotal: 10240000 kB\nMemAvailable: %" G_GUINT64_FORMAT
+                                           " kB\nHugetlb: %" G_GUINT64_FORMAT " kB\nHugepagesize: 2048 kB\n",
+                                           available_mib * 1024, hugepages_mib * 1024);
 
   sim_write_file (sim, "proc/meminfo", text);
 }

@@ -172,15 +172,14 @@ test_lvm (void)
              "24 22 259:1 / /boot/efi rw,relatime shared:2 - vfat /dev/nvme0n1p1 rw\n"
              "25 22 253:0 /srv/my\\040files /srv/my\\040files rw shared:3 - ext4 /dev/mapper/vg-root rw\n"
              "26 22 8:1 / /elsewhere rw - ext4 /dev/sda1 rw\n");
-  made_file (tree, "proc/swaps",
-             "Filename\t\t\t\tType\t\tSize\tUsed\tPriority\n/dev/dm-1 partition\t1048572\t0\t-2\n");
+  made_file (tree, "proc/swaps", "Filename\t\t\t\tType\t\tSize\tUsed\tPriority\n/dev/dm-1 partition\t1048572\t0\t-2\n");
   made_process (tree, 77, "qemu-system-x86", "/dev/dm-2", NULL);
   g_autoptr (GPtrArray) used = check_devices (tree->root, DISK, NULL);
   expect_count (used, 1);
   expect_finding (used, 0, VP_DEVICE_REFUSE, DISK, "144d:a808", "nvme0n1p1 is mounted on /boot/efi",
                   "dm-0 (vg-root) on nvme0n1p2 is mounted on / and /srv/my files", "swap space is on dm-1 (vg-swap)",
-                  "qemu-system-x86 (77) has dm-2 (vg-scratch) on nvme0n1p2 open", "lose that data",
-                  "!elsewhere", "!nvme0n1p3", NULL);
+                  "qemu-system-x86 (77) has dm-2 (vg-scratch) on nvme0n1p2 open", "lose that data", "!elsewhere",
+                  "!nvme0n1p3", NULL);
 
   /* No advice to detach the system's disk. */
   g_autoptr (GPtrArray) unmanaged = check_devices (tree->root, "!" DISK, NULL);
@@ -267,8 +266,9 @@ test_default_route (void)
 
   made_device (tree, NIC, NIC_IDS, "e1000e", 7);
   made_node (tree, "net", NIC_FOLDER, "net/eth0", NULL);
-  made_file (tree, "proc/net/route", ROUTES "eth0\t0000A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n"
-                                            "eth01\t00000000\t0100A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n");
+  made_file (tree, "proc/net/route",
+             ROUTES "eth0\t0000A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n"
+                    "eth01\t00000000\t0100A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n");
   made_file (tree, "proc/net/ipv6_route",
              ZEROS " 00 " ZEROS " 00 " ZEROS " ffffffff 00000001 00000000 00200200       lo\n");
   g_autoptr (GPtrArray) idle = check_devices (tree->root, NIC, NULL);
@@ -479,7 +479,10 @@ test_hostile (void)
 static void
 test_noise (void)
 {
-  static const char *const files[] = { "proc/1/mountinfo", "proc/swaps", "proc/net/route", "proc/net/ipv6_route",
+  static const char *const files[] = { "proc/1/mountinfo",
+                                       "proc/swaps",
+                                       "proc/net/route",
+                                       "proc/net/ipv6_route",
                                        "proc/driver/nvidia/gpus/" CARD "/information",
                                        "sys/devices/" DISK_FOLDER "/nvme/nvme0/nvme0n1/uevent" };
   static const char alphabet[] = "0123456789abcdef \t\n\n::/-\\=DEVNAME=MAJOR=MINOR=\xff";

@@ -6,13 +6,13 @@
 #include "made-tree.h"
 #include "support.h"
 
-#define CARD                                                                                                       \
-  "<devices><hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0x0000' bus='0x01' "       \
+#define CARD                                                                                                           \
+  "<devices><hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0x0000' bus='0x01' "           \
   "slot='0x00' function='0x0'/></source><alias name='ua-gtx-x-vga'/></hostdev></devices>"
-#define BODY                                                                                                       \
-  "<iothreads>1</iothreads><cputune><vcpupin vcpu='0' cpuset='2'/><vcpupin vcpu='1' cpuset='6'/>"                  \
-  "<vcpupin vcpu='2' cpuset='3'/><vcpupin vcpu='3' cpuset='7'/><emulatorpin cpuset='0-1,4-5'/>"                    \
-  "<iothreadpin iothread='1' cpuset='1'/></cputune><numatune><memory mode='strict' nodeset='0'/></numatune>"       \
+#define BODY                                                                                                           \
+  "<iothreads>1</iothreads><cputune><vcpupin vcpu='0' cpuset='2'/><vcpupin vcpu='1' cpuset='6'/>"                      \
+  "<vcpupin vcpu='2' cpuset='3'/><vcpupin vcpu='3' cpuset='7'/><emulatorpin cpuset='0-1,4-5'/>"                        \
+  "<iothreadpin iothread='1' cpuset='1'/></cputune><numatune><memory mode='strict' nodeset='0'/></numatune>"           \
   "<memoryBacking><hugepages/></memoryBacking>" CARD
 
 static void
@@ -20,7 +20,8 @@ add_thread (const MadeTree *tree, guint task, const char *name, const char *cpus
 {
   g_autofree char *path = g_strdup_printf ("proc/4711/task/%u/status", task);
   g_autofree char *text = g_strdup_printf ("Name:\t%s\nUmask:\t0022\nState:\tS (sleeping)\nCpus_allowed:\t04\n"
-                                           "Cpus_allowed_list:\t%s\nMems_allowed:\t1\n", name, cpus);
+                                           "Cpus_allowed_list:\t%s\nMems_allowed:\t1\n",
+                                           name, cpus);
 
   made_file (tree, path, text);
 }

@@ -196,8 +196,7 @@ test_json_duplicates (void)
 {
   assert_becomes ("{" MARKED ",\"x-vga\":false,\"x-vga\":false}", "{" MARKED ",\"x-vga\":true}");
   assert_kept ("{" MARKED ",\"id\":\"hostdev0\"}");
-  assert_becomes ("{\"driver\":\"vfio-pci\",\"id\":\"hostdev0\",\"id\":\"ua-a-x-vga\"}",
-                  "{" MARKED ",\"x-vga\":true}");
+  assert_becomes ("{\"driver\":\"vfio-pci\",\"id\":\"hostdev0\",\"id\":\"ua-a-x-vga\"}", "{" MARKED ",\"x-vga\":true}");
 }
 
 static void
@@ -293,8 +292,7 @@ test_positions (void)
                LIST ("-devices", CARD, "---device", CARD, "device", CARD, "-device=" CARD));
   assert_list (LIST ("-device", CARD, CARD), LIST ("-device", CARD ",x-vga=on", CARD));
   /* A kernel's command line that is "-device", with an option behind it. */
-  assert_list (LIST ("-append", "-device", "-device", CARD),
-               LIST ("-append", "-device", "-device", CARD ",x-vga=on"));
+  assert_list (LIST ("-append", "-device", "-device", CARD), LIST ("-append", "-device", "-device", CARD ",x-vga=on"));
   assert_list (LIST ("-append", "-device", "-name", CARD), LIST ("-append", "-device", "-name", CARD));
 }
 

@@ -2,12 +2,12 @@
 /* Several domains on one host: from their XML to plans that fit beside each other. */
 #include <string.h>
 
-#include "plan/fleet.h"
 #include "domain/pins.h"
+#include "plan/fleet.h"
 #include "support.h"
 
 #define PINNED "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='pinned'/>"
-#define REFUSING \
+#define REFUSING                                                                                                       \
   "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='pinned'><vfio:cpu conflict='refuse'/></vfio:profile>"
 
 static char *
@@ -85,8 +85,8 @@ plan_in (const World *world, const VpFleet *fleet, guint at)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *uuid = vp_domain_dup_uuid (world->stored[at]);
-  VpPlan *plan = vp_plan_new (world->stored[at], world->host, world->profiles, vp_fleet_find (fleet, uuid),
-                              VP_PLAN_DEFAULT, &error);
+  VpPlan *plan =
+    vp_plan_new (world->stored[at], world->host, world->profiles, vp_fleet_find (fleet, uuid), VP_PLAN_DEFAULT, &error);
 
   g_assert_no_error (error);
   return plan;

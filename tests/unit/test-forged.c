@@ -5,14 +5,14 @@
  */
 #include <string.h>
 
-#include "base/error.h"
 #include "../owned.h"
+#include "base/error.h"
 #include "support.h"
 
 #define STATE(slots) "<s:state xmlns:s='urn:vfio-profile:state:1'>" slots "</s:state>"
-#define SLOT(rule, place, visible, was, set)                                                                       \
+#define SLOT(rule, place, visible, was, set)                                                                           \
   "<s:slot rule='" rule "' place=\"" place "\" " visible "><s:was>" was "</s:was><s:set>" set "</s:set></s:slot>"
-#define REMOVED(rule, place, was)                                                                                  \
+#define REMOVED(rule, place, was)                                                                                      \
   "<s:slot rule='" rule "' place=\"" place "\" guest-visible='yes'><s:was>" was "</s:was></s:slot>"
 #define QEMU "xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'"
 #define OVERRIDE "*[local-name()='override' and namespace-uri()='http://libvirt.org/schemas/domain/qemu/1.0']"
@@ -29,7 +29,8 @@ new_domain (const char *metadata)
     "<cputune><vcpupin vcpu='0' cpuset='1'/></cputune>"
     "<devices><emulator>/usr/bin/qemu-system-x86_64</emulator>"
     "<hostdev mode='subsystem' type='pci'><source><address bus='1'/></source><alias name='ua-a-x-vga'/></hostdev>"
-    "<video><model type='none'/></video></devices></domain>", metadata);
+    "<video><model type='none'/></video></devices></domain>",
+    metadata);
 
   return test_domain (text);
 }
@@ -54,7 +55,8 @@ static const char *const refused[] = {
   SLOT ("cpu", PIN, VISIBLE, "", "<vcpupin vcpu='0' cpuset='1'/>"),
   SLOT ("hypervisor", "features/kvm/hidden", "", "<hidden state='off'/>", "<hidden state='on'/>"),
   /* one place twice; nothing at all; a child that is none */
-  SLOT ("cpu", PIN, "", "", "<vcpupin vcpu='0' cpuset='1'/>") SLOT ("cpu", PIN, "", "", "<vcpupin vcpu='0' cpuset='2'/>"),
+  SLOT ("cpu", PIN, "", "", "<vcpupin vcpu='0' cpuset='1'/>")
+    SLOT ("cpu", PIN, "", "", "<vcpupin vcpu='0' cpuset='2'/>"),
   SLOT ("cpu", PIN, "", "", ""),
   "<slot rule='cpu' place='cputune/emulatorpin'/>",
   "<device address='0000:01:00.0' vendor='10de' device='13c2'/>",
@@ -62,7 +64,8 @@ static const char *const refused[] = {
   "<s:slot rule='cpu' place='vcpu/@placement'><s:was value='auto&quot;/>&lt;disk/>'/><s:set value='static'/></s:slot>",
   "<s:slot rule='cpu' place='vcpu/@placement'><s:was value='auto'/></s:slot>",
   /* programs */
-  SLOT ("vga", "devices/emulator", "", "<emulator>/tmp/evil</emulator>", "<emulator>/usr/bin/qemu-system-x86_64</emulator>"),
+  SLOT ("vga", "devices/emulator", "", "<emulator>/tmp/evil</emulator>",
+        "<emulator>/usr/bin/qemu-system-x86_64</emulator>"),
   SLOT ("vga", "devices/emulator", "", "", "<emulator>/usr/bin/qemu-system-x86_64</emulator>"),
   SLOT ("vga", "devices/emulator", "", "<emulator>/tmp/evil</emulator>",
         "<emulator>/var/lib/vfio-profile/emulators/qemu-system-x86_64-01234567</emulator>"),
@@ -71,12 +74,15 @@ static const char *const refused[] = {
   "<s:slot rule='vga' place='devices/emulator'><s:was><emulator>/usr/bin/qemu-system-x86_64</emulator></s:was></s:slot>",
   /* QEMU's own */
   REMOVED ("vga", OVERRIDE, "<q:override " QEMU "/>"),
-  SLOT ("vga", OVERRIDE, VISIBLE, "<q:commandline " QEMU "><q:arg value='-s'/></q:commandline>", "<q:override " QEMU "/>"),
+  SLOT ("vga", OVERRIDE, VISIBLE, "<q:commandline " QEMU "><q:arg value='-s'/></q:commandline>",
+        "<q:override " QEMU "/>"),
   SLOT ("vga", OVERRIDE, VISIBLE, "", "<q:commandline " QEMU "/>"),
-  SLOT ("vga", OVERRIDE, VISIBLE, "<q:override " QEMU "><q:device alias='ua-a'/></q:override>", "<q:override " QEMU "/>"),
+  SLOT ("vga", OVERRIDE, VISIBLE, "<q:override " QEMU "><q:device alias='ua-a'/></q:override>",
+        "<q:override " QEMU "/>"),
   SLOT ("vga", OVERRIDE "/*[local-name()='device' and @alias='ua-a']", VISIBLE,
         "<q:device " QEMU " alias='ua-a'><q:frontend><q:property name='romfile' type='string' value='/x'/></q:frontend>"
-        "</q:device>", "<q:device " QEMU " alias='ua-a'/>"),
+        "</q:device>",
+        "<q:device " QEMU " alias='ua-a'/>"),
   REMOVED ("vga", "devices/hostdev/alias[@name='ua-a-x-vga']", "<alias name='ua-a'/>"),
   SLOT ("vga", "devices/hostdev/alias[@name='ua-a']", VISIBLE, "<alias name='ua-b'/>", "<alias name='ua-a'/>"),
   /* devices that trim does not remove, or files of the host in those that it does */
@@ -86,23 +92,28 @@ static const char *const refused[] = {
   REMOVED ("trim", "devices/video[1]", "<video><model><acceleration rendernode='/dev/sda'/></model></video>"),
   REMOVED ("trim", "devices/graphics[@type='vnc'][1]", "<graphics type='vnc' socket='/run/x'/>"),
   REMOVED ("trim", "devices/graphics[@type='vnc'][1]", "<graphics type='vnc' passwd='x'/>"),
-  REMOVED ("trim", "devices/graphics[@type='vnc'][1]", "<graphics type='vnc'><listen type='socket' socket='x'/></graphics>"),
+  REMOVED ("trim", "devices/graphics[@type='vnc'][1]",
+           "<graphics type='vnc'><listen type='socket' socket='x'/></graphics>"),
   REMOVED ("trim", "devices/graphics[@type='vnc'][1]", "<graphics type='spice'/>"),
   REMOVED ("trim", "devices/graphics[@type='egl-headless'][1]",
            "<graphics type='egl-headless'><gl rendernode='/dev/dri/../sda'/></graphics>"),
   REMOVED ("trim", "devices/input[@type='tablet'][1]", "<input type='evdev'><source dev='/dev/input/event0'/></input>"),
   REMOVED ("trim", "devices/input[@type='tablet'][1]", "<input type='tablet'><source evdev='x'/></input>"),
   REMOVED ("trim", "devices/channel[@type='spicevmc'][1]", "<channel type='spicevmc'><log file='x'/></channel>"),
-  REMOVED ("trim", "devices/channel[@type='spicevmc'][1]", "<channel type='unix'><source path='x' mode='bind'/></channel>"),
+  REMOVED ("trim", "devices/channel[@type='spicevmc'][1]",
+           "<channel type='unix'><source path='x' mode='bind'/></channel>"),
   REMOVED ("trim", "devices/channel[@type='spicevmc'][1]", "<channel type='spicevmc'><source path='x'/></channel>"),
-  REMOVED ("trim", "devices/redirdev[@type='spicevmc'][1]", "<redirdev type='dev'><source path='/dev/sda'/></redirdev>"),
+  REMOVED ("trim", "devices/redirdev[@type='spicevmc'][1]",
+           "<redirdev type='dev'><source path='/dev/sda'/></redirdev>"),
   REMOVED ("trim", "devices/smartcard[@type='spicevmc'][1]", "<smartcard mode='host' type='spicevmc'/>"),
-  SLOT ("trim", "devices/audio[@id='1']", VISIBLE, "<audio id='1' type='oss'><output dev='x'/></audio>", "<audio id='1' type='none'/>"),
+  SLOT ("trim", "devices/audio[@id='1']", VISIBLE, "<audio id='1' type='oss'><output dev='x'/></audio>",
+        "<audio id='1' type='none'/>"),
   SLOT ("trim", "devices/sound[1]", VISIBLE, "", "<sound model='ich9'/>"),
   SLOT ("trim", "devices/video[1]", VISIBLE, "", "<video><model type='vga'/></video>"),
   /* memory, features */
   REMOVED ("memory", "memoryBacking/source", "<source type='file'/>"),
-  SLOT ("memory", "memoryBacking/hugepages", "", "<hugepages><page size='2048' unit='KiB'/><source/></hugepages>", "<hugepages/>"),
+  SLOT ("memory", "memoryBacking/hugepages", "", "<hugepages><page size='2048' unit='KiB'/><source/></hugepages>",
+        "<hugepages/>"),
   REMOVED ("hypervisor", "features/hyperv", "<hyperv><a><b><c><d/></c></b></a></hyperv>"),
   REMOVED ("hypervisor", "features/kvm/hidden", "<hidden state='on'/>"),
   REMOVED ("hypervisor", "clock/timer[@name='hypervclock']", "<timer name='tsc'/>"),
@@ -136,13 +147,16 @@ test_accepted (void)
 {
   g_autoptr (VpHost) host = test_host ("howto-2015", TEST_I7_3770K);
   g_autofree char *wrapper = vp_wrapper_dup_path (TEST_WRAPPERS, "/opt/qemu/bin/qemu-system-x86_64");
-  g_autofree char *slot = g_strdup_printf (
-    SLOT ("vga", "devices/emulator", "", "<emulator>/opt/qemu/bin/qemu-system-x86_64</emulator>", "<emulator>%s</emulator>"),
-    wrapper);
-  g_autofree char *state = g_strdup_printf (
-    STATE ("<s:slot rule='topology' place='cpu/topology' guest-visible='yes' made='9'><s:set>"
-           "<topology sockets='1' cores='1' threads='2'/></s:set></s:slot>"
-           "<s:slot rule='cpu' place=\"" PIN "\" made='9'><s:set><vcpupin vcpu='0' cpuset='1'/></s:set></s:slot>%s"), slot);
+  g_autofree char *slot =
+    g_strdup_printf (SLOT ("vga", "devices/emulator", "", "<emulator>/opt/qemu/bin/qemu-system-x86_64</emulator>",
+                           "<emulator>%s</emulator>"),
+                     wrapper);
+  g_autofree char *state =
+    g_strdup_printf (STATE ("<s:slot rule='topology' place='cpu/topology' guest-visible='yes' made='9'><s:set>"
+                            "<topology sockets='1' cores='1' threads='2'/></s:set></s:slot>"
+                            "<s:slot rule='cpu' place=\"" PIN
+                            "\" made='9'><s:set><vcpupin vcpu='0' cpuset='1'/></s:set></s:slot>%s"),
+                     slot);
   g_autoptr (VpDomain) domain = new_domain (state);
 
   g_autoptr (VpPlan) plan = test_plan (domain, host, VP_PLAN_UNDO);
@@ -163,10 +177,10 @@ static void
 test_not_taken (void)
 {
   g_autoptr (VpHost) host = test_host ("howto-2015", TEST_I7_3770K);
-  g_autoptr (VpDomain) domain =
-    test_tagged ("<v:profile xmlns:v='urn:vfio-profile:1' name='pinned'><v:devices trim='yes'/></v:profile>",
-                 "<devices><graphics type='vnc' socket='/run/vnc'/><graphics type='spice'/><video><model type='qxl'/></video>"
-                 "<channel type='spicevmc'><target type='virtio'/><log file='/var/log/x'/></channel></devices>");
+  g_autoptr (VpDomain) domain = test_tagged (
+    "<v:profile xmlns:v='urn:vfio-profile:1' name='pinned'><v:devices trim='yes'/></v:profile>",
+    "<devices><graphics type='vnc' socket='/run/vnc'/><graphics type='spice'/><video><model type='qxl'/></video>"
+    "<channel type='spicevmc'><target type='virtio'/><log file='/var/log/x'/></channel></devices>");
   g_autoptr (VpPlan) plan = test_plan (domain, host, VP_PLAN_DEFAULT);
 
   g_assert_nonnull (vp_xml_find (plan->result->doc, "devices/graphics[@type='vnc']"));
@@ -198,7 +212,8 @@ static const struct {
   { "trim", "devices/video[1]", TRUE, "<video><model type='qxl'><acceleration accel3d='yes'/></model></video>",
     "<video><model type='none'/></video>" },
   { "trim", "devices/sound[1]", TRUE, "<sound model='ich9'><codec type='micro'/></sound>", "" },
-  { "trim", "devices/graphics[@type='vnc'][1]", TRUE, "<graphics type='vnc' port='-1'><listen type='none'/></graphics>", "" },
+  { "trim", "devices/graphics[@type='vnc'][1]", TRUE, "<graphics type='vnc' port='-1'><listen type='none'/></graphics>",
+    "" },
   { "trim", "devices/channel[@type='spicevmc'][1]", TRUE, "<channel type='spicevmc'><target name='x'/></channel>", "" },
 };
 
@@ -227,8 +242,9 @@ dup_random_slot (GRand *rand, gsize which)
   else if (lies)
     set = g_rand_boolean (rand) ? evil[g_rand_int_range (rand, 0, G_N_ELEMENTS (evil))] : honest[other].set;
   gboolean visible = honest[which].visible != (lies && g_rand_int_range (rand, 0, 8) == 0);
-  g_autofree char *before =
-    was[0] != '\0' ? g_strdup_printf ("<s:was position='%d'>%s</s:was>", g_rand_int_range (rand, 0, 9), was) : g_strdup ("");
+  g_autofree char *before = was[0] != '\0'
+                              ? g_strdup_printf ("<s:was position='%d'>%s</s:was>", g_rand_int_range (rand, 0, 9), was)
+                              : g_strdup ("");
   g_autofree char *after = set[0] != '\0' ? g_strdup_printf ("<s:set>%s</s:set>", set) : g_strdup ("");
   return g_strdup_printf ("<s:slot rule='%s' place=\"%s\" guest-visible='%s' made='%d'>%s%s</s:slot>",
                           honest[lies && g_rand_int_range (rand, 0, 8) == 0 ? other : which].rule, honest[which].place,
@@ -270,8 +286,10 @@ test_many (void)
   g_autoptr (GError) error = NULL;
 
   for (guint i = 0; i < 20000; i++)
-    g_string_append_printf (state, "<s:slot rule='cpu' place=\"cputune/vcpupin[@vcpu='%u']\"><s:set>"
-                                   "<vcpupin vcpu='%u' cpuset='1'/></s:set></s:slot>", i, i);
+    g_string_append_printf (state,
+                            "<s:slot rule='cpu' place=\"cputune/vcpupin[@vcpu='%u']\"><s:set>"
+                            "<vcpupin vcpu='%u' cpuset='1'/></s:set></s:slot>",
+                            i, i);
   g_string_append (state, "</s:state>");
   g_autoptr (VpDomain) domain = new_domain (state->str);
   g_autoptr (VpPlan) plan = vp_plan_new (domain, host, profiles, NULL, VP_PLAN_UNDO, &error);

@@ -74,7 +74,8 @@ dup_guest (const char *page_size)
 {
   return g_strdup_printf ("<domain type='kvm'><name>win10</name><uuid>" UUID "</uuid><metadata><vfio:profile "
                           "xmlns:vfio='urn:vfio-profile:1' name='pinned'><vfio:memory page-size='%s'/></vfio:profile>"
-                          "</metadata><memory>1048576</memory><vcpu>2</vcpu></domain>", page_size);
+                          "</metadata><memory>1048576</memory><vcpu>2</vcpu></domain>",
+                          page_size);
 }
 
 /* As the hook asks; the answer as text. */
@@ -390,16 +391,9 @@ static const struct {
   const char *name;
   void (*func) (Fixture *fixture, gconstpointer data);
 } tests[] = {
-  { "round", test_round },
-  { "refused", test_refused },
-  { "wait", test_wait },
-  { "gone", test_gone },
-  { "garbage", test_garbage },
-  { "too-much", test_too_much },
-  { "slow", test_slow },
-  { "many", test_many },
-  { "other-user", test_other_user },
-  { "listen", test_listen },
+  { "round", test_round },           { "refused", test_refused },   { "wait", test_wait }, { "gone", test_gone },
+  { "garbage", test_garbage },       { "too-much", test_too_much }, { "slow", test_slow }, { "many", test_many },
+  { "other-user", test_other_user }, { "listen", test_listen },
 };
 
 int

@@ -12,8 +12,8 @@
 
 #define UUID "6b3d6b0e-1d33-4c77-8dc9-0d4d5d7c4a01"
 #define UNTAGGED_XML "<domain type='kvm'><name>win10</name><uuid>" UUID "</uuid></domain>"
-#define DOMAIN_XML                                                                                                    \
-  "<domain type='kvm'><name>win10</name><uuid>" UUID "</uuid><memory>1048576</memory><vcpu>2</vcpu>"                  \
+#define DOMAIN_XML                                                                                                     \
+  "<domain type='kvm'><name>win10</name><uuid>" UUID "</uuid><memory>1048576</memory><vcpu>2</vcpu>"                   \
   "<metadata><vfio:profile xmlns:vfio='urn:vfio-profile:1' name='gaming'/></metadata></domain>"
 
 typedef struct {
@@ -81,9 +81,7 @@ set_up (Fixture *fixture, gconstpointer data)
   g_assert_no_error (error);
   fixture->admission = vp_admission_new (fixture->root, "/", TRUE, &error);
   g_assert_no_error (error);
-  const VpGateContext context = {
-    fixture->ledger, fixture->admission, { take_request, NULL }, fixture->folder
-  };
+  const VpGateContext context = { fixture->ledger, fixture->admission, { take_request, NULL }, fixture->folder };
   fixture->gate = vp_gate_new (&context, fixture->path, -1, &error);
   g_assert_no_error (error);
 }
@@ -112,8 +110,7 @@ connect_to (const Fixture *fixture)
   g_autoptr (GSocketClient) client = g_socket_client_new ();
   g_autoptr (GSocketAddress) address = g_unix_socket_address_new (fixture->path);
   g_autoptr (GError) error = NULL;
-  GSocketConnection *connection =
-    g_socket_client_connect (client, G_SOCKET_CONNECTABLE (address), NULL, &error);
+  GSocketConnection *connection = g_socket_client_connect (client, G_SOCKET_CONNECTABLE (address), NULL, &error);
 
   g_assert_no_error (error);
   return connection;

@@ -62,9 +62,10 @@ test_host_bridge (void)
 {
   g_autoptr (GArray) devices = vp_pci_devices_new ();
   g_autoptr (GPtrArray) grants = vp_grants_parse (CARD, NULL);
-  VpPciDevice all[] = { { .address = { 0, 1, 0, 0 }, .class_code = 0x030000, .vendor = 0x10de, .device = 0x1381,
-                          .iommu_group = GROUP },
-                        { .address = { 0, 0, 1, 0 }, .class_code = 0x060000, .iommu_group = GROUP } };
+  VpPciDevice all[] = {
+    { .address = { 0, 1, 0, 0 }, .class_code = 0x030000, .vendor = 0x10de, .device = 0x1381, .iommu_group = GROUP },
+    { .address = { 0, 0, 1, 0 }, .class_code = 0x060000, .iommu_group = GROUP }
+  };
   guint uid = 0;
 
   g_array_append_vals (devices, all, G_N_ELEMENTS (all));
@@ -93,9 +94,16 @@ static void
 test_wrong_lines (void)
 {
   static const char *const lines[] = {
-    "0 root 0000:01:00.0 10de:1381", "-1 x 0000:01:00.0 10de:1381", "1000 0000:01:00.0 10de:1381",
-    "1000 alice 0000:01:00.0", "1000 alice 01:00.0 10de:1381", "1000 alice 0000:01:00.0 10de:1381 more",
-    "1000 alice 0000:01:00.0 10de:138", "4294967296 alice 0000:01:00.0 10de:1381", CARD CARD, "\xff",
+    "0 root 0000:01:00.0 10de:1381",
+    "-1 x 0000:01:00.0 10de:1381",
+    "1000 0000:01:00.0 10de:1381",
+    "1000 alice 0000:01:00.0",
+    "1000 alice 01:00.0 10de:1381",
+    "1000 alice 0000:01:00.0 10de:1381 more",
+    "1000 alice 0000:01:00.0 10de:138",
+    "4294967296 alice 0000:01:00.0 10de:1381",
+    CARD CARD,
+    "\xff",
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (lines); i++) {

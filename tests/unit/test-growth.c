@@ -66,8 +66,8 @@ static char *
 new_hostdevs (guint n)
 {
   return dup_repeated (START TAGGED "</metadata><vcpu>2</vcpu>" BODY "<devices>",
-                       "<hostdev mode='subsystem' type='pci'><source><address domain='%' bus='1'/></source></hostdev>", n,
-                       "</devices></domain>");
+                       "<hostdev mode='subsystem' type='pci'><source><address domain='%' bus='1'/></source></hostdev>",
+                       n, "</devices></domain>");
 }
 
 static char *
@@ -82,10 +82,13 @@ static char *
 new_slots (guint n)
 {
   g_autofree char *slots =
-    dup_repeated ("", "<s:slot rule='cpu' place=\"cputune/vcpupin[@vcpu='%']\"><s:was position='1'><vcpupin vcpu='%' "
-                      "cpuset='1'/></s:was><s:set><vcpupin vcpu='%' cpuset='0'/></s:set></s:slot>", n, "");
+    dup_repeated ("",
+                  "<s:slot rule='cpu' place=\"cputune/vcpupin[@vcpu='%']\"><s:was position='1'><vcpupin vcpu='%' "
+                  "cpuset='1'/></s:was><s:set><vcpupin vcpu='%' cpuset='0'/></s:set></s:slot>",
+                  n, "");
   g_autofree char *start = g_strdup_printf (START "<metadata><s:state xmlns:s='urn:vfio-profile:state:1'>%s</s:state>"
-                                                  "</metadata><vcpu>%u</vcpu>" BODY "<cputune>", slots, n);
+                                                  "</metadata><vcpu>%u</vcpu>" BODY "<cputune>",
+                                            slots, n);
 
   return dup_repeated (start, "<vcpupin vcpu='%' cpuset='0'/>", n, "</cputune></domain>");
 }

@@ -47,76 +47,120 @@ static const struct {
 } cases[] = {
   { "none", "<memory>4194304</memory>", "" },
   { "default-size", "<memory>4194304</memory><memoryBacking><hugepages/></memoryBacking>", "2048 of 2M" },
-  { "1g", "<memory unit='GiB'>8</memory><memoryBacking><hugepages><page size='1' unit='G'/></hugepages>"
-          "</memoryBacking>", "8 of 1G" },
-  { "units", "<memory unit='GiB'>1</memory><memoryBacking><hugepages><page size='2' unit='M'/></hugepages>"
-             "</memoryBacking>", "512 of 2M" },
-  { "64k", "<memory unit='MiB'>64</memory><memoryBacking><hugepages><page size='64' unit='KiB'/></hugepages>"
-           "</memoryBacking>", "1024 of 64K" },
-  { "16g", "<memory unit='GiB'>32</memory><memoryBacking><hugepages><page size='16' unit='GiB'/></hugepages>"
-           "</memoryBacking>", "2 of 16G" },
-  { "rounded-up", "<memory unit='MiB'>1025</memory><memoryBacking><hugepages><page size='1' unit='G'/></hugepages>"
-                  "</memoryBacking>", "2 of 1G" },
-  { "ordinary-pages", "<memory>4194304</memory><memoryBacking><hugepages><page size='4' unit='KiB'/></hugepages>"
-                      "</memoryBacking>", "" },
-  { "nodeset-without-cells", "<memory unit='MiB'>64</memory><memoryBacking><hugepages><page size='2048' nodeset='0'/>"
-                             "</hugepages></memoryBacking>", "32 of 2M" },
-  { "strict", "<memory unit='MiB'>64</memory><memoryBacking><hugepages/></memoryBacking>"
-              "<numatune><memory mode='strict' nodeset='1'/></numatune>", "32 of 2M on 1" },
-  { "strict-is-the-default", "<memory unit='MiB'>64</memory><memoryBacking><hugepages/></memoryBacking>"
-                             "<numatune><memory nodeset='0-2,^1'/></numatune>", "32 of 2M on 0,2" },
-  { "preferred", "<memory unit='MiB'>64</memory><memoryBacking><hugepages/></memoryBacking>"
-                 "<numatune><memory mode='preferred' nodeset='1'/></numatune>", "32 of 2M on 1 or beside" },
-  { "interleave", "<memory unit='MiB'>64</memory><memoryBacking><hugepages/></memoryBacking>"
-                  "<numatune><memory mode='interleave' nodeset='0-1'/></numatune>", "32 of 2M on 0-1 or beside" },
-  { "restrictive", "<memory unit='MiB'>64</memory><memoryBacking><hugepages/></memoryBacking>"
-                   "<numatune><memory mode='restrictive' nodeset='1'/></numatune>", "32 of 2M on 1" },
-  { "placement-auto", "<memory unit='MiB'>64</memory><memoryBacking><hugepages/></memoryBacking>"
-                      "<numatune><memory mode='strict' placement='auto'/></numatune>", "32 of 2M" },
-  { "cells", "<memory unit='MiB'>96</memory><memoryBacking><hugepages/></memoryBacking>"
-             "<cpu><numa><cell id='0' cpus='0' memory='32' unit='MiB'/><cell id='1' cpus='1' memory='64' unit='MiB'/>"
-             "</numa></cpu>", "48 of 2M" },
-  { "memnodes", "<memory unit='MiB'>96</memory><memoryBacking><hugepages/></memoryBacking>"
-                "<numatune><memory mode='strict' nodeset='0-1'/><memnode cellid='1' mode='strict' nodeset='1'/>"
-                "<memnode cellid='0' mode='preferred' nodeset='0'/></numatune>"
-                "<cpu><numa><cell id='0' cpus='0' memory='32' unit='MiB'/>"
-                "<cell id='1' cpus='1' memory='64' unit='MiB'/><cell id='2' cpus='2' memory='2' unit='MiB'/></numa></cpu>",
-    "32 of 2M on 1; 1 of 2M on 0-1; 16 of 2M on 0 or beside" },
-  { "cells-out-of-order", "<memory unit='MiB'>96</memory><memoryBacking><hugepages/></memoryBacking>"
-                          "<numatune><memnode cellid='1' mode='strict' nodeset='5'/></numatune>"
-                          "<cpu><numa><cell id='1' cpus='0' memory='32' unit='MiB'/>"
-                          "<cell id='0' cpus='1' memory='64' unit='MiB'/></numa></cpu>", "16 of 2M on 5; 32 of 2M" },
-  { "size-for-each-cell", "<memory unit='GiB'>4</memory><memoryBacking><hugepages>"
-                          "<page size='1' unit='G' nodeset='0,2'/><page size='2' unit='M'/></hugepages></memoryBacking>"
-                          "<cpu><numa><cell id='0' cpus='0' memory='1' unit='GiB'/>"
-                          "<cell id='1' cpus='1' memory='1' unit='GiB'/><cell id='2' cpus='2' memory='2' unit='GiB'/>"
-                          "</numa></cpu>", "512 of 2M; 3 of 1G" },
-  { "cell-without-hugepages", "<memory unit='GiB'>2</memory><memoryBacking><hugepages>"
-                              "<page size='1' unit='G' nodeset='1'/></hugepages></memoryBacking>"
-                              "<cpu><numa><cell id='0' cpus='0' memory='1' unit='GiB'/>"
-                              "<cell id='1' cpus='1' memory='1' unit='GiB'/></numa></cpu>", "1 of 1G" },
-  { "same-node-added-up", "<memory unit='MiB'>8</memory><memoryBacking><hugepages/></memoryBacking>"
-                          "<numatune><memnode cellid='0' mode='strict' nodeset='1'/>"
-                          "<memnode cellid='1' mode='strict' nodeset='1'/></numatune>"
-                          "<cpu><numa><cell id='0' cpus='0' memory='4' unit='MiB'/>"
-                          "<cell id='1' cpus='1' memory='4' unit='MiB'/></numa></cpu>", "4 of 2M on 1" },
-  { "dimm", "<maxMemory slots='4' unit='GiB'>8</maxMemory><memory unit='MiB'>96</memory>"
-            "<memoryBacking><hugepages/></memoryBacking>"
-            "<cpu><numa><cell id='0' cpus='0' memory='32' unit='MiB'/></numa></cpu>"
-            "<devices><memory model='dimm'><target><size unit='MiB'>64</size><node>0</node></target></memory>"
-            "</devices>",
+  { "1g",
+    "<memory unit='GiB'>8</memory><memoryBacking><hugepages><page size='1' unit='G'/></hugepages>"
+    "</memoryBacking>",
+    "8 of 1G" },
+  { "units",
+    "<memory unit='GiB'>1</memory><memoryBacking><hugepages><page size='2' unit='M'/></hugepages>"
+    "</memoryBacking>",
+    "512 of 2M" },
+  { "64k",
+    "<memory unit='MiB'>64</memory><memoryBacking><hugepages><page size='64' unit='KiB'/></hugepages>"
+    "</memoryBacking>",
+    "1024 of 64K" },
+  { "16g",
+    "<memory unit='GiB'>32</memory><memoryBacking><hugepages><page size='16' unit='GiB'/></hugepages>"
+    "</memoryBacking>",
+    "2 of 16G" },
+  { "rounded-up",
+    "<memory unit='MiB'>1025</memory><memoryBacking><hugepages><page size='1' unit='G'/></hugepages>"
+    "</memoryBacking>",
+    "2 of 1G" },
+  { "ordinary-pages",
+    "<memory>4194304</memory><memoryBacking><hugepages><page size='4' unit='KiB'/></hugepages>"
+    "</memoryBacking>",
+    "" },
+  { "nodeset-without-cells",
+    "<memory unit='MiB'>64</memory><memoryBacking><hugepages><page size='2048' nodeset='0'/>"
+    "</hugepages></memoryBacking>",
+    "32 of 2M" },
+  { "strict",
+    "<memory unit='MiB'>64</memory><memoryBacking><hugepages/></memoryBacking>"
+    "<numatune><memory mode='strict' nodeset='1'/></numatune>",
+    "32 of 2M on 1" },
+  { "strict-is-the-default",
+    "<memory unit='MiB'>64</memory><memoryBacking><hugepages/></memoryBacking>"
+    "<numatune><memory nodeset='0-2,^1'/></numatune>",
+    "32 of 2M on 0,2" },
+  { "preferred",
+    "<memory unit='MiB'>64</memory><memoryBacking><hugepages/></memoryBacking>"
+    "<numatune><memory mode='preferred' nodeset='1'/></numatune>",
+    "32 of 2M on 1 or beside" },
+  { "interleave",
+    "<memory unit='MiB'>64</memory><memoryBacking><hugepages/></memoryBacking>"
+    "<numatune><memory mode='interleave' nodeset='0-1'/></numatune>",
+    "32 of 2M on 0-1 or beside" },
+  { "restrictive",
+    "<memory unit='MiB'>64</memory><memoryBacking><hugepages/></memoryBacking>"
+    "<numatune><memory mode='restrictive' nodeset='1'/></numatune>",
+    "32 of 2M on 1" },
+  { "placement-auto",
+    "<memory unit='MiB'>64</memory><memoryBacking><hugepages/></memoryBacking>"
+    "<numatune><memory mode='strict' placement='auto'/></numatune>",
+    "32 of 2M" },
+  { "cells",
+    "<memory unit='MiB'>96</memory><memoryBacking><hugepages/></memoryBacking>"
+    "<cpu><numa><cell id='0' cpus='0' memory='32' unit='MiB'/><cell id='1' cpus='1' memory='64' unit='MiB'/>"
+    "</numa></cpu>",
     "48 of 2M" },
-  { "dimm-of-its-own", "<memory unit='GiB'>3</memory>"
-                       "<cpu><numa><cell id='0' cpus='0' memory='1' unit='GiB'/></numa></cpu><devices><memory model='dimm'><source><pagesize unit='MiB'>1024</pagesize>"
-                       "<nodemask>1</nodemask></source><target><size unit='GiB'>2</size><node>0</node></target>"
-                       "</memory></devices>", "2 of 1G on 1" },
-  { "virtio-mem", "<memory unit='GiB'>3</memory><memoryBacking><hugepages/></memoryBacking>"
-                  "<cpu><numa><cell id='0' cpus='0' memory='2' unit='MiB'/></numa></cpu>"
-                  "<devices><memory model='virtio-mem'><target><size unit='GiB'>2</size><node>0</node>"
-                  "<requested unit='MiB'>128</requested></target></memory></devices>", "65 of 2M" },
-  { "nvdimm-has-a-file", "<memory unit='MiB'>2</memory><memoryBacking><hugepages/></memoryBacking>"
-                         "<devices><memory model='nvdimm'><target><size unit='GiB'>2</size></target></memory>"
-                         "</devices>", "1 of 2M" },
+  { "memnodes",
+    "<memory unit='MiB'>96</memory><memoryBacking><hugepages/></memoryBacking>"
+    "<numatune><memory mode='strict' nodeset='0-1'/><memnode cellid='1' mode='strict' nodeset='1'/>"
+    "<memnode cellid='0' mode='preferred' nodeset='0'/></numatune>"
+    "<cpu><numa><cell id='0' cpus='0' memory='32' unit='MiB'/>"
+    "<cell id='1' cpus='1' memory='64' unit='MiB'/><cell id='2' cpus='2' memory='2' unit='MiB'/></numa></cpu>",
+    "32 of 2M on 1; 1 of 2M on 0-1; 16 of 2M on 0 or beside" },
+  { "cells-out-of-order",
+    "<memory unit='MiB'>96</memory><memoryBacking><hugepages/></memoryBacking>"
+    "<numatune><memnode cellid='1' mode='strict' nodeset='5'/></numatune>"
+    "<cpu><numa><cell id='1' cpus='0' memory='32' unit='MiB'/>"
+    "<cell id='0' cpus='1' memory='64' unit='MiB'/></numa></cpu>",
+    "16 of 2M on 5; 32 of 2M" },
+  { "size-for-each-cell",
+    "<memory unit='GiB'>4</memory><memoryBacking><hugepages>"
+    "<page size='1' unit='G' nodeset='0,2'/><page size='2' unit='M'/></hugepages></memoryBacking>"
+    "<cpu><numa><cell id='0' cpus='0' memory='1' unit='GiB'/>"
+    "<cell id='1' cpus='1' memory='1' unit='GiB'/><cell id='2' cpus='2' memory='2' unit='GiB'/>"
+    "</numa></cpu>",
+    "512 of 2M; 3 of 1G" },
+  { "cell-without-hugepages",
+    "<memory unit='GiB'>2</memory><memoryBacking><hugepages>"
+    "<page size='1' unit='G' nodeset='1'/></hugepages></memoryBacking>"
+    "<cpu><numa><cell id='0' cpus='0' memory='1' unit='GiB'/>"
+    "<cell id='1' cpus='1' memory='1' unit='GiB'/></numa></cpu>",
+    "1 of 1G" },
+  { "same-node-added-up",
+    "<memory unit='MiB'>8</memory><memoryBacking><hugepages/></memoryBacking>"
+    "<numatune><memnode cellid='0' mode='strict' nodeset='1'/>"
+    "<memnode cellid='1' mode='strict' nodeset='1'/></numatune>"
+    "<cpu><numa><cell id='0' cpus='0' memory='4' unit='MiB'/>"
+    "<cell id='1' cpus='1' memory='4' unit='MiB'/></numa></cpu>",
+    "4 of 2M on 1" },
+  { "dimm",
+    "<maxMemory slots='4' unit='GiB'>8</maxMemory><memory unit='MiB'>96</memory>"
+    "<memoryBacking><hugepages/></memoryBacking>"
+    "<cpu><numa><cell id='0' cpus='0' memory='32' unit='MiB'/></numa></cpu>"
+    "<devices><memory model='dimm'><target><size unit='MiB'>64</size><node>0</node></target></memory>"
+    "</devices>",
+    "48 of 2M" },
+  { "dimm-of-its-own",
+    "<memory unit='GiB'>3</memory>"
+    "<cpu><numa><cell id='0' cpus='0' memory='1' unit='GiB'/></numa></cpu><devices><memory model='dimm'><source><pagesize unit='MiB'>1024</pagesize>"
+    "<nodemask>1</nodemask></source><target><size unit='GiB'>2</size><node>0</node></target>"
+    "</memory></devices>",
+    "2 of 1G on 1" },
+  { "virtio-mem",
+    "<memory unit='GiB'>3</memory><memoryBacking><hugepages/></memoryBacking>"
+    "<cpu><numa><cell id='0' cpus='0' memory='2' unit='MiB'/></numa></cpu>"
+    "<devices><memory model='virtio-mem'><target><size unit='GiB'>2</size><node>0</node>"
+    "<requested unit='MiB'>128</requested></target></memory></devices>",
+    "65 of 2M" },
+  { "nvdimm-has-a-file",
+    "<memory unit='MiB'>2</memory><memoryBacking><hugepages/></memoryBacking>"
+    "<devices><memory model='nvdimm'><target><size unit='GiB'>2</size></target></memory>"
+    "</devices>",
+    "1 of 2M" },
 };
 
 static void
@@ -210,8 +254,16 @@ test_mounted (void)
   write_file (folder, "proc/self/mountinfo", mounts->str);
   check_mount (root, 1048576, "/dev/huge 1G", FALSE);
 
-  static const char *const made[] = { "dev/hugepages/libvirt/qemu/guest", "dev/hugepages/libvirt/qemu",
-                                      "dev/hugepages/libvirt", "dev/hugepages", "dev", "proc/self/mountinfo", "proc/self", "proc/meminfo", "proc", "." };
+  static const char *const made[] = { "dev/hugepages/libvirt/qemu/guest",
+                                      "dev/hugepages/libvirt/qemu",
+                                      "dev/hugepages/libvirt",
+                                      "dev/hugepages",
+                                      "dev",
+                                      "proc/self/mountinfo",
+                                      "proc/self",
+                                      "proc/meminfo",
+                                      "proc",
+                                      "." };
   for (gsize i = 0; i < G_N_ELEMENTS (made); i++) {
     g_autofree char *path = i + 1 < G_N_ELEMENTS (made) ? g_build_filename (folder, made[i], NULL) : g_strdup (folder);
     g_assert_cmpint (g_remove (path), ==, 0);

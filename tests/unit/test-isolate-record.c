@@ -41,7 +41,10 @@ test_values (void)
     const char *text;
     VpUnitState state;
   } known[] = {
-    { "in force", VP_UNIT_IN_FORCE }, { "all", VP_UNIT_ALL }, { "0-1,4-7", VP_UNIT_SOME }, { "5", VP_UNIT_SOME },
+    { "in force", VP_UNIT_IN_FORCE },
+    { "all", VP_UNIT_ALL },
+    { "0-1,4-7", VP_UNIT_SOME },
+    { "5", VP_UNIT_SOME },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (known); i++) {
@@ -58,16 +61,52 @@ static void
 test_others (void)
 {
   static const char *const keys[] = {
-    "", "system.slice", " without 2-3", "system.slice without ", "system.slice without", "system.slice  without 2",
-    "system.slice without  2", "system.slice without 2 ", "system.slice without 2\n", "system.slice without 2-3,^3",
-    "system.slice without 3-2", "system.slice without 2,3", "system.slice without 02", "system.slice without -1",
-    "system.slice without 2-", "system.slice without 100000", "system.slice without 0-4294967295",
-    "system.slice without all", "a b without 2", "a/b without 2", "a without b without 2", "a without 2 without 3",
-    "\xc3\xa4 without 2", "system.slice\twithout 2", "system.slice WITHOUT 2",
+    "",
+    "system.slice",
+    " without 2-3",
+    "system.slice without ",
+    "system.slice without",
+    "system.slice  without 2",
+    "system.slice without  2",
+    "system.slice without 2 ",
+    "system.slice without 2\n",
+    "system.slice without 2-3,^3",
+    "system.slice without 3-2",
+    "system.slice without 2,3",
+    "system.slice without 02",
+    "system.slice without -1",
+    "system.slice without 2-",
+    "system.slice without 100000",
+    "system.slice without 0-4294967295",
+    "system.slice without all",
+    "a b without 2",
+    "a/b without 2",
+    "a without b without 2",
+    "a without 2 without 3",
+    "\xc3\xa4 without 2",
+    "system.slice\twithout 2",
+    "system.slice WITHOUT 2",
   };
   static const char *const values[] = {
-    "", " ", "All", "all ", "in force\n", "in  force", "force", "2-3,^3", "^3", "3-2", "2,3", "1-2,2-3", "007", "-1",
-    "2-", "0x3", "100000", "all,1", "99999999999999999999",
+    "",
+    " ",
+    "All",
+    "all ",
+    "in force\n",
+    "in  force",
+    "force",
+    "2-3,^3",
+    "^3",
+    "3-2",
+    "2,3",
+    "1-2,2-3",
+    "007",
+    "-1",
+    "2-",
+    "0x3",
+    "100000",
+    "all,1",
+    "99999999999999999999",
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (keys); i++) {

@@ -294,9 +294,8 @@ run_other (const Fixture *fixture, guint step)
 {
   g_autofree char *number = g_strdup_printf ("%u", step);
   g_autoptr (GError) error = NULL;
-  g_autoptr (GSubprocess) other =
-    g_subprocess_new (G_SUBPROCESS_FLAGS_NONE, &error, "/proc/self/exe", "crash", fixture->host->tree->folder,
-                      fixture->host->bus, number, NULL);
+  g_autoptr (GSubprocess) other = g_subprocess_new (G_SUBPROCESS_FLAGS_NONE, &error, "/proc/self/exe", "crash",
+                                                    fixture->host->tree->folder, fixture->host->bus, number, NULL);
 
   g_assert_no_error (error);
   g_subprocess_wait (other, NULL, &error);

@@ -64,8 +64,9 @@ test_governor (void)
 static void
 test_governor_shared (void)
 {
-  static const char *const orders[][3] = { { A, B, C }, { A, C, B }, { B, A, C },
-                                           { B, C, A }, { C, A, B }, { C, B, A } };
+  static const char *const orders[][3] = {
+    { A, B, C }, { A, C, B }, { B, A, C }, { B, C, A }, { C, A, B }, { C, B, A }
+  };
 
   for (guint i = 0; i < G_N_ELEMENTS (orders); i++) {
     g_autoptr (IsolateHost) host = isolate_host_new (NULL);
@@ -214,8 +215,9 @@ test_irqs_late (void)
 static void
 test_irqs_middle (void)
 {
-  static const char *const roles[][3] = { { A, B, C }, { A, C, B }, { B, A, C },
-                                          { B, C, A }, { C, A, B }, { C, B, A } };
+  static const char *const roles[][3] = {
+    { A, B, C }, { A, C, B }, { B, A, C }, { B, C, A }, { C, A, B }, { C, B, A }
+  };
 
   for (guint i = 0; i < G_N_ELEMENTS (roles); i++) {
     g_autoptr (IsolateHost) host = isolate_host_new (NULL);

@@ -67,8 +67,8 @@ set_up (Fixture *fixture, gconstpointer data)
   g_autofree char *intents = g_build_filename (fixture->tree->folder, "intents", NULL);
   fixture->intents = vp_intents_new (intents, &error);
   g_assert_no_error (error);
-  fixture->keeper = vp_keeper_new (fixture->ledger, fixture->book, fixture->versions, fixture->intents, FALSE,
-                                   ignore_wrapper, NULL);
+  fixture->keeper =
+    vp_keeper_new (fixture->ledger, fixture->book, fixture->versions, fixture->intents, FALSE, ignore_wrapper, NULL);
   vp_keeper_set_connection (fixture->keeper, fixture->connection);
 }
 
@@ -90,11 +90,13 @@ static char *
 dup_guest (const char *uuid, const char *profiles, const char *more)
 {
   g_autofree char *tag = profiles != NULL ? g_strdup_printf ("<metadata><vfio:profile xmlns:vfio='urn:vfio-profile:1' "
-                                                             "name='%s'>%s</vfio:profile></metadata>", profiles, more)
+                                                             "name='%s'>%s</vfio:profile></metadata>",
+                                                             profiles, more)
                                           : g_strdup (more);
 
   return g_strdup_printf ("<domain type='test'><name>%c</name><uuid>%s</uuid>%s<memory>1048576</memory><vcpu>2</vcpu>"
-                          "<os><type arch='i686'>hvm</type></os></domain>", uuid[0], uuid, tag);
+                          "<os><type arch='i686'>hvm</type></os></domain>",
+                          uuid[0], uuid, tag);
 }
 
 static void
@@ -198,7 +200,8 @@ test_prepare_and_undo (Fixture *fixture, gconstpointer data)
 
   g_autoptr (virDomain) domain = find (fixture, "a");
   g_assert_cmpint (virDomainSetMetadata (domain, VIR_DOMAIN_METADATA_ELEMENT, NULL, NULL, VP_TAG_NS,
-                                         VIR_DOMAIN_AFFECT_CONFIG), ==, 0);
+                                         VIR_DOMAIN_AFFECT_CONFIG),
+                   ==, 0);
   vp_keeper_request (fixture->keeper, "a", VP_AFTER_PREPARE);
   run_until_said ("domain 'a': undone: ");
   assert_stored (fixture, "a", "!vcpupin", "!nosharepages", "!urn:vfio-profile", NULL);

@@ -9,8 +9,8 @@
 
 #define WARNING "<!--\nAUTO-GENERATED\n-->"
 
-#define DISK(dev, file, rest) \
-  "<disk type='file' device='disk'><source file='" file "'/>" \
+#define DISK(dev, file, rest)                                                                                          \
+  "<disk type='file' device='disk'><source file='" file "'/>"                                                          \
   "<target dev='" dev "' bus='virtio'/>" rest "</disk>"
 #define PCI(slot) "<address type='pci' domain='0x0000' bus='0x00' slot='" slot "' function='0x0'/>"
 #define NIC(mac, rest) "<interface type='network'><mac address='" mac "'/>" rest "</interface>"
@@ -31,18 +31,15 @@ typedef struct {
 #define THREAD(id) "<iothread id='" id "'/>"
 
 static const Case cases[] = {
-  { "iothreads-added-and-deleted",
-    "<iothreads>2</iothreads><iothreadids>" THREAD ("5") THREAD ("7") "</iothreadids>",
+  { "iothreads-added-and-deleted", "<iothreads>2</iothreads><iothreadids>" THREAD ("5") THREAD ("7") "</iothreadids>",
     "<iothreads>1</iothreads><iothreadids>" THREAD ("5") "</iothreadids>",
     "<iothreads>3</iothreads><iothreadids>" THREAD ("5") THREAD ("7") THREAD ("9") "</iothreadids>",
     "<iothreads>2</iothreads><iothreadids>" THREAD ("5") THREAD ("9") "</iothreadids>" },
 
-  { "memory-and-disk",
-    "<memory unit='KiB'>4194304</memory><devices>" DISK ("vda", "/a", "") "</devices>",
+  { "memory-and-disk", "<memory unit='KiB'>4194304</memory><devices>" DISK ("vda", "/a", "") "</devices>",
     "<memory unit='KiB'>8388608</memory><devices>" DISK ("vda", "/a", "") "</devices>",
     "<memory unit='KiB'>4194304</memory><devices>" DISK ("vda", "/a", "") DISK ("vdb", "/b", "") "</devices>",
-    "<memory unit='KiB'>8388608</memory><devices>" DISK ("vda", "/a", "") DISK ("vdb", "/b", "")
-    "</devices>" },
+    "<memory unit='KiB'>8388608</memory><devices>" DISK ("vda", "/a", "") DISK ("vdb", "/b", "") "</devices>" },
 
   { "vcpus-and-rewritten-pins",
     "<vcpu placement='static'>2</vcpu><cputune>" PIN ("0", "0-7") PIN ("1", "0-7") "</cputune>",
@@ -50,47 +47,38 @@ static const Case cases[] = {
     "<vcpu placement='static'>2</vcpu><cputune>" PIN ("0", "2") PIN ("1", "6") "</cputune>",
     "<vcpu placement='static'>4</vcpu><cputune>" PIN ("0", "2") PIN ("1", "6") "</cputune>" },
 
-  { "one-pin-each",
-    "<cputune>" PIN ("0", "1") PIN ("1", "2") PIN ("2", "3") "</cputune>",
+  { "one-pin-each", "<cputune>" PIN ("0", "1") PIN ("1", "2") PIN ("2", "3") "</cputune>",
     "<cputune>" PIN ("0", "9") PIN ("1", "2") PIN ("2", "3") "</cputune>",
-    "<cputune>" PIN ("0", "1") PIN ("2", "8") "</cputune>",
-    "<cputune>" PIN ("0", "9") PIN ("2", "8") "</cputune>" },
+    "<cputune>" PIN ("0", "1") PIN ("2", "8") "</cputune>", "<cputune>" PIN ("0", "9") PIN ("2", "8") "</cputune>" },
 
-  { "both-make-cputune",
-    "<name>a</name>",
-    "<name>a</name><cputune><shares>512</shares></cputune>",
+  { "both-make-cputune", "<name>a</name>", "<name>a</name><cputune><shares>512</shares></cputune>",
     "<name>a</name><cputune>" PIN ("0", "2") "<emulatorpin cpuset='0'/></cputune>",
     "<name>a</name><cputune><shares>512</shares>" PIN ("0", "2") "<emulatorpin cpuset='0'/></cputune>" },
 
-  { "both-attach-disks",
-    "<devices>" DISK ("vda", "/a", "") "<input type='mouse' bus='ps2'/></devices>",
+  { "both-attach-disks", "<devices>" DISK ("vda", "/a", "") "<input type='mouse' bus='ps2'/></devices>",
     "<devices>" DISK ("vda", "/a", "") DISK ("vdb", "/b", "") "<input type='mouse' bus='ps2'/></devices>",
     "<devices>" DISK ("vda", "/a", "") DISK ("vdc", "/c", "") "<input type='mouse' bus='ps2'/></devices>",
-    "<devices>" DISK ("vda", "/a", "") DISK ("vdb", "/b", "") DISK ("vdc", "/c", "")
-    "<input type='mouse' bus='ps2'/></devices>" },
+    "<devices>" DISK ("vda", "/a", "") DISK ("vdb", "/b", "")
+      DISK ("vdc", "/c", "") "<input type='mouse' bus='ps2'/></devices>" },
 
   /* libvirt gave both the first free slot. */
-  { "both-attach-at-one-address",
-    "<devices>" DISK ("vda", "/a", PCI ("0x06")) "</devices>",
+  { "both-attach-at-one-address", "<devices>" DISK ("vda", "/a", PCI ("0x06")) "</devices>",
     "<devices>" DISK ("vda", "/a", PCI ("0x06")) DISK ("vdb", "/b", PCI ("0x07")) "</devices>",
     "<devices>" DISK ("vda", "/a", PCI ("0x06")) NIC ("52:54:00:00:00:01", PCI ("0x07")) "</devices>",
     "<devices>" DISK ("vda", "/a", PCI ("0x06")) DISK ("vdb", "/b", "")
-    NIC ("52:54:00:00:00:01", PCI ("0x07")) "</devices>" },
+      NIC ("52:54:00:00:00:01", PCI ("0x07")) "</devices>" },
 
-  { "address-of-a-detached-device-is-free",
-    "<memory>1</memory><devices>" DISK ("vdb", "/b", PCI ("0x07")) "</devices>",
+  { "address-of-a-detached-device-is-free", "<memory>1</memory><devices>" DISK ("vdb", "/b", PCI ("0x07")) "</devices>",
     "<memory>1</memory><devices>" NIC ("52:54:00:00:00:01", PCI ("0x07")) "</devices>",
     "<memory>2</memory><devices>" DISK ("vdb", "/b", PCI ("0x07")) "<hub type='usb'/></devices>",
     "<memory>2</memory><devices>" NIC ("52:54:00:00:00:01", PCI ("0x07")) "<hub type='usb'/></devices>" },
 
-  { "both-attach-the-same-name",
-    "<devices>" DISK ("vda", "/a", "") "</devices>",
+  { "both-attach-the-same-name", "<devices>" DISK ("vda", "/a", "") "</devices>",
     "<devices>" DISK ("vda", "/a", "") DISK ("vdb", "/b", "<readonly/>") "</devices>",
     "<devices>" DISK ("vda", "/a", "") DISK ("vdb", "/c", "") "</devices>",
     "<devices>" DISK ("vda", "/a", "") DISK ("vdb", "/c", "") "</devices>" },
 
-  { "both-give-the-same-boot-order",
-    "<devices>" DISK ("vda", "/a", "") "</devices>",
+  { "both-give-the-same-boot-order", "<devices>" DISK ("vda", "/a", "") "</devices>",
     "<devices>" DISK ("vda", "/a", "") DISK ("vdb", "/b", "<boot order='1'/>") "</devices>",
     "<devices>" DISK ("vda", "/a", "<boot order='1'/>") "</devices>",
     "<devices>" DISK ("vda", "/a", "<boot order='1'/>") DISK ("vdb", "/b", "") "</devices>" },
@@ -101,20 +89,17 @@ static const Case cases[] = {
     "<devices>" DISK ("vda", "/a", "") DISK ("vdb", "/b", "") DISK ("vdc", "/new", "") "</devices>",
     "<devices>" DISK ("vda", "/a", "") DISK ("vdc", "/new", "") "</devices>" },
 
-  { "detached-and-the-same-changed",
-    "<devices>" DISK ("vda", "/a", "") DISK ("vdb", "/b", "") "</devices>",
+  { "detached-and-the-same-changed", "<devices>" DISK ("vda", "/a", "") DISK ("vdb", "/b", "") "</devices>",
     "<devices>" DISK ("vda", "/a", "") "</devices>",
     "<devices>" DISK ("vda", "/a", "") DISK ("vdb", "/new", "") "</devices>",
     "<devices>" DISK ("vda", "/a", "") DISK ("vdb", "/new", "") "</devices>" },
 
-  { "changed-and-then-detached",
-    "<devices>" DISK ("vda", "/a", "") DISK ("vdb", "/b", "") "</devices>",
+  { "changed-and-then-detached", "<devices>" DISK ("vda", "/a", "") DISK ("vdb", "/b", "") "</devices>",
     "<devices>" DISK ("vda", "/a", "") DISK ("vdb", "/new", "") "</devices>",
     "<devices>" DISK ("vda", "/a", "") "</devices>",
     "<devices>" DISK ("vda", "/a", "") DISK ("vdb", "/new", "") "</devices>" },
 
-  { "one-disk-two-children",
-    "<devices>" DISK ("vda", "/a", "<serial>1</serial>") "</devices>",
+  { "one-disk-two-children", "<devices>" DISK ("vda", "/a", "<serial>1</serial>") "</devices>",
     "<devices>" DISK ("vda", "/new", "<serial>1</serial>") "</devices>",
     "<devices>" DISK ("vda", "/a", "<serial>2</serial><shareable/>") "</devices>",
     "<devices>" DISK ("vda", "/new", "<serial>2</serial><shareable/>") "</devices>" },
@@ -142,8 +127,7 @@ static const Case cases[] = {
     "<devices><emulator>/var/lib/wrapper</emulator><graphics type='vnc' port='-1'/></devices>",
     "<devices><emulator>/var/lib/wrapper</emulator><graphics type='vnc' port='-1' passwd='x'/></devices>" },
 
-  { "title-and-state",
-    "<title>old</title><metadata><vfio:profile " TAG " name='gaming'/></metadata>",
+  { "title-and-state", "<title>old</title><metadata><vfio:profile " TAG " name='gaming'/></metadata>",
     "<title>new</title><metadata><vfio:profile " TAG " name='gaming'/></metadata>",
     "<title>old</title><metadata><vfio:profile " TAG " name='gaming'/><s:state " STATE "><s:was rule='cpu'/>"
     "</s:state></metadata>",
@@ -153,24 +137,17 @@ static const Case cases[] = {
   { "only-tag-taken-off-while-state-was-written",
     "<title>a</title><metadata><vfio:profile " TAG " name='gaming'/></metadata>",
     "<title>a</title><metadata><vfio:profile " TAG " name='gaming'/><s:state " STATE "/></metadata>",
-    "<title>a</title>",
-    "<title>a</title><metadata><s:state " STATE "/></metadata>" },
+    "<title>a</title>", "<title>a</title><metadata><s:state " STATE "/></metadata>" },
 
   { "state-taken-off-while-tag-was-changed",
-    "<metadata><vfio:profile " TAG " name='a'/><s:state " STATE "/></metadata>",
-    "<title>a</title>",
+    "<metadata><vfio:profile " TAG " name='a'/><s:state " STATE "/></metadata>", "<title>a</title>",
     "<metadata><vfio:profile " TAG " name='b'/><s:state " STATE "/></metadata>",
     "<title>a</title><metadata><vfio:profile " TAG " name='b'/></metadata>" },
 
-  { "container-emptied-by-both",
-    "<title>a</title><cputune>" PIN ("0", "2") PIN ("1", "3") "</cputune>",
-    "<title>b</title><cputune>" PIN ("0", "2") "</cputune>",
-    "<title>a</title>",
-    "<title>b</title>" },
+  { "container-emptied-by-both", "<title>a</title><cputune>" PIN ("0", "2") PIN ("1", "3") "</cputune>",
+    "<title>b</title><cputune>" PIN ("0", "2") "</cputune>", "<title>a</title>", "<title>b</title>" },
 
-  { "element-with-attributes-stays-whole",
-    "<clock offset='utc'><timer name='rtc'/></clock>",
-    "<title>b</title>",
+  { "element-with-attributes-stays-whole", "<clock offset='utc'><timer name='rtc'/></clock>", "<title>b</title>",
     "<clock offset='utc'><timer name='rtc'/><timer name='pit'/></clock>",
     "<title>b</title><clock offset='utc'><timer name='rtc'/><timer name='pit'/></clock>" },
 
@@ -198,38 +175,30 @@ static const Case cases[] = {
     "<metadata><s:state " STATE "><s:was rule='a' x='1'/><s:was rule='b'/><s:was rule='c'/></s:state>"
     "</metadata>" },
 
-  { "one-metadata-child-added-by-each",
-    "<metadata><s:state " STATE "/></metadata>",
+  { "one-metadata-child-added-by-each", "<metadata><s:state " STATE "/></metadata>",
     "<metadata><s:state " STATE "><s:was rule='a'/></s:state></metadata>",
     "<metadata><s:state " STATE "><s:was rule='b'/></s:state></metadata>",
     "<metadata><s:state " STATE "><s:was rule='a'/><s:was rule='b'/></s:state></metadata>" },
 
-  { "both-make-one-metadata-element",
-    "<metadata/>",
+  { "both-make-one-metadata-element", "<metadata/>",
     "<metadata><s:state " STATE "><s:was rule='a'/></s:state></metadata>",
     "<metadata><s:state " STATE "><s:was rule='b'/></s:state></metadata>",
     "<metadata><s:state " STATE "><s:was rule='b'/></s:state></metadata>" },
 
-  { "same-knob",
-    "<memory unit='KiB'>1</memory><vcpu placement='static' current='1'>4</vcpu>",
+  { "same-knob", "<memory unit='KiB'>1</memory><vcpu placement='static' current='1'>4</vcpu>",
     "<memory unit='KiB'>2</memory><vcpu placement='auto' current='2'>4</vcpu>",
     "<memory unit='KiB'>3</memory><vcpu placement='static' current='3'>5</vcpu>",
     "<memory unit='KiB'>3</memory><vcpu placement='auto' current='3'>5</vcpu>" },
 
-  { "attribute-removed-and-changed",
-    "<vcpu placement='static' current='1' cpuset='1'>4</vcpu>",
-    "<vcpu placement='static' current='2'>4</vcpu>",
-    "<vcpu placement='static' cpuset='1'>4</vcpu>",
+  { "attribute-removed-and-changed", "<vcpu placement='static' current='1' cpuset='1'>4</vcpu>",
+    "<vcpu placement='static' current='2'>4</vcpu>", "<vcpu placement='static' cpuset='1'>4</vcpu>",
     "<vcpu placement='static' current='2'>4</vcpu>" },
 
-  { "same-edit",
-    "<memory>1</memory><devices/>",
-    "<memory>2</memory><devices>" RNG ("0x04") "</devices>",
+  { "same-edit", "<memory>1</memory><devices/>", "<memory>2</memory><devices>" RNG ("0x04") "</devices>",
     "<memory>2</memory><devices>" RNG ("0x04") "</devices><on_crash>restart</on_crash>",
     "<memory>2</memory><devices>" RNG ("0x04") "</devices><on_crash>restart</on_crash>" },
 
-  { "same-edit-in-a-longer-list",
-    "<devices>" RNG ("0x03") "</devices>",
+  { "same-edit-in-a-longer-list", "<devices>" RNG ("0x03") "</devices>",
     "<devices>" RNG ("0x03") RNG ("0x04") NIC ("52:54:00:00:00:01", "") "</devices>",
     "<devices>" RNG ("0x03") RNG ("0x04") "<hub type='usb'/></devices>",
     "<devices>" RNG ("0x03") RNG ("0x04") NIC ("52:54:00:00:00:01", "") "<hub type='usb'/></devices>" },
@@ -247,8 +216,7 @@ static const Case cases[] = {
     "<features><acpi/><apic/><kvm><hidden state='on'/></kvm></features><clock offset='localtime'>"
     "<timer name='rtc' tickpolicy='catchup'/><timer name='pit' tickpolicy='delay'/></clock>" },
 
-  { "boot-order-swapped",
-    "<os><boot dev='hd'/><boot dev='network'/></os>",
+  { "boot-order-swapped", "<os><boot dev='hd'/><boot dev='network'/></os>",
     "<os><boot dev='network'/><boot dev='hd'/></os>",
     "<os><boot dev='hd'/><boot dev='network'/><bootmenu enable='yes'/></os>",
     "<os><boot dev='network'/><bootmenu enable='yes'/><boot dev='hd'/></os>" },
@@ -265,36 +233,23 @@ static const Case cases[] = {
     "<feature policy='require' name='pcid'/><numa><cell id='0' cpus='0' memory='2'/>"
     "<cell id='1' cpus='1' memory='2'/></numa></cpu>" },
 
-  { "arguments-appended-by-both",
-    ARGS (ARG ("-a") ARG ("1")),
-    ARGS (ARG ("-a") ARG ("1") ARG ("-b") ARG ("2")),
+  { "arguments-appended-by-both", ARGS (ARG ("-a") ARG ("1")), ARGS (ARG ("-a") ARG ("1") ARG ("-b") ARG ("2")),
     ARGS (ARG ("-a") ARG ("1") ARG ("-c") ARG ("3")),
     ARGS (ARG ("-a") ARG ("1") ARG ("-b") ARG ("2") ARG ("-c") ARG ("3")) },
 
-  { "arguments-made-by-both",
-    "<name>a</name>",
-    "<name>a</name>" ARGS (ARG ("-b")),
-    "<name>a</name>" ARGS (ARG ("-c")),
+  { "arguments-made-by-both", "<name>a</name>", "<name>a</name>" ARGS (ARG ("-b")), "<name>a</name>" ARGS (ARG ("-c")),
     "<name>a</name>" ARGS (ARG ("-b") ARG ("-c")) },
 
-  { "one-argument-changed-by-both",
-    ARGS (ARG ("-cpu") ARG ("a") ARG ("-x")),
-    ARGS (ARG ("-cpu") ARG ("b") ARG ("-x")),
-    ARGS (ARG ("-cpu") ARG ("c") ARG ("-x") ARG ("-y")),
-    ARGS (ARG ("-cpu") ARG ("c") ARG ("-x") ARG ("-y")) },
+  { "one-argument-changed-by-both", ARGS (ARG ("-cpu") ARG ("a") ARG ("-x")), ARGS (ARG ("-cpu") ARG ("b") ARG ("-x")),
+    ARGS (ARG ("-cpu") ARG ("c") ARG ("-x") ARG ("-y")), ARGS (ARG ("-cpu") ARG ("c") ARG ("-x") ARG ("-y")) },
 
   /* No pair is torn: a switch never gets the other side's value. */
-  { "argument-pair-replaced-and-its-value-changed",
-    ARGS (ARG ("-a") ARG ("1") ARG ("-z")),
-    ARGS (ARG ("-b") ARG ("2") ARG ("-z")),
-    ARGS (ARG ("-a") ARG ("9") ARG ("-z")),
+  { "argument-pair-replaced-and-its-value-changed", ARGS (ARG ("-a") ARG ("1") ARG ("-z")),
+    ARGS (ARG ("-b") ARG ("2") ARG ("-z")), ARGS (ARG ("-a") ARG ("9") ARG ("-z")),
     ARGS (ARG ("-a") ARG ("9") ARG ("-z")) },
 
-  { "arguments-removed-and-changed",
-    ARGS (ARG ("-a") ARG ("1") ARG ("-z")),
-    ARGS (ARG ("-a") ARG ("5") ARG ("-z")),
-    ARGS (ARG ("-z")),
-    ARGS (ARG ("-a") ARG ("5") ARG ("-z")) },
+  { "arguments-removed-and-changed", ARGS (ARG ("-a") ARG ("1") ARG ("-z")), ARGS (ARG ("-a") ARG ("5") ARG ("-z")),
+    ARGS (ARG ("-z")), ARGS (ARG ("-a") ARG ("5") ARG ("-z")) },
 
   { "override-of-two-devices",
     "<qemu:override " QEMU "><qemu:device alias='ua-a'><qemu:frontend>"
@@ -320,20 +275,17 @@ static const Case cases[] = {
     "<metadata><a:x xmlns:a='urn:x' a:k='2'><a:y/><y xmlns='urn:x'/></a:x></metadata><memory>1</memory>",
     "<metadata><a:x xmlns:a='urn:x' a:k='2'><a:y/><y xmlns='urn:x'/></a:x></metadata><memory>2</memory>" },
 
-  { "one-prefix-for-two-namespaces",
-    "<metadata><a:x xmlns:a='urn:x'/></metadata>",
+  { "one-prefix-for-two-namespaces", "<metadata><a:x xmlns:a='urn:x'/></metadata>",
     "<metadata><a:x xmlns:a='urn:x'/><a:x xmlns:a='urn:y' a:k='1'/></metadata>",
     "<metadata><a:x xmlns:a='urn:x'><a:z/></a:x><plain/></metadata>",
     "<metadata><a:x xmlns:a='urn:x'><a:z/></a:x><a:x xmlns:a='urn:y' a:k='1'/><plain/></metadata>" },
 
-  { "text-with-elements-in-it",
-    "<metadata><n:p xmlns:n='urn:n'>one <n:b>two</n:b> three</n:p></metadata>",
+  { "text-with-elements-in-it", "<metadata><n:p xmlns:n='urn:n'>one <n:b>two</n:b> three</n:p></metadata>",
     "<metadata><n:p xmlns:n='urn:n'>ONE <n:b>two</n:b> three</n:p></metadata>",
     "<metadata><n:p xmlns:n='urn:n'>one <n:b>TWO</n:b> three</n:p></metadata>",
     "<metadata><n:p xmlns:n='urn:n'>ONE <n:b>TWO</n:b> three</n:p></metadata>" },
 
-  { "unknown-elements",
-    "<future><knob value='1'/><knob value='2'/></future>",
+  { "unknown-elements", "<future><knob value='1'/><knob value='2'/></future>",
     "<future><knob value='1'/><knob value='3'/></future>",
     "<future><knob value='0'/><knob value='2'/><new>&lt;&amp;</new></future>",
     "<future><knob value='0'/><knob value='3'/><new>&lt;&amp;</new></future>" },
@@ -341,23 +293,16 @@ static const Case cases[] = {
 
 /* The same, but where the edit cannot be told from a new one when it is merged into the result again. */
 static const Case cases_once[] = {
-  { "iothreads-without-names",
-    "<iothreads>2</iothreads>",
-    "<iothreads>3</iothreads>",
-    "<iothreads>1</iothreads>",
+  { "iothreads-without-names", "<iothreads>2</iothreads>", "<iothreads>3</iothreads>", "<iothreads>1</iothreads>",
     "<iothreads>2</iothreads>" },
 
-  { "both-attach-nameless-devices",
-    "<devices>" RNG ("0x03") "</devices>",
+  { "both-attach-nameless-devices", "<devices>" RNG ("0x03") "</devices>",
     "<devices>" RNG ("0x03") RNG ("0x04") "</devices>",
     "<devices>" RNG ("0x03") "<sound model='ich9'>" PCI ("0x04") "</sound></devices>",
-    "<devices>" RNG ("0x03")
-    "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"
-    "<sound model='ich9'>" PCI ("0x04") "</sound></devices>" },
+    "<devices>" RNG ("0x03") "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"
+                             "<sound model='ich9'>" PCI ("0x04") "</sound></devices>" },
 
-  { "argument-changed-and-others-added",
-    ARGS (ARG ("-cpu") ARG ("a")),
-    ARGS (ARG ("-first") ARG ("-cpu") ARG ("a") ARG ("-last")),
-    ARGS (ARG ("-cpu") ARG ("c")),
+  { "argument-changed-and-others-added", ARGS (ARG ("-cpu") ARG ("a")),
+    ARGS (ARG ("-first") ARG ("-cpu") ARG ("a") ARG ("-last")), ARGS (ARG ("-cpu") ARG ("c")),
     ARGS (ARG ("-first") ARG ("-cpu") ARG ("c") ARG ("-last")) },
 };

@@ -40,8 +40,9 @@ test_root_source (void)
 {
   g_autoptr (MadeTree) tree = made_tree_new ();
 
-  made_file (tree, "proc/1/mountinfo", "1 0 8:1 / / rw - ext4 /dev/root rw\n"
-                                          "2 1 8:2 / /dev/root rw - ext4 /dev/root rw\n");
+  made_file (tree, "proc/1/mountinfo",
+             "1 0 8:1 / / rw - ext4 /dev/root rw\n"
+             "2 1 8:2 / /dev/root rw - ext4 /dev/root rw\n");
   g_autoptr (VpMounts) mounts = vp_mounts_read (tree->root, "1");
   g_autoptr (VpMountIter) at = mnt_new_iter (MNT_ITER_FORWARD);
   struct libmnt_fs *mount = NULL;

@@ -80,8 +80,9 @@ test_two_nodes (void)
   g_autoptr (VpDomain) domain = make_guest (TAG (""), 24, 24 * GIB, "");
   g_autoptr (VpPlan) plan = plan_checked (domain, host);
 
-  assert_value (plan, "cpu/numa", "<numa><cell id=\"0\" cpus=\"0-7\" memory=\"8388608\" unit=\"KiB\"/>"
-                                  "<cell id=\"1\" cpus=\"8-23\" memory=\"16777216\" unit=\"KiB\"/></numa>");
+  assert_value (plan, "cpu/numa",
+                "<numa><cell id=\"0\" cpus=\"0-7\" memory=\"8388608\" unit=\"KiB\"/>"
+                "<cell id=\"1\" cpus=\"8-23\" memory=\"16777216\" unit=\"KiB\"/></numa>");
   assert_value (plan, "numatune/memory", "<memory mode=\"strict\" nodeset=\"0-1\"/>");
   assert_bound (plan, 0, "0");
   assert_bound (plan, 1, "1");
@@ -223,8 +224,7 @@ test_pages (void)
   g_autoptr (VpPlan) enough = plan_checked (domain, host);
   g_assert_cmpuint (enough->page_kib, ==, GIB);
   g_assert_cmpuint (enough->pages, ==, 24);
-  assert_value (enough, "memoryBacking/hugepages",
-                "<hugepages><page size=\"1048576\" unit=\"KiB\"/></hugepages>");
+  assert_value (enough, "memoryBacking/hugepages", "<hugepages><page size=\"1048576\" unit=\"KiB\"/></hugepages>");
   set_pool (host, 0, 7);
   set_pool (host, 1, 64);
   g_autoptr (VpPlan) short_of = plan_checked (domain, host);
@@ -265,8 +265,9 @@ test_small_node (void)
   g_autoptr (VpPlan) plan = plan_checked (domain, host);
   g_autoptr (VpPlan) none = plan_checked (large, host);
 
-  assert_value (plan, "cpu/numa", "<numa><cell id=\"0\" cpus=\"0-7\" memory=\"11534336\" unit=\"KiB\"/>"
-                                  "<cell id=\"1\" cpus=\"8-23\" memory=\"13631488\" unit=\"KiB\"/></numa>");
+  assert_value (plan, "cpu/numa",
+                "<numa><cell id=\"0\" cpus=\"0-7\" memory=\"11534336\" unit=\"KiB\"/>"
+                "<cell id=\"1\" cpus=\"8-23\" memory=\"13631488\" unit=\"KiB\"/></numa>");
   assert_value (none, "cpu/numa", NULL);
   g_assert_true (test_warns (none, "cannot be split"));
 }
@@ -288,8 +289,7 @@ test_distances (void)
     guint to = i % placement->n_cells;
     g_autofree char *place = g_strdup_printf ("cpu/numa/cell[@id='%u']/distances/sibling[@id='%u']/@value", from, to);
 
-    guint way =
-      vp_topology_find_distance (host->topology, placement->cells[from].node, placement->cells[to].node);
+    guint way = vp_topology_find_distance (host->topology, placement->cells[from].node, placement->cells[to].node);
 
     g_assert_cmpuint (number (plan, place), ==, way);
   }
@@ -326,8 +326,7 @@ test_filled (void)
   xmlSetProp (vp_xml_find (filled->doc, "cpu/numa/cell"), BAD_CAST "cpus", BAD_CAST "0-7,24-27");
   g_autoptr (VpPlan) again = test_plan (filled, host, VP_PLAN_DEFAULT);
   g_autoptr (VpPlan) undone = test_plan (filled, host, VP_PLAN_UNDO);
-  g_assert_true (
-    vp_xml_equal (vp_xml_find (again->result->doc, "cpu"), vp_xml_find (expected->result->doc, "cpu")));
+  g_assert_true (vp_xml_equal (vp_xml_find (again->result->doc, "cpu"), vp_xml_find (expected->result->doc, "cpu")));
   g_assert_true (vp_domain_equal (undone->result, more));
   g_assert_null (test_change (undone, "cpu/numa")->to);
   /* What the user himself wrote is his. */

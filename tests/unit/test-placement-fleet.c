@@ -15,7 +15,7 @@ pick (GRand *rand, guint n, const guint *choices)
   return choices[g_rand_int_range (rand, 0, (int) n)];
 }
 
-#define PICK(rand, ...) pick (rand, G_N_ELEMENTS (((const guint[]) { __VA_ARGS__ })), (const guint[]) { __VA_ARGS__ })
+#define PICK(rand, ...) pick (rand, G_N_ELEMENTS (((const guint[]){ __VA_ARGS__ })), (const guint[]){ __VA_ARGS__ })
 
 static VpPlacement *
 answer_of (GPtrArray *seats, guint guest)
@@ -83,9 +83,8 @@ random_guests (GRand *rand, Guests *self)
 
     self->guests[i].name = names[i];
     self->guests[i].running = g_rand_int_range (rand, 0, 4) == 0;
-    self->guests[i].request = (VpPlacementRequest) {
-      .n_vcpus = n_vcpus, .threads = PICK (rand, 1, 2), .pin = VP_PIN_YES, .reserve_cores = 1
-    };
+    self->guests[i].request =
+      (VpPlacementRequest){ .n_vcpus = n_vcpus, .threads = PICK (rand, 1, 2), .pin = VP_PIN_YES, .reserve_cores = 1 };
     for (guint j = 0; j < n_vcpus; j++)
       self->current[i][j] = g_rand_int_range (rand, -1, 24);
     if (g_rand_int_range (rand, 0, 3) == 0)
@@ -130,8 +129,10 @@ test_order (void)
   GRand *rand = g_rand_new_with_seed (SEED + 2);
 
   for (guint i = 0; i < N_FLEETS; i++) {
-    g_autoptr (VpTopology) topology = vp_topology_load_description (
-        i % 2 == 0 ? "pack:1 l3:4 core:3 pu:2(indexes=2*12:12*1)" : "pack:1 numa:2 l3:1 core:6 pu:2", NULL);
+    g_autoptr (VpTopology) topology =
+      vp_topology_load_description (i % 2 == 0 ? "pack:1 l3:4 core:3 pu:2(indexes=2*12:12*1)"
+                                               : "pack:1 numa:2 l3:1 core:6 pu:2",
+                                    NULL);
     Guests guests;
 
     random_guests (rand, &guests);
@@ -197,9 +198,10 @@ test_side_by_side (void)
     while (n < MAX_GUESTS && left > 0) {
       guint cores = (guint) g_rand_int_range (rand, 1, (int) left + 1);
 
-      guests[n] = (VpPlacementGuest) { .name = names[n],
-                                       .request = { .n_vcpus = cores * 2, .threads = PICK (rand, 1, 2),
-                                                    .pin = VP_PIN_YES, .reserve_cores = 1 } };
+      guests[n] = (VpPlacementGuest){
+        .name = names[n],
+        .request = { .n_vcpus = cores * 2, .threads = PICK (rand, 1, 2), .pin = VP_PIN_YES, .reserve_cores = 1 }
+      };
       left -= cores;
       n++;
     }

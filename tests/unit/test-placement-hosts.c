@@ -16,15 +16,15 @@ test_large_cache (void)
   g_autoptr (VpTopology) ratio = made_host_load (&small_part);
   VpPlacementRequest request = guest (16, 2);
 
-  g_autoptr (VpPlacement) any = check_request (x3d, &request, "8 24 9 25 10 26 11 27 12 28 13 29 14 30 15 31",
-                                               "0-7,16-23");
+  g_autoptr (VpPlacement) any =
+    check_request (x3d, &request, "8 24 9 25 10 26 11 27 12 28 13 29 14 30 15 31", "0-7,16-23");
   request.cache = VP_CACHE_LARGEST;
-  g_autoptr (VpPlacement) largest = check_request (x3d, &request, "0 16 1 17 2 18 3 19 4 20 5 21 6 22 7 23",
-                                                   "8-15,24-31");
+  g_autoptr (VpPlacement) largest =
+    check_request (x3d, &request, "0 16 1 17 2 18 3 19 4 20 5 21 6 22 7 23", "8-15,24-31");
   g_assert_cmpuint (largest->warnings->len, ==, 0);
   /* Twice as large is not large. */
-  g_autoptr (VpPlacement) same = check_request (ratio, &request, "8 24 9 25 10 26 11 27 12 28 13 29 14 30 15 31",
-                                                "0-7,16-23");
+  g_autoptr (VpPlacement) same =
+    check_request (ratio, &request, "8 24 9 25 10 26 11 27 12 28 13 29 14 30 15 31", "0-7,16-23");
   request = guest (20, 2);
   request.cache = VP_CACHE_LARGEST;
   g_autoptr (VpPlacement) more = place (x3d, &request);
@@ -141,11 +141,10 @@ test_memoryless_nodes (void)
 }
 
 /* P cores with SMT and CPU 0, E cores without. */
-static const MadeHost hybrid = {
-  .synthetic = "pack:1 l3:1 core:10 pu:2",
-  .offline = "13,15,17,19",
-  .kinds = { { "12,14,16,18", "CoreType", "IntelAtom" }, { "0-11", "CoreType", "IntelCore" } }
-};
+static const MadeHost hybrid = { .synthetic = "pack:1 l3:1 core:10 pu:2",
+                                 .offline = "13,15,17,19",
+                                 .kinds = { { "12,14,16,18", "CoreType", "IntelAtom" },
+                                            { "0-11", "CoreType", "IntelCore" } } };
 
 static void
 test_hybrid (void)

@@ -40,7 +40,7 @@ pick (GRand *rand, guint n, const guint *choices)
   return choices[g_rand_int_range (rand, 0, (int) n)];
 }
 
-#define PICK(rand, ...) pick (rand, G_N_ELEMENTS (((const guint[]) { __VA_ARGS__ })), (const guint[]) { __VA_ARGS__ })
+#define PICK(rand, ...) pick (rand, G_N_ELEMENTS (((const guint[]){ __VA_ARGS__ })), (const guint[]){ __VA_ARGS__ })
 
 typedef struct {
   guint packages, nodes, l3s, cores, threads;
@@ -56,11 +56,11 @@ random_shape (GRand *rand, gboolean small)
                   .threads = PICK (rand, 1, 2, 2) };
 
   if (!small)
-    return (Shape) { .packages = PICK (rand, 1, 1, 2),
-                     .nodes = PICK (rand, 1, 1, 2, 4, 8),
-                     .l3s = PICK (rand, 1, 1, 2, 4),
-                     .cores = PICK (rand, 2, 3, 4, 6, 8),
-                     .threads = PICK (rand, 1, 2, 2, 2, 4) };
+    return (Shape){ .packages = PICK (rand, 1, 1, 2),
+                    .nodes = PICK (rand, 1, 1, 2, 4, 8),
+                    .l3s = PICK (rand, 1, 1, 2, 4),
+                    .cores = PICK (rand, 2, 3, 4, 6, 8),
+                    .threads = PICK (rand, 1, 2, 2, 2, 4) };
   while (shape.nodes * shape.l3s * shape.cores * shape.threads > 12)
     shape.l3s > 1 ? shape.l3s-- : shape.cores > 1 ? shape.cores-- : shape.nodes--;
   return shape;
@@ -72,8 +72,8 @@ random_host (GRand *rand, Shape shape, char **text)
   guint n_cores = shape.packages * shape.nodes * shape.l3s * shape.cores;
   guint n_cpus = n_cores * shape.threads;
   g_autofree char *synthetic =
-      g_strdup_printf ("pack:%u numa:%u l3:%u core:%u pu:%u(indexes=%u*%u:%u*1)", shape.packages, shape.nodes,
-                       shape.l3s, shape.cores, shape.threads, shape.threads, n_cores, n_cores);
+    g_strdup_printf ("pack:%u numa:%u l3:%u core:%u pu:%u(indexes=%u*%u:%u*1)", shape.packages, shape.nodes, shape.l3s,
+                     shape.cores, shape.threads, shape.threads, n_cores, n_cores);
   guint spared = (guint) g_rand_int_range (rand, 0, (int) n_cpus);
   g_autofree char *offline = random_list (rand, n_cpus, PICK (rand, 0, 0, 10, 40), spared);
   g_autofree char *disallowed = random_list (rand, n_cpus, PICK (rand, 0, 0, 0, 20), spared);
@@ -84,8 +84,8 @@ random_host (GRand *rand, Shape shape, char **text)
   gboolean kinds = shape.threads == 1 && n_cores > 3 && g_rand_int_range (rand, 0, 3) == 0;
 
   if (kinds) {
-    host.kinds[0] = (MadeKind) { slow, "CoreType", "IntelAtom" };
-    host.kinds[1] = (MadeKind) { fast, "CoreType", "IntelCore" };
+    host.kinds[0] = (MadeKind){ slow, "CoreType", "IntelAtom" };
+    host.kinds[1] = (MadeKind){ fast, "CoreType", "IntelCore" };
   }
   for (guint i = 0; i < 16; i++) {
     host.l3_mib[i] = PICK (rand, 32, 32, 96);
@@ -131,10 +131,10 @@ random_case (GRand *rand, gboolean small)
   random_request (rand, shape.packages * shape.nodes * shape.l3s * shape.cores * shape.threads, &self);
   char *taken = NULL;
   hwloc_bitmap_list_asprintf (&taken, self.taken);
-  self.text = g_strdup_printf ("%s: %u vCPUs, threads %u, reserve %u, kind %d, cache %d, devices %u:%d,%d, taken %s",
-                               host, self.request.n_vcpus, self.request.threads, self.request.reserve_cores,
-                               (int) self.request.kind, (int) self.request.cache, self.request.n_device_nodes,
-                               self.devices[0], self.devices[1], taken);
+  self.text =
+    g_strdup_printf ("%s: %u vCPUs, threads %u, reserve %u, kind %d, cache %d, devices %u:%d,%d, taken %s", host,
+                     self.request.n_vcpus, self.request.threads, self.request.reserve_cores, (int) self.request.kind,
+                     (int) self.request.cache, self.request.n_device_nodes, self.devices[0], self.devices[1], taken);
   free (taken);
   return self;
 }
@@ -155,11 +155,13 @@ case_settle (Case *self)
 }
 
 /* g_assert would say where, not with what. */
-#define EXPECT(self, condition)                                        \
-  G_STMT_START {                                                       \
-    if (!(condition))                                                  \
-      g_error ("line %d: " #condition "\n%s", __LINE__, (self)->text); \
-  } G_STMT_END
+#define EXPECT(self, condition)                                                                                        \
+  G_STMT_START                                                                                                         \
+  {                                                                                                                    \
+    if (!(condition))                                                                                                  \
+      g_error ("line %d: " #condition "\n%s", __LINE__, (self)->text);                                                 \
+  }                                                                                                                    \
+  G_STMT_END
 
 /* --- the rules, written a second time --- */
 
@@ -435,8 +437,8 @@ check_host_side (const Case *self, const VpPlacement *answer)
   for (guint i = 0; i < self->topology->n_nodes && answer->nodes != NULL; i++) {
     const VpNode *node = &self->topology->nodes[i];
 
-    EXPECT (self, node->usable || node->os_index == VP_NODE_NONE ||
-                      !hwloc_bitmap_isset (answer->nodes, node->os_index));
+    EXPECT (self,
+            node->usable || node->os_index == VP_NODE_NONE || !hwloc_bitmap_isset (answer->nodes, node->os_index));
   }
 }
 
@@ -474,7 +476,7 @@ check_properties (const Case *self, VpPlacement **answer)
   EXPECT (self, *answer != NULL);
   if ((*answer)->level == VP_LEVEL_UNPINNED) {
     EXPECT (self, self->request.n_vcpus > count_usable (self->topology) ||
-                      (self->topology->n_kinds > 1 && self->request.threads > 1));
+                    (self->topology->n_kinds > 1 && self->request.threads > 1));
     EXPECT (self, (*answer)->warnings->len > 0);
     return FALSE;
   }

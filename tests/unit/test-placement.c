@@ -19,8 +19,8 @@ static const Recipe recipes[] = {
   { "4c8t-4", I7_3770K, 4, VP_LEVEL_WHOLE_CORES, "2 6 3 7", "0-1,4-5" },
   { "4c8t-6", I7_3770K, 6, VP_LEVEL_WHOLE_CORES, "1 5 2 6 3 7", "0,4" },
   { "6c12t-8", "pack:1 l3:1 core:6 pu:2(indexes=2*6:6*1)", 8, VP_LEVEL_WHOLE_CORES, "2 8 3 9 4 10 5 11", "0-1,6-7" },
-  { "8c16t-12", "pack:1 l3:1 core:8 pu:2(indexes=2*8:8*1)", 12, VP_LEVEL_WHOLE_CORES,
-    "2 10 3 11 4 12 5 13 6 14 7 15", "0-1,8-9" },
+  { "8c16t-12", "pack:1 l3:1 core:8 pu:2(indexes=2*8:8*1)", 12, VP_LEVEL_WHOLE_CORES, "2 10 3 11 4 12 5 13 6 14 7 15",
+    "0-1,8-9" },
   { "3900x-12", RYZEN_3900X, 12, VP_LEVEL_WHOLE_L3, "6 18 7 19 8 20 9 21 10 22 11 23", "0-5,12-17" },
   { "5950x-16", RYZEN_7950X, 16, VP_LEVEL_WHOLE_L3, "8 24 9 25 10 26 11 27 12 28 13 29 14 30 15 31", "0-7,16-23" },
   { "1950x-8", THREADRIPPER_1950X, 8, VP_LEVEL_WHOLE_L3, "4 20 5 21 6 22 7 23", "0-3,16-19" },
@@ -209,15 +209,15 @@ test_sticky (void)
   g_autoptr (VpTopology) topology = describe (I7_3770K);
 
   /* Other cores, as good: they stay, in whatever order of cores. */
-  check_current (topology, guest (4, 2), (const int[]) { 3, 7, 1, 5 }, "3 7 1 5");
+  check_current (topology, guest (4, 2), (const int[]){ 3, 7, 1, 5 }, "3 7 1 5");
   /* The howto's own pins tell the guest the wrong pairs. */
-  check_current (topology, guest (4, 2), (const int[]) { 2, 3, 6, 7 }, "2 6 3 7");
+  check_current (topology, guest (4, 2), (const int[]){ 2, 3, 6, 7 }, "2 6 3 7");
   /* The host's core, a CPU twice, one that is not there. */
-  check_current (topology, guest (4, 2), (const int[]) { 0, 4, 1, 5 }, "2 6 3 7");
-  check_current (topology, guest (4, 2), (const int[]) { 1, 1, 2, 6 }, "3 7 2 6");
-  check_current (topology, guest (2, 2), (const int[]) { 8, 9 }, "3 7");
+  check_current (topology, guest (4, 2), (const int[]){ 0, 4, 1, 5 }, "2 6 3 7");
+  check_current (topology, guest (4, 2), (const int[]){ 1, 1, 2, 6 }, "3 7 2 6");
+  check_current (topology, guest (2, 2), (const int[]){ 8, 9 }, "3 7");
   /* Half cores where whole ones do. */
-  check_current (topology, guest (2, 1), (const int[]) { 2, 6 }, "2 3");
+  check_current (topology, guest (2, 1), (const int[]){ 2, 6 }, "2 3");
 }
 
 static void
@@ -226,10 +226,10 @@ test_grow_and_shrink (void)
   g_autoptr (VpTopology) topology = describe (I7_3770K);
   g_autoptr (VpTopology) ccx = describe (RYZEN_3900X);
 
-  check_current (topology, guest (6, 2), (const int[]) { 2, 6, 3, 7, -1, -1 }, "2 6 3 7 1 5");
-  check_current (topology, guest (4, 2), (const int[]) { 1, 5, 2, 6 }, "1 5 2 6");
+  check_current (topology, guest (6, 2), (const int[]){ 2, 6, 3, 7, -1, -1 }, "2 6 3 7 1 5");
+  check_current (topology, guest (4, 2), (const int[]){ 1, 5, 2, 6 }, "1 5 2 6");
   /* Two cores in two CCXs were never good. */
-  check_current (ccx, guest (4, 2), (const int[]) { 5, 17, 6, 18 }, "1 13 2 14");
+  check_current (ccx, guest (4, 2), (const int[]){ 5, 17, 6, 18 }, "1 13 2 14");
 }
 
 static void

@@ -363,8 +363,9 @@ test_vga_not_here (void)
   g_autofree char *card = g_strdup_printf (CARD, "");
   g_autoptr (VpHost) host = test_host ("howto-2015", TEST_I7_3770K);
   g_autoptr (VpDomain) none = test_tagged (TAG ("vga"), "");
-  g_autoptr (VpDomain) uefi = test_tagged (
-    "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='vga'><vfio:vga x-vga='on'/></vfio:profile>", card);
+  g_autoptr (VpDomain) uefi =
+    test_tagged ("<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='vga'><vfio:vga x-vga='on'/></vfio:profile>",
+                 card);
 
   xmlNewProp (vp_xml_find (uefi->doc, "os"), BAD_CAST "firmware", BAD_CAST "efi");
   g_autoptr (VpPlan) without = plan_checked (none, host);
@@ -407,18 +408,17 @@ static void
 test_device_interface (void)
 {
   g_autoptr (VpHost) host = test_host ("howto-2015", TEST_I7_3770K);
-  g_autoptr (VpDomain) domain = test_tagged (
-    TAG ("pinned"),
-    "  <devices>\n"
-    "    <interface type='hostdev' managed='yes'>\n"
-    "      <source>\n"
-    "        <address type='pci' domain='0x0000' bus='0x01' slot='0x00' function='0x1'/>\n"
-    "      </source>\n"
-    "    </interface>\n"
-    "    <interface type='network'>\n"
-    "      <source network='default'/>\n"
-    "    </interface>\n"
-    "  </devices>\n");
+  g_autoptr (VpDomain) domain =
+    test_tagged (TAG ("pinned"), "  <devices>\n"
+                                 "    <interface type='hostdev' managed='yes'>\n"
+                                 "      <source>\n"
+                                 "        <address type='pci' domain='0x0000' bus='0x01' slot='0x00' function='0x1'/>\n"
+                                 "      </source>\n"
+                                 "    </interface>\n"
+                                 "    <interface type='network'>\n"
+                                 "      <source network='default'/>\n"
+                                 "    </interface>\n"
+                                 "  </devices>\n");
   g_autoptr (VpPlan) plan = plan_checked (domain, host);
   g_autoptr (GArray) hostdevs = vp_domain_hostdevs (domain);
 
@@ -432,7 +432,9 @@ test_device_ids_damaged (void)
 {
   g_autoptr (VpHost) host = test_host (NULL, TEST_I7_3770K);
   g_autoptr (VpDomain) domain = test_tagged (
-    TAG ("pinned") "<s:state xmlns:s='urn:vfio-profile:state:1'><s:device address='0000:01:00.0' vendor='zz'/></s:state>", "");
+    TAG (
+      "pinned") "<s:state xmlns:s='urn:vfio-profile:state:1'><s:device address='0000:01:00.0' vendor='zz'/></s:state>",
+    "");
 
   expect_error (domain, host, VP_ERROR_STATE, "0000:01:00.0");
 }

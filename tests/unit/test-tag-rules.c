@@ -10,8 +10,8 @@
 #include "support.h"
 
 #define TAG(names, rule) "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='" names "' " rule "/>"
-#define HOSTDEV(bus, function) \
-  "<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0x0000' bus='" bus \
+#define HOSTDEV(bus, function)                                                                                         \
+  "<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0x0000' bus='" bus                      \
   "' slot='0x00' function='" function "'/></source></hostdev>"
 #define NVIDIA HOSTDEV ("0x01", "0x0")
 #define NVIDIA_AUDIO HOSTDEV ("0x01", "0x1")
@@ -424,8 +424,8 @@ static void
 test_changes (const World *world)
 {
   static const char *const tags[] = {
-    TAG ("pinned", "rule='50-b'"), TAG ("vga", "rule='10-was'"), TAG ("vga", "rule=''"), TAG ("pined", "rule='50-b'"),
-    TAG ("vga", "rule='50-b'"),
+    TAG ("pinned", "rule='50-b'"), TAG ("vga", "rule='10-was'"), TAG ("vga", "rule=''"),
+    TAG ("pined", "rule='50-b'"),  TAG ("vga", "rule='50-b'"),
   };
 
   put (world->local, "50-b.conf", "[rule]\nprofiles=vga\n[match]\nname=win10\n");
@@ -435,8 +435,10 @@ test_changes (const World *world)
     g_autoptr (VpPlan) plan = plan_tagged (world, domain, VP_PLAN_DEFAULT, "vga", "50-b");
     g_assert_cmpint (test_change (plan, "metadata/profile") == NULL, ==, i + 1 == G_N_ELEMENTS (tags));
   }
-  g_autoptr (VpDomain) kept = make_domain ("<metadata>" "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='x' "
-                                           "rule='50-b'><vfio:cpu pin='yes'/></vfio:profile></metadata>", "", "");
+  g_autoptr (VpDomain) kept = make_domain ("<metadata>"
+                                           "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='x' "
+                                           "rule='50-b'><vfio:cpu pin='yes'/></vfio:profile></metadata>",
+                                           "", "");
   g_autoptr (VpPlan) with_override = plan_tagged (world, kept, VP_PLAN_DEFAULT, "vga", "50-b");
   g_assert_nonnull (with_override->placement);
 }

@@ -81,7 +81,6 @@ test_errors (void)
   expect_error ("<vfio:profile " NS " name='../../etc/passwd'/>", "no profile", "");
 }
 
-
 static void
 write_profile (const char *folder, const char *name, const char *text)
 {
@@ -212,7 +211,9 @@ ignore_problem (void *data, const char *format, ...)
 static void
 test_schema (void)
 {
-  static const char *const bad[] = { "", "perhaps", "-1", "12345", "2 M", "0M", "yes\nno", "a,b", "1234567890123", NULL };
+  static const char *const bad[] = {
+    "", "perhaps", "-1", "12345", "2 M", "0M", "yes\nno", "a,b", "1234567890123", NULL
+  };
 
   xmlSetGenericErrorFunc (NULL, ignore_problem);
   for (VpKey key = 0; key < VP_N_KEYS; key++) {
@@ -287,11 +288,16 @@ expect_limit (const VpLimits *limits, VpKey key, const char *good, const char *b
 static void
 test_limits_files (void)
 {
-  static const char *const damaged[] = { "no key file", "[overrides]\nmemory.deadline=at most much\n",
-                                         "[overrides]\ncpu.pin=at most 3\n", "[overrides]\ncpu.isolate=perhaps\n",
-                                         "[overrides]\ncpu.speed=any\n", "[overrides]\nisolate=any\n",
-                                         "[memory]\nkeep-available=much\n", "[memory]\nkeep-available=100%\n",
-                                         "[override]\ncpu.isolate=any\n", "[overrides]\ncpu.isolate=any\nx=1\n",
+  static const char *const damaged[] = { "no key file",
+                                         "[overrides]\nmemory.deadline=at most much\n",
+                                         "[overrides]\ncpu.pin=at most 3\n",
+                                         "[overrides]\ncpu.isolate=perhaps\n",
+                                         "[overrides]\ncpu.speed=any\n",
+                                         "[overrides]\nisolate=any\n",
+                                         "[memory]\nkeep-available=much\n",
+                                         "[memory]\nkeep-available=100%\n",
+                                         "[override]\ncpu.isolate=any\n",
+                                         "[overrides]\ncpu.isolate=any\nx=1\n",
                                          "[memory]\nkeep=1\n" };
   g_autoptr (GError) error = NULL;
   g_autofree char *folder = g_dir_make_tmp ("vp-limits-XXXXXX", &error);
@@ -348,9 +354,11 @@ test_limits_folder (void)
 
   /* What a profile says a tag may repeat, and no more. */
   g_autoptr (VpDomain) same = test_tagged ("<vfio:profile " NS " name='quiet'><vfio:cpu isolate='yes'/>"
-                                           "<vfio:memory deadline='999'/></vfio:profile>", "");
+                                           "<vfio:memory deadline='999'/></vfio:profile>",
+                                           "");
   g_autoptr (VpDomain) more = test_tagged ("<vfio:profile " NS " name='quiet'><vfio:memory deadline='998'/>"
-                                           "</vfio:profile>", "");
+                                           "</vfio:profile>",
+                                           "");
   g_clear_error (&error);
   g_autoptr (VpTag) tag = vp_tag_resolve (vp_domain_tag (same), profiles, &error);
   g_assert_no_error (error);

@@ -286,8 +286,13 @@ test_allowed (void)
 static void
 test_wrong_descriptions (void)
 {
-  static const char *const descriptions[] = { "", "nonsense", "core:0", "/nonexistent/host.xml", "pack:1 core:70000",
-                                              "pack:4294967295 core:4294967295 pu:4294967295", "core:2 pu:-1" };
+  static const char *const descriptions[] = { "",
+                                              "nonsense",
+                                              "core:0",
+                                              "/nonexistent/host.xml",
+                                              "pack:1 core:70000",
+                                              "pack:4294967295 core:4294967295 pu:4294967295",
+                                              "core:2 pu:-1" };
 
   for (guint i = 0; i < G_N_ELEMENTS (descriptions); i++) {
     g_autoptr (GError) error = NULL;
@@ -327,16 +332,16 @@ static char *
 dup_file (const char *number, const char *set)
 {
   static const char pattern[] =
-      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE topology SYSTEM \"hwloc2.dtd\">\n"
-      "<topology version=\"2.0\">\n"
-      "<object type=\"Machine\" os_index=\"0\" cpuset=\"@S\" complete_cpuset=\"@S\" allowed_cpuset=\"@S\" "
-      "nodeset=\"0x1\" complete_nodeset=\"0x1\" allowed_nodeset=\"0x1\" gp_index=\"1\">"
-      "<object type=\"NUMANode\" os_index=\"0\" cpuset=\"@S\" complete_cpuset=\"@S\" "
-      "nodeset=\"0x1\" complete_nodeset=\"0x1\" "
-      "gp_index=\"2\"/>"
-      "<object type=\"PU\" os_index=\"@N\" cpuset=\"@S\" complete_cpuset=\"@S\" "
-      "nodeset=\"0x1\" complete_nodeset=\"0x1\" "
-      "gp_index=\"3\"/></object></topology>";
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE topology SYSTEM \"hwloc2.dtd\">\n"
+    "<topology version=\"2.0\">\n"
+    "<object type=\"Machine\" os_index=\"0\" cpuset=\"@S\" complete_cpuset=\"@S\" allowed_cpuset=\"@S\" "
+    "nodeset=\"0x1\" complete_nodeset=\"0x1\" allowed_nodeset=\"0x1\" gp_index=\"1\">"
+    "<object type=\"NUMANode\" os_index=\"0\" cpuset=\"@S\" complete_cpuset=\"@S\" "
+    "nodeset=\"0x1\" complete_nodeset=\"0x1\" "
+    "gp_index=\"2\"/>"
+    "<object type=\"PU\" os_index=\"@N\" cpuset=\"@S\" complete_cpuset=\"@S\" "
+    "nodeset=\"0x1\" complete_nodeset=\"0x1\" "
+    "gp_index=\"3\"/></object></topology>";
   g_autoptr (GString) text = g_string_new (pattern);
 
   g_string_replace (text, "@N", number, 0);

@@ -4,8 +4,7 @@
 
 #include "support.h"
 
-#define TAG                                                                                                            \
-  "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='vga'><vfio:devices trim='yes'/></vfio:profile>"
+#define TAG "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='vga'><vfio:devices trim='yes'/></vfio:profile>"
 #define CARD                                                                                                           \
   "<hostdev mode='subsystem' type='pci' managed='yes'><source>"                                                        \
   "<address domain='0' bus='1' slot='0' function='0'/></source></hostdev>"
@@ -88,12 +87,12 @@ has (const VpDomain *domain, const char *place)
 static void
 test_all (void)
 {
-  g_autoptr (VpPlan) plan = trim (
-    KEPT SPICE_AGENT
-    "<channel type='spiceport'><source channel='org.spice-space.webdav.0'/><target type='virtio'/></channel>"
-    "<smartcard mode='passthrough' type='spicevmc'/><smartcard mode='host'/>" TABLET TABLET_2 TABLET_2 SPICE
-    "<graphics type='vnc' port='-1'/><sound model='ich9'/><audio id='1' type='spice'/>" VIDEO VIDEO_2 CARD
-    "<redirdev bus='usb' type='spicevmc'/><redirdev bus='usb' type='tcp'/><redirdev bus='usb' type='spicevmc'/>");
+  g_autoptr (VpPlan) plan =
+    trim (KEPT SPICE_AGENT
+          "<channel type='spiceport'><source channel='org.spice-space.webdav.0'/><target type='virtio'/></channel>"
+          "<smartcard mode='passthrough' type='spicevmc'/><smartcard mode='host'/>" TABLET TABLET_2 TABLET_2 SPICE
+          "<graphics type='vnc' port='-1'/><sound model='ich9'/><audio id='1' type='spice'/>" VIDEO VIDEO_2 CARD
+          "<redirdev bus='usb' type='spicevmc'/><redirdev bus='usb' type='tcp'/><redirdev bus='usb' type='spicevmc'/>");
 
   assert_left (plan->result, "serial console channel input input smartcard audio hostdev redirdev");
   g_assert_true (has (plan->result, "devices/channel/target[@name='org.qemu.guest_agent.0']"));
@@ -151,8 +150,8 @@ test_looking_glass (void)
 static void
 test_needed (void)
 {
-  g_autoptr (VpPlan) mdev = trim (SPICE TABLET SPICE_AGENT VIDEO
-                                  "<hostdev mode='subsystem' type='mdev' model='vfio-pci' display='on'/>");
+  g_autoptr (VpPlan) mdev =
+    trim (SPICE TABLET SPICE_AGENT VIDEO "<hostdev mode='subsystem' type='mdev' model='vfio-pci' display='on'/>");
   g_autoptr (VpPlan) port =
     trim (SPICE TABLET SPICE_AGENT VIDEO CARD "<serial type='spiceport'><source channel='a'/></serial>");
 

@@ -18,7 +18,7 @@
 #include "base/xml.h"
 #include "daemon/keep/versions.h"
 
-#define MOST_VERSIONS 1024    /* of one domain; the oldest go */
+#define MOST_VERSIONS 1024 /* of one domain; the oldest go */
 #define QUEUE_LIMIT "/proc/sys/fs/inotify/max_queued_events"
 #define LONGEST_QUEUE 1000000 /* of a machine on which it is overflowed here */
 

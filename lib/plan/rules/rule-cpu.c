@@ -51,8 +51,9 @@ warn_overlaps (VpRuleContext *context, const VpPlacement *placement)
     if (hwloc_bitmap_iszero (cpus))
       continue;
     g_autofree char *list = vp_list_dup (cpus);
-    vp_rule_warn (context, other->running ? "CPUs %s are those of domain '%s', which runs: %s"
-                                          : "CPUs %s are planned for domain '%s' as well: %s",
+    vp_rule_warn (context,
+                  other->running ? "CPUs %s are those of domain '%s', which runs: %s"
+                                 : "CPUs %s are planned for domain '%s' as well: %s",
                   list, other->name,
                   refuse ? "they cannot run at the same time (cpu.conflict is refuse)"
                          : "the two share them while both run");
@@ -66,8 +67,7 @@ want_vcpu_pins (VpRuleContext *context, const VpPlacement *placement)
     g_autofree char *vcpu = g_strdup_printf ("%u", i);
     g_autofree char *cpu = g_strdup_printf ("%d", placement->vcpus[i]);
     vp_rule_want (context, &vp_rule_cpu, VP_HOST_ONLY, g_strdup_printf ("cputune/vcpupin[@vcpu='%u']", i),
-                  vp_xml_new ("vcpupin", "vcpu", vcpu, "cpuset", cpu, NULL), "vCPU %u → %s", i,
-                  placement->reasons[i]);
+                  vp_xml_new ("vcpupin", "vcpu", vcpu, "cpuset", cpu, NULL), "vCPU %u → %s", i, placement->reasons[i]);
   }
 }
 
@@ -138,8 +138,10 @@ reach_cells (VpRuleContext *context, VpPlacement *placement)
         has_cpu_on (context->host->topology, placement->emulator, cell->nodes))
       continue;
     hwloc_bitmap_set (placement->emulator, (unsigned) placement->vcpus[last]);
-    vp_rule_warn (context, "the host keeps no CPU on the node of cell %u: the emulator may run on CPU %d, vCPU %d's, too, "
-                           "or QEMU could not allocate that cell's memory", i, placement->vcpus[last], last);
+    vp_rule_warn (context,
+                  "the host keeps no CPU on the node of cell %u: the emulator may run on CPU %d, vCPU %d's, too, "
+                  "or QEMU could not allocate that cell's memory",
+                  i, placement->vcpus[last], last);
   }
 }
 

@@ -94,11 +94,15 @@ plan_hypervisor (VpRuleContext *context, GError **error)
 
 static const VpRulePlace places[] = {
   { .place = "features/kvm/hidden", VP_GUEST_VISIBLE, HIDDEN, HIDDEN },
-  { .place = "features/hyperv", VP_GUEST_VISIBLE, "hyperv(?:/@mode=[a-z]{1,20}|(?:/[a-z_]{1,40}){1,3}(?:/@[a-z_]{1,40}=" VALUE ")?)?",
+  { .place = "features/hyperv",
+    VP_GUEST_VISIBLE,
+    "hyperv(?:/@mode=[a-z]{1,20}|(?:/[a-z_]{1,40}){1,3}(?:/@[a-z_]{1,40}=" VALUE ")?)?",
     NULL },
   { .place = "features/hyperv/vendor_id", VP_GUEST_VISIBLE, VENDOR_ID, VENDOR_ID },
-  { .place = "clock/timer\\[@name='hypervclock'\\]", VP_GUEST_VISIBLE,
-    "timer(?:/@[a-z]{1,20}=" VP_CONTENT_WORD "|/catchup(?:/@[a-z]{1,20}=[0-9]{1,20})?)?", NULL },
+  { .place = "clock/timer\\[@name='hypervclock'\\]",
+    VP_GUEST_VISIBLE,
+    "timer(?:/@[a-z]{1,20}=" VP_CONTENT_WORD "|/catchup(?:/@[a-z]{1,20}=[0-9]{1,20})?)?",
+    NULL },
   { .place = NULL },
 };
 

@@ -13,7 +13,7 @@
 #define KIB_2M G_GUINT64_CONSTANT (2048)
 #define KIB_1G G_GUINT64_CONSTANT (1048576)
 #define KIB_POWER G_GUINT64_CONSTANT (262144) /* a node of POWER machines has whole blocks of 256 MiB */
-#define MAX_ALLOCATION_THREADS 16u /* more gained nothing where it was measured (256 GB, 2 MiB pages) */
+#define MAX_ALLOCATION_THREADS 16u            /* more gained nothing where it was measured (256 GB, 2 MiB pages) */
 #define LIBVIRT_ALLOCATION_THREADS 8002000ul
 
 static guint64
@@ -93,8 +93,7 @@ present_page_kib (const VpDomain *domain)
   g_autofree char *size = page != NULL ? vp_xml_dup_attr (page, "size") : NULL;
   guint64 kib = 0;
 
-  if (size == NULL || !vp_xml_attr_is (page, "unit", "KiB") ||
-      !vp_number_parse (size, 10, G_MAXUINT64, &kib))
+  if (size == NULL || !vp_xml_attr_is (page, "unit", "KiB") || !vp_number_parse (size, 10, G_MAXUINT64, &kib))
     return 0;
   return kib;
 }
@@ -147,7 +146,7 @@ choose_page_kib (const VpRuleContext *context, const GArray *portions, const GAr
     *why = "the memory is a multiple, and the host's pool has enough of them";
     return KIB_1G;
   }
-  *why = is_multiple (portions, KIB_1G)                 ? "the host's pool has too few pages of 1G"
+  *why = is_multiple (portions, KIB_1G)       ? "the host's pool has too few pages of 1G"
          : total_kib (portions) % KIB_1G == 0 ? "the memory of a guest's NUMA cell is no multiple of 1G"
                                               : "the memory is no multiple of 1G";
   return ordinary;

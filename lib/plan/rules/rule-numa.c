@@ -18,8 +18,8 @@ static const struct {
   const char *arch;
   const char *machine;
 } capable[] = {
-  { "x86_64", "pc" },      { "x86_64", "q35" },      { "i686", "pc" },       { "i686", "q35" },
-  { "aarch64", "virt" },   { "ppc64", "pseries" },   { "ppc64le", "pseries" }, { "riscv64", "virt" },
+  { "x86_64", "pc" },    { "x86_64", "q35" },    { "i686", "pc" },         { "i686", "q35" },
+  { "aarch64", "virt" }, { "ppc64", "pseries" }, { "ppc64le", "pseries" }, { "riscv64", "virt" },
 };
 
 static gboolean
@@ -317,7 +317,9 @@ is_filled (const xmlNode *set, const xmlNode *present)
 #define MEMNODE "memnode(?:/@mode=[a-z]{1,20}|/@(?:cellid|nodeset)=" VP_CONTENT_LIST ")?"
 
 static const VpRulePlace places[] = {
-  { .place = "cpu/numa", VP_GUEST_VISIBLE, NULL,
+  { .place = "cpu/numa",
+    VP_GUEST_VISIBLE,
+    NULL,
     "numa(?:/cell(?:/@(?:id|cpus|memory)=" VP_CONTENT_LIST "|/@unit=[A-Za-z]{1,8}|"
     "/distances(?:/sibling(?:/@(?:id|value)=[0-9]{1,9})?)?)?)?" },
   { .place = "numatune/memnode\\[@cellid='(?:0|[1-9][0-9]{0,4})'\\]", VP_HOST_ONLY, MEMNODE, MEMNODE },

@@ -26,19 +26,19 @@
 #define OF_ALL "/alias" ANY "|/address" ANY "|/address/zpci" ANY
 #define DEVICE(name, more) name "(?:" ATTRIBUTE "|" more "|" OF_ALL ")?"
 #define RENDERNODE "/@rendernode=/dev/dri/(?:renderD[0-9]{1,4}|by-path/(?:pci|platform)-[0-9A-Za-z:._]{1,60}-render)"
-#define VIDEO                                                                                                      \
-  DEVICE ("video", "/driver" ANY "|/model" ANY "|/model/resolution" ANY "|/model/acceleration(?:" RENDERNODE ")?|"   \
+#define VIDEO                                                                                                          \
+  DEVICE ("video", "/driver" ANY "|/model" ANY "|/model/resolution" ANY "|/model/acceleration(?:" RENDERNODE ")?|"     \
                    "/model/acceleration" ANY)
-#define GRAPHICS                                                                                                   \
-  "graphics(?:/@(?:type|port|tlsPort|autoport|websocket|websocketGenerated|listen|keymap|sharePolicy|powerControl|" \
-  "defaultMode|display|fullscreen|replaceUser|multiUser|username|p2p|connected)=" VP_CONTENT_WORD "|"              \
-  "/listen(?:/@(?:type|address|network)=" VP_CONTENT_WORD ")?|/gl(?:" RENDERNODE ")?|"                             \
+#define GRAPHICS                                                                                                       \
+  "graphics(?:/@(?:type|port|tlsPort|autoport|websocket|websocketGenerated|listen|keymap|sharePolicy|powerControl|"    \
+  "defaultMode|display|fullscreen|replaceUser|multiUser|username|p2p|connected)=" VP_CONTENT_WORD "|"                  \
+  "/listen(?:/@(?:type|address|network)=" VP_CONTENT_WORD ")?|/gl(?:" RENDERNODE ")?|"                                 \
   "/(?:channel|image|jpeg|zlib|playback|streaming|clipboard|mouse|filetransfer|gl|audio)" ANY ")?"
-#define CHANNEL                                                                                                    \
-  "channel(?:/@type=[a-z-]{1,20}|/target" ANY "|/source(?:/@channel=" VP_CONTENT_WORD ")?|"                        \
+#define CHANNEL                                                                                                        \
+  "channel(?:/@type=[a-z-]{1,20}|/target" ANY "|/source(?:/@channel=" VP_CONTENT_WORD ")?|"                            \
   "/source/(?:clipboard|mouse)" ANY "|" OF_ALL ")?"
-#define AUDIO                                                                                                      \
-  "audio(?:/@type=(?:spice|dbus)|/@id=[0-9]{1,9}|/@timerPeriod=[0-9]{1,20}|/(?:input|output)" ANY "|"              \
+#define AUDIO                                                                                                          \
+  "audio(?:/@type=(?:spice|dbus)|/@id=[0-9]{1,9}|/@timerPeriod=[0-9]{1,20}|/(?:input|output)" ANY "|"                  \
   "/(?:input|output)/settings" ANY ")?"
 
 /* Who still looks at, or types into, the guest through its <graphics>. */
@@ -200,8 +200,10 @@ keeps_graphics (VpRuleContext *context, View view)
   if (!has_secret (context)) {
     g_autofree char *stranger = dup_graphics_stranger (context->original);
     if (stranger != NULL)
-      vp_rule_warn (context, "devices.trim leaves <graphics> in the domain, as one of them has what may not be remembered "
-                             "in the metadata: %s; take the element out yourself", stranger);
+      vp_rule_warn (context,
+                    "devices.trim leaves <graphics> in the domain, as one of them has what may not be remembered "
+                    "in the metadata: %s; take the element out yourself",
+                    stranger);
     return stranger != NULL;
   }
   vp_rule_warn (context, "devices.trim leaves <graphics> in the domain, as one of them has a password: it could only "
@@ -329,8 +331,9 @@ plan_trim (VpRuleContext *context, GError **error)
   if (!graphics)
     want_no_graphics (context);
   if (takes_display (context) && has_display (context) == 0)
-    vp_rule_warn (context, "devices.trim takes the emulated display away, and no graphics card is assigned: nothing is "
-                           "left to see the guest with%s",
+    vp_rule_warn (context,
+                  "devices.trim takes the emulated display away, and no graphics card is assigned: nothing is "
+                  "left to see the guest with%s",
                   count_devices (context->original, "serial", NULL) > 0 ? " but its serial console" : "");
   return TRUE;
 }
@@ -339,16 +342,31 @@ plan_trim (VpRuleContext *context, GError **error)
 
 static const VpRulePlace places[] = {
   { .place = "devices/video" NUMBER, VP_GUEST_VISIBLE, VIDEO, "video(?:/model(?:/@type=none)?)?", .takes_out = TRUE },
-  { .place = "devices/sound" NUMBER, VP_GUEST_VISIBLE, DEVICE ("sound", "/codec" ANY "|/audio" ANY "|/driver" ANY), NULL },
-  { .place = "devices/graphics\\[@type='(?:spice|vnc|egl-headless|dbus|sdl|rdp|desktop)'\\]" NUMBER, VP_GUEST_VISIBLE, GRAPHICS,
+  { .place = "devices/sound" NUMBER,
+    VP_GUEST_VISIBLE,
+    DEVICE ("sound", "/codec" ANY "|/audio" ANY "|/driver" ANY),
+    NULL },
+  { .place = "devices/graphics\\[@type='(?:spice|vnc|egl-headless|dbus|sdl|rdp|desktop)'\\]" NUMBER,
+    VP_GUEST_VISIBLE,
+    GRAPHICS,
     NULL },
   { .place = "devices/input\\[@type='tablet'\\]" NUMBER, VP_GUEST_VISIBLE, DEVICE ("input", "/driver" ANY), NULL },
-  { .place = "devices/channel\\[@type='(?:spicevmc|spiceport|qemu-vdagent)'\\]" NUMBER, VP_GUEST_VISIBLE, CHANNEL, NULL },
-  { .place = "devices/redirdev\\[@type='spicevmc'\\]" NUMBER, VP_GUEST_VISIBLE,
-    DEVICE ("redirdev", "/protocol" ANY "|/boot" ANY), NULL },
-  { .place = "devices/smartcard\\[@type='spicevmc'\\]" NUMBER, VP_GUEST_VISIBLE,
-    "smartcard(?:/@mode=passthrough|/@type=spicevmc|/protocol" ANY "|" OF_ALL ")?", NULL },
-  { .place = "devices/audio\\[@id='[1-9][0-9]{0,8}'\\]", VP_GUEST_VISIBLE, AUDIO, "audio(?:/@id=[0-9]{1,9}|/@type=none)?" },
+  { .place = "devices/channel\\[@type='(?:spicevmc|spiceport|qemu-vdagent)'\\]" NUMBER,
+    VP_GUEST_VISIBLE,
+    CHANNEL,
+    NULL },
+  { .place = "devices/redirdev\\[@type='spicevmc'\\]" NUMBER,
+    VP_GUEST_VISIBLE,
+    DEVICE ("redirdev", "/protocol" ANY "|/boot" ANY),
+    NULL },
+  { .place = "devices/smartcard\\[@type='spicevmc'\\]" NUMBER,
+    VP_GUEST_VISIBLE,
+    "smartcard(?:/@mode=passthrough|/@type=spicevmc|/protocol" ANY "|" OF_ALL ")?",
+    NULL },
+  { .place = "devices/audio\\[@id='[1-9][0-9]{0,8}'\\]",
+    VP_GUEST_VISIBLE,
+    AUDIO,
+    "audio(?:/@id=[0-9]{1,9}|/@type=none)?" },
   { .place = NULL },
 };
 

@@ -63,8 +63,9 @@ static void
 explain_no_card (VpRuleContext *context, const char *unknown)
 {
   if (unknown != NULL)
-    vp_rule_warn (context, "the assigned device %s is not on this host, so whether it is a VGA card is not known: "
-                           "x-vga is left off",
+    vp_rule_warn (context,
+                  "the assigned device %s is not on this host, so whether it is a VGA card is not known: "
+                  "x-vga is left off",
                   unknown);
   else if (vp_settings_choice (context->settings, VP_KEY_VGA_X_VGA) == VP_X_VGA_ON)
     vp_rule_warn (context, "vga.x-vga is on, but no PCI device of class 0300 (VGA) is assigned to the domain: the "
@@ -84,12 +85,11 @@ want_mark (VpRuleContext *context, const VpHostdev *card)
     return g_steal_pointer (&own);
   for (const xmlNode *node = card->node->prev; node != NULL; node = node->prev)
     position += node->type == XML_ELEMENT_NODE && vp_xml_is (node, "hostdev");
-  g_autofree char *mark =
-    is_users ? g_strconcat (own, VP_X_VGA_MARK_SUFFIX, NULL) : g_strdup (VP_X_VGA_MARK_PREFIX "vfio" VP_X_VGA_MARK_SUFFIX);
-  VpWant *want = vp_rule_want (context, &vp_rule_vga, VP_GUEST_VISIBLE,
-                               g_strdup_printf ("devices/hostdev/alias[@name='%s']", mark),
-                               vp_xml_new ("alias", "name", mark, NULL),
-                               "marks the card for the emulator's command line");
+  g_autofree char *mark = is_users ? g_strconcat (own, VP_X_VGA_MARK_SUFFIX, NULL)
+                                   : g_strdup (VP_X_VGA_MARK_PREFIX "vfio" VP_X_VGA_MARK_SUFFIX);
+  VpWant *want =
+    vp_rule_want (context, &vp_rule_vga, VP_GUEST_VISIBLE, g_strdup_printf ("devices/hostdev/alias[@name='%s']", mark),
+                  vp_xml_new ("alias", "name", mark, NULL), "marks the card for the emulator's command line");
   want->find = g_strdup_printf ("devices/hostdev[%u]/alias", position);
   return g_steal_pointer (&mark);
 }
@@ -231,16 +231,24 @@ find_emulator_problem (const VpSlot *slot)
 
 #define EMULATOR "emulator(?:=/[^\\x00-\\x1f]{1,4096})?"
 #define OVERRIDE_PATTERN "\\*\\[local-name\\(\\)='override' and namespace-uri\\(\\)='" QEMU_NS "'\\]"
-#define OVERRIDE_DEVICE                                                                                            \
-  "\\{" QEMU_NS "\\}device(?:/@xmlns=" QEMU_NS "|/@alias=ua-[A-Za-z0-9_.:-]{1,200}|/\\{" QEMU_NS "\\}frontend(?:/\\{"  \
-  QEMU_NS "\\}property(?:/@name=x-vga|/@type=bool|/@value=true)?)?)?"
+#define OVERRIDE_DEVICE                                                                                                \
+  "\\{" QEMU_NS "\\}device(?:/@xmlns=" QEMU_NS "|/@alias=ua-[A-Za-z0-9_.:-]{1,200}|/\\{" QEMU_NS                       \
+  "\\}frontend(?:/\\{" QEMU_NS "\\}property(?:/@name=x-vga|/@type=bool|/@value=true)?)?)?"
 
 static const VpRulePlace places[] = {
-  { .place = "devices/hostdev/alias\\[@name='ua-[A-Za-z0-9_.:-]{1,200}'\\]", VP_GUEST_VISIBLE,
-    "alias(?:/@name=[A-Za-z0-9_.:-]{1,200})?", "alias(?:/@name=ua-[A-Za-z0-9_.:-]{0,200}-x-vga)?", .is_renamed = TRUE },
+  { .place = "devices/hostdev/alias\\[@name='ua-[A-Za-z0-9_.:-]{1,200}'\\]",
+    VP_GUEST_VISIBLE,
+    "alias(?:/@name=[A-Za-z0-9_.:-]{1,200})?",
+    "alias(?:/@name=ua-[A-Za-z0-9_.:-]{0,200}-x-vga)?",
+    .is_renamed = TRUE },
   { .place = "devices/emulator", VP_HOST_ONLY, EMULATOR, EMULATOR },
-  { .place = OVERRIDE_PATTERN, VP_GUEST_VISIBLE, NULL, "\\{" QEMU_NS "\\}override(?:/@xmlns=" QEMU_NS "|/" OVERRIDE_DEVICE ")?" },
-  { .place = OVERRIDE_PATTERN "/\\*\\[local-name\\(\\)='device' and @alias='ua-[A-Za-z0-9_.:-]{1,200}'\\]", VP_GUEST_VISIBLE, NULL,
+  { .place = OVERRIDE_PATTERN,
+    VP_GUEST_VISIBLE,
+    NULL,
+    "\\{" QEMU_NS "\\}override(?:/@xmlns=" QEMU_NS "|/" OVERRIDE_DEVICE ")?" },
+  { .place = OVERRIDE_PATTERN "/\\*\\[local-name\\(\\)='device' and @alias='ua-[A-Za-z0-9_.:-]{1,200}'\\]",
+    VP_GUEST_VISIBLE,
+    NULL,
     OVERRIDE_DEVICE },
   { .place = NULL },
 };

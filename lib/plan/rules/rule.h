@@ -22,9 +22,9 @@ typedef struct {
   const VpNeighbours *neighbours; /* NULL: none */
   const VpSettings *settings;
   const VpSlotOwners *owners; /* to read slots with */
-  gboolean host_only;       /* what the guest sees is not undone, and stays */
-  VpPlan *plan;             /* out: pins, memory, warnings */
-  GPtrArray *wants;         /* out: of VpWant */
+  gboolean host_only;         /* what the guest sees is not undone, and stays */
+  VpPlan *plan;               /* out: pins, memory, warnings */
+  GPtrArray *wants;           /* out: of VpWant */
 } VpRuleContext;
 
 typedef enum { VP_HOST_ONLY, VP_GUEST_VISIBLE } VpVisibility;
@@ -36,11 +36,11 @@ typedef enum { VP_HOST_ONLY, VP_GUEST_VISIBLE } VpVisibility;
  * what has one would be handed to a guest by whoever may write metadata.
  */
 typedef struct {
-  const char *place;  /* of the place itself */
+  const char *place; /* of the place itself */
   VpVisibility visibility;
-  const char *was;    /* of what a user may have there; NULL: only nothing */
-  const char *set;    /* of what the rule puts there; NULL: it only takes out */
-  gboolean takes_out; /* it may take out as well as put */
+  const char *was;     /* of what a user may have there; NULL: only nothing */
+  const char *set;     /* of what the rule puts there; NULL: it only takes out */
+  gboolean takes_out;  /* it may take out as well as put */
   gboolean is_renamed; /* what was there does not have the predicates of the place */
 } VpRulePlace;
 
