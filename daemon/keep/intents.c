@@ -22,7 +22,7 @@ struct VpIntents {
 };
 
 typedef struct {
-  char *id; /* the mark of what is being written */
+  char *id; /* of its versions */
   gboolean has_carry;
 } Open;
 
@@ -72,6 +72,7 @@ vp_intent_free (VpIntent *intent)
 {
   if (intent == NULL)
     return;
+  g_free (intent->id);
   vp_domain_free (intent->base);
   vp_domain_free (intent->carry);
   vp_domain_free (intent->written);
@@ -165,11 +166,10 @@ vp_intents_load_versions (const VpIntents *intents, const char *domain, const Vp
 {
   GPtrArray *versions = g_ptr_array_new_with_free_func ((GDestroyNotify) vp_version_free);
   g_autofree char *folder = g_strconcat (PREFIX, domain, NULL);
-  g_autofree char *id = vp_write_id_dup (intent->written);
   g_auto (GStrv) names = vp_root_list (intents->root, folder);
 
   for (guint i = 0; names[i] != NULL; i++)
-    load_version (intents, domain, names[i], id, versions);
+    load_version (intents, domain, names[i], intent->id, versions);
   if (versions->len > MOST_VERSIONS)
     g_ptr_array_remove_range (versions, 0, versions->len - MOST_VERSIONS);
   return versions;
@@ -187,11 +187,12 @@ set_text (GKeyFile *file, const char *key, const VpDomain *domain)
 }
 
 static char *
-dup_intent (const VpWrite *write)
+dup_intent (const VpWrite *write, const char *id)
 {
   g_autoptr (GKeyFile) file = g_key_file_new ();
 
   g_key_file_set_integer (file, "intent", "version", 1);
+  g_key_file_set_string (file, "intent", "id", id);
   set_text (file, "base", write->base);
   set_text (file, "carry", write->carry);
   set_text (file, "written", write->written);
@@ -248,8 +249,8 @@ vp_intents_open (VpIntents *intents, const char *domain, const VpWrite *write, c
 {
   g_autofree char *folder = g_strconcat (PREFIX, domain, NULL);
   g_autofree char *path = dup_intent_path (domain);
-  g_autofree char *id = vp_write_id_dup (write->written);
-  g_autofree char *text = dup_intent (write);
+  g_autofree char *id = vp_write_id_new ();
+  g_autofree char *text = dup_intent (write, id);
 
   if (!vp_root_make_folder (intents->root, folder, error))
     return FALSE;
@@ -311,7 +312,8 @@ parse_intent (const char *text, GError **error)
 
   if (!g_key_file_load_from_data (file, text, strlen (text), G_KEY_FILE_NONE, error))
     return NULL;
-  intent->base = get_document (file, "base", error);
+  intent->id = g_key_file_get_string (file, "intent", "id", error);
+  intent->base = intent->id != NULL ? get_document (file, "base", error) : NULL;
   intent->written = intent->base != NULL ? get_document (file, "written", error) : NULL;
   if (intent->written == NULL)
     return NULL;

@@ -3,7 +3,7 @@
  * What we are about to write, on the disk before it is written, and what came meanwhile:
  *
  *   FOLDER/d-NAME/intent             base, carry and written of the last define (recovery.h)
- *   FOLDER/d-NAME/ID.SERIAL.xml      a version that was seen since base was read; ID is written's mark
+ *   FOLDER/d-NAME/ID.SERIAL.xml      a version that was seen since base was read; ID is the intent's
  *   FOLDER/d-NAME/ID.SERIAL.deleted  the definition went
  *   FOLDER/d-NAME/ID.SERIAL.missed   at least one version before that one could not be read
  *   FOLDER/kept/NAME-…xml            an edit that could not be put back, for a person
@@ -25,6 +25,7 @@ VpIntents *vp_intents_new (const char *folder, GError **error);
 void vp_intents_free (VpIntents *intents);
 
 typedef struct {
+  char *id; /* of the versions that belong to it */
   VpDomain *base;
   VpDomain *carry; /* NULL: none */
   VpDomain *written;

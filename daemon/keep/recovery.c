@@ -43,10 +43,38 @@ has_mark (const VpVersion *version, const char *id, VpDomain **parsed)
   return TRUE;
 }
 
+/*
+ * An undo leaves no state, and so no mark. B had one, and so has what was made from it: R is the first without. Should
+ * somebody have defined the domain anew in this very moment, R is the one that reads as it was written.
+ */
+static guint
+find_unmarked (VpLost *lost, const VpDomain *written, const GPtrArray *versions)
+{
+  guint found = versions->len;
+
+  for (guint i = 0; i < versions->len; i++) {
+    g_autoptr (VpDomain) domain = parse_version (versions->pdata[i]);
+    gboolean is_written = domain != NULL && vp_domain_equal (domain, written);
+    if (!is_written && (domain == NULL || vp_domain_state (domain) != NULL || found < versions->len))
+      continue;
+    found = i;
+    g_clear_pointer (&lost->ours, vp_domain_free);
+    lost->ours = g_steal_pointer (&domain);
+    if (is_written)
+      break;
+  }
+  lost->defined = found < versions->len;
+  return found;
+}
+
 /* The position of R; the number of versions where it is not among them. */
 static guint
-find_ours (VpLost *lost, const char *id, const GPtrArray *versions)
+find_ours (VpLost *lost, const VpDomain *written, const GPtrArray *versions)
 {
+  g_autofree char *id = vp_write_id_dup (written);
+
+  if (id == NULL)
+    return find_unmarked (lost, written, versions);
   for (guint i = 0; i < versions->len; i++)
     if (has_mark (versions->pdata[i], id, &lost->ours)) {
       lost->defined = TRUE;
@@ -88,8 +116,7 @@ VpLost *
 vp_lost_find (const VpWrite *write, const GPtrArray *versions)
 {
   VpLost *lost = g_new0 (VpLost, 1);
-  g_autofree char *id = vp_write_id_dup (write->written);
-  guint ours = find_ours (lost, id, versions);
+  guint ours = find_ours (lost, write->written, versions);
 
   if (ours == versions->len) {
     lost->missed = TRUE; /* or it was not defined: who asks knows */

@@ -8,7 +8,8 @@
  *
  * R is known by its mark, a fresh write id in our state, and never by its looks: libvirt
  * completes what it stores. N was made from R, so it carries the same mark: ours is the
- * first that has it.
+ * first that has it. An undo that leaves no metadata leaves no mark either, and is the
+ * first without our state.
  */
 #pragma once
 
@@ -21,7 +22,7 @@ G_BEGIN_DECLS
 typedef struct {
   const VpDomain *base;    /* B */
   const VpDomain *carry;   /* B with the edits that earlier defines overwrote, not planned; NULL: there were none */
-  const VpDomain *written; /* R, with the mark */
+  const VpDomain *written; /* R, with the mark if it has one */
 } VpWrite;
 
 typedef enum {

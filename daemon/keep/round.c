@@ -55,13 +55,23 @@ vp_round_plan (const VpRound *round, const VpDomain *document, GError **error)
   return vp_plan_new (document, context->host, context->profiles, context->neighbours, VP_PLAN_DEFAULT, error);
 }
 
+/* Where nothing is in the metadata, libvirt would leave an empty element behind when the mark is taken away again. */
+static gboolean
+has_metadata (const VpDomain *domain)
+{
+  const xmlNode *metadata = vp_xml_child (vp_domain_root (domain), "metadata");
+
+  return metadata != NULL && vp_xml_first (metadata) != NULL;
+}
+
 void
 vp_round_set_result (VpRound *round, const VpDomain *result)
 {
   g_autofree char *id = vp_write_id_new ();
 
   vp_round_take (&round->result, vp_domain_copy (result));
-  vp_write_id_set (round->result, id);
+  if (has_metadata (result))
+    vp_write_id_set (round->result, id);
 }
 
 VpWrite

@@ -36,7 +36,7 @@ gboolean vp_round_sync (const VpRound *round, guint64 *serial, GError **error);
 /* B, and its serial. */
 gboolean vp_round_read_base (VpRound *round, GError **error);
 VpPlan *vp_round_plan (const VpRound *round, const VpDomain *document, GError **error);
-/* R: a copy with a fresh mark. */
+/* R: a copy, with a fresh mark if there is any metadata to put it into. */
 void vp_round_set_result (VpRound *round, const VpDomain *result);
 VpWrite vp_round_get_write (const VpRound *round); /* borrowed from the round */
 /* The domain of that name anew, its UUID may be another one meanwhile; FALSE: there is no persistent one. */

@@ -30,6 +30,8 @@ typedef struct {
   GQueue made;  /* descriptors of each NAME.xml.new that was made and is not renamed yet; -1: it was gone already */
   dev_t device; /* of the file that was read last; `inode` 0: none */
   ino_t inode;
+  gsize size;
+  guint hash; /* of its text: the number of a file that is gone is given to another */
 } File;
 
 struct VpVersions {
@@ -189,9 +191,29 @@ is_of_this_version (int made, int present)
   return a.st_nlink == 0 || (present >= 0 && fstat (present, &b) == 0 && a.st_ino == b.st_ino);
 }
 
-/* The file of the event is read; `again`: the event before showed the same one, so that the one of that event was missed. */
+typedef enum { READ_NEW, READ_AGAIN, READ_AFTER_MISS } Reading;
+
+/* AGAIN: the event before showed the same file, so the one of that event was missed. AFTER_MISS: only its number is. */
+static Reading
+compare_file (File *file, const struct stat *info, GBytes *text)
+{
+  gboolean is_same_number = file->inode != 0 && info->st_ino == file->inode && info->st_dev == file->device;
+  gsize size = text != NULL ? g_bytes_get_size (text) : 0;
+  guint hash = text != NULL ? g_bytes_hash (text) : 0;
+  gboolean is_same_text = size == file->size && hash == file->hash;
+
+  file->inode = info->st_ino;
+  file->device = info->st_dev;
+  file->size = size;
+  file->hash = hash;
+  if (!is_same_number)
+    return READ_NEW;
+  return is_same_text ? READ_AGAIN : READ_AFTER_MISS;
+}
+
+/* NULL: it is gone, or not to be read. */
 static GBytes *
-read_version (VpVersions *versions, const char *domain, gboolean *again)
+read_version (VpVersions *versions, const char *domain, Reading *reading)
 {
   File *file = get_file (versions, domain);
   int made = pop_made (file, g_queue_pop_head);
@@ -200,12 +222,10 @@ read_version (VpVersions *versions, const char *domain, gboolean *again)
   GBytes *text = NULL;
   struct stat info;
 
-  *again = FALSE;
+  *reading = READ_NEW;
   if (fd >= 0 && fstat (fd, &info) == 0) {
-    *again = file->inode != 0 && info.st_ino == file->inode && info.st_dev == file->device;
-    file->inode = info.st_ino;
-    file->device = info.st_dev;
-    text = *again ? NULL : read_descriptor (fd);
+    text = read_descriptor (fd);
+    *reading = compare_file (file, &info, text);
   }
   if (made >= 0)
     (void) close (made);
@@ -264,13 +284,13 @@ note_all_missed (VpVersions *versions)
 static void
 note_changed (VpVersions *versions, const char *domain)
 {
-  gboolean again = FALSE;
-  GBytes *text = read_version (versions, domain, &again);
+  Reading reading = READ_NEW;
+  g_autoptr (GBytes) text = read_version (versions, domain, &reading);
 
-  if (again)
+  if (reading != READ_AGAIN)
+    keep_version (versions, domain, FALSE, g_steal_pointer (&text));
+  if (reading != READ_NEW)
     note_missed (versions, domain);
-  else
-    keep_version (versions, domain, FALSE, text);
 }
 
 static void
