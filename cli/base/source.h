@@ -18,36 +18,25 @@ typedef struct {
   char **rules;    /* folders; NULL: the standard ones, or none beside folders of profiles */
 } VpSource;
 
-/* clang-format off: entries of a table, which it takes for blocks */
-#define VP_SOURCE_ENTRY_CONNECT(source)                                                                                \
-  {                                                                                                                    \
-    "connect", 'c', 0, G_OPTION_ARG_STRING, &(source)->uri, "libvirt's URI: qemu:///system or qemu:///session", "URI"  \
-  }
-#define VP_SOURCE_ENTRY_PROFILES(source)                                                                               \
-  {                                                                                                                    \
-    "profiles", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &(source)->profiles,                                                \
-      "Take profiles from DIR instead of the standard folders (repeatable)", "DIR"                                     \
-  }
-#define VP_SOURCE_ENTRY_RULES(source)                                                                                  \
-  {                                                                                                                    \
-    "rules", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &(source)->rules,                                                      \
-      "Take rules from DIR instead of the standard folders (repeatable)", "DIR"                                        \
-  }
-#define VP_SOURCE_ENTRIES_HOST(source)                                                                                 \
-  { "topology",                                                                                                        \
-    0,                                                                                                                 \
-    0,                                                                                                                 \
-    G_OPTION_ARG_FILENAME,                                                                                             \
-    &(source)->topology,                                                                                               \
-    "The host's CPUs from an hwloc XML file or a synthetic description",                                               \
-    "FILE-OR-SYNTHETIC" },                                                                                             \
-  {                                                                                                                    \
-    "sysfs", 0, 0, G_OPTION_ARG_FILENAME, &(source)->sysfs,                                                            \
-      "The host's pages, devices and isolated CPUs from a recorded /sys", "DIR"                                        \
-  }
-#define VP_SOURCE_ENTRIES(source)                                                                                      \
-  VP_SOURCE_ENTRY_CONNECT (source), VP_SOURCE_ENTRIES_HOST (source), VP_SOURCE_ENTRY_PROFILES (source),                \
-    VP_SOURCE_ENTRY_RULES (source)
+/* clang-format off */
+#define VP_SOURCE_ENTRY_CONNECT(source) \
+  { "connect", 'c', 0, G_OPTION_ARG_STRING, &(source)->uri, "libvirt's URI: qemu:///system or qemu:///session", "URI" }
+#define VP_SOURCE_ENTRY_PROFILES(source) \
+  { "profiles", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &(source)->profiles, \
+    "Take profiles from DIR instead of the standard folders (repeatable)", "DIR" }
+#define VP_SOURCE_ENTRY_RULES(source) \
+  { "rules", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &(source)->rules, \
+    "Take rules from DIR instead of the standard folders (repeatable)", "DIR" }
+#define VP_SOURCE_ENTRIES_HOST(source) \
+  { "topology", 0, 0, G_OPTION_ARG_FILENAME, &(source)->topology, \
+    "The host's CPUs from an hwloc XML file or a synthetic description", "FILE-OR-SYNTHETIC" }, \
+  { "sysfs", 0, 0, G_OPTION_ARG_FILENAME, &(source)->sysfs, \
+    "The host's pages, devices and isolated CPUs from a recorded /sys", "DIR" }
+#define VP_SOURCE_ENTRIES(source) \
+  VP_SOURCE_ENTRY_CONNECT (source), \
+  VP_SOURCE_ENTRIES_HOST (source), \
+  VP_SOURCE_ENTRY_PROFILES (source), \
+  VP_SOURCE_ENTRY_RULES (source)
 /* clang-format on */
 
 /* Frees what the options put into it, not the struct. */

@@ -24,7 +24,7 @@ vp_profiles_print (const GPtrArray *list)
 void
 vp_profile_print (const VpProfile *profile, const VpLimits *limits)
 {
-  static const char *const heads[] = { "KEY", "VALUE", "ALLOWED", "BY A TAG", NULL };
+  static const char *const heads[] = { "KEY", "VALUE", "BY A TAG", "ALLOWED", NULL };
   g_autoptr (VpTable) table = vp_table_new (heads);
 
   vp_output_line (VP_STYLE_HEAD, "%s: %s", profile->name, profile->description);
@@ -38,7 +38,7 @@ vp_profile_print (const VpProfile *profile, const VpLimits *limits)
       g_strconcat (vp_settings_get (profile->settings, (VpKey) i), is_default ? " (default)" : "", NULL);
     g_autofree char *allowed = vp_key_dup_allowed ((VpKey) i);
     vp_table_add (table, 1, is_default ? VP_STYLE_DIM : VP_STYLE_GOOD,
-                  (const char *[]){ key, value, allowed, vp_limits_get (limits, (VpKey) i), NULL });
+                  (const char *[]){ key, value, vp_limits_get (limits, (VpKey) i), allowed, NULL });
   }
   vp_table_print (table);
   g_print ("\n");

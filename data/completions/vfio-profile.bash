@@ -18,10 +18,10 @@ _vfio_profile_list()
         # Of the groups that can be assigned what is no bridge.
         ADDRESS) vfio-profile groups | sed -nE "/^Group/h; / bridge,/d; G
             s/^[^0-9G]*([0-9a-f:.]+) .*\\nGroup [0-9]+: (yes|host):.*/\\1/p" ;;
-        # "cpu.pin  yes  no, yes, required": key=no, key=yes … for each value that is one word.
+        # "cpu.pin  yes  any  no, yes, required": key=no, key=yes … for each value that is one word.
         KEY) vfio-profile profiles pinned | sed -nE 's/^([a-z]+\.[a-z0-9-]+)  .*/\1=/p' ;;
         KEY=VALUE) vfio-profile profiles pinned | awk -F '  +' '/^[a-z]+\.[a-z0-9-]+  / {
-            n = split($3, values, ", "); for (i = 1; i <= n; i++) if (values[i] !~ / /) print $1 "=" values[i] }' ;;
+            n = split($NF, values, ", "); for (i = 1; i <= n; i++) if (values[i] !~ / /) print $1 "=" values[i] }' ;;
         USER) compgen -u ;;
         URI) printf '%s\n' qemu:///system qemu:///session ;;
     esac 2> /dev/null

@@ -76,7 +76,7 @@ function __vfio_profile_list --no-scope-shadowing
                 and string replace -rf '^[^0-9G]*([0-9a-f:.]+) (?!.* bridge,)(.*)' '$1\t$2' -- $line
             end
         case SECTION.KEY=VALUE
-            # "cpu.pin  yes  no, yes, required": each value that is one word.
+            # "cpu.pin  yes  any  no, yes, required": each value that is one word.
             for line in (vfio-profile profiles pinned)
                 set -l found (string match -r '^([a-z]+\.[a-z0-9-]+)  .*  (\S.*)$' -- $line)
                 or continue

@@ -2,4 +2,7 @@
 /* The error domain's quark; everything else about errors is in the header. */
 #include "base/error.h"
 
-G_DEFINE_QUARK (vp - error - quark, vp_error)
+/* A name, and no difference of three numbers. */
+/* clang-format off */
+G_DEFINE_QUARK (vp-error-quark, vp_error)
+/* clang-format on */

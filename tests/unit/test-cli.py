@@ -387,7 +387,7 @@ def test_profiles_one():
     keys = json.loads(run("profiles", "pinned", "--json", "--profiles", PROFILES)[0])["keys"]
     assert {"key": "cpu.pin", "value": "yes", "default": "no", "is_default": False,
             "allowed": "no, yes, required", "by_tag": "any"} in keys, keys
-    assert re.search(r"^cpu\.isolate .* no$", text, re.M) and "built-in limits" in text, text
+    assert re.search(r"^cpu\.isolate +no \(default\) +no +no, yes$", text, re.M) and "built-in limits" in text, text
     assert "gaming" in refused("profiles", "bogus", "--profiles", PROFILES)
 
 
