@@ -3,8 +3,9 @@
  * Threads: main (this file and keep/: asks libvirt), versions (reads libvirt's
  * folder), gate and its pool (answer the hook), one for each start of a domain that
  * we were asked to repeat (asks libvirt), end (hears SIGTERM; main.c). Main and starts
- * may wait for libvirt, the others never do; main waits for versions a second at most;
- * end waits for starts and answers, bounded, and nobody else for anybody.
+ * may wait for libvirt, the others never do; main waits for versions a second at most,
+ * and for an answer that readies the host a second a guest; answers wait for each other to
+ * a deadline; end waits for starts and answers, bounded.
  */
 #include "daemon/daemon.h"
 

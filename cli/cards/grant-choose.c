@@ -70,9 +70,7 @@ vp_grant_check (const VpGrantFiles *files, const VpGrantUser *user, const VpSequ
 static guint64
 cap_limit (const VpGrantFiles *files, const VpGrantUser *user, guint64 kib, GError **error)
 {
-  g_autofree char *text = vp_root_dup_text (files->root, "proc/meminfo");
-  const char *line = text != NULL ? strstr (text, "MemTotal:") : NULL;
-  guint64 total = line != NULL ? g_ascii_strtoull (line + strlen ("MemTotal:"), NULL, 10) : 0;
+  guint64 total = vp_meminfo_read_kib (files->root, -1, "MemTotal");
 
   if (total == 0)
     g_set_error (error, VP_ERROR, VP_ERROR_HOST,

@@ -12,7 +12,7 @@ typedef enum { VP_AFTER_PREPARE, VP_AFTER_PREPARE_AND_START, VP_AFTER_TUNE_LIVE 
 /*
  * Called from the threads that answer the hook, several at once, while libvirt holds the
  * domain's lock: only leaves the request, asks no libvirt and waits for nobody. The name is
- * borrowed. Calls end before vp_gate_free does.
+ * borrowed. None comes after vp_gate_stop has said TRUE.
  */
 typedef struct {
   void (*request) (const char *domain, VpAfter after, gpointer data);

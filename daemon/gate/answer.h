@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the gate says to one call of the hook. Plans, but calls no libvirt and waits for nobody. Any thread. */
+/* What the gate says to one call of the hook. Plans, calls no libvirt, and waits for other starts and the
+ * kernel to a deadline. Any thread. */
 #pragma once
 
 #include "daemon/gate/admission.h"
 #include "daemon/gate/after.h"
-#include "daemon/gate/gate-request.h"
+#include "daemon/gate/hook-call.h"
 #include "daemon/gate/ledger.h"
 
 G_BEGIN_DECLS

@@ -33,7 +33,7 @@ void vp_ledger_end_start (VpLedger *ledger, const char *domain);
 gboolean vp_ledger_is_starting (VpLedger *ledger, const char *domain);
 
 /*
- * A domain that comes from a saved or migrated guest: the prepare that follows within a
+ * A domain that comes from a saved or migrated guest: the start that follows within a
  * minute may change nothing that the guest sees, and is planned beside the same neighbours.
  * Taking the mark removes it; NULL: there is none. Both hand over a reference. Whatever else is asked of that domain
  * takes it, too: that restore came to nothing, and the next prepare is of an ordinary start.

@@ -33,7 +33,7 @@ struct VpBook {
   char *working_for;    /* a guest's name */
   GHashTable *table;    /* char *, the UUID -> VpHolding * */
   GHashTable *released; /* set of UUIDs: libvirt's lists say later than the hook that they run no more */
-  VpKeep keep;
+  VpMemoryKeep keep;
   gint64 last_claim;                       /* monotonic, µs; no two are the same */
   VpBookAccess access[VP_N_HOLDING_KINDS]; /* not that of pages */
 };
@@ -62,7 +62,7 @@ typedef struct {
 /* Pages of one pool, all guests' but one's (NULL: all). */
 VpPoolClaims vp_book_sum_pool (VpBook *book, int node, guint64 page_kib, const VpHolding *but);
 typedef struct {
-  VpKeep keep;
+  VpMemoryKeep keep;
   guint64 available; /* KiB */
   guint64 kept;      /* KiB of it that the administrator wants to stay */
 } VpRoom;

@@ -40,7 +40,7 @@ void vp_book_free (VpBook *book); /* gives nothing back: the guests go on runnin
 gboolean vp_book_take_pages (VpBook *book, const char *uuid, const char *name, const GArray *needs, gboolean allocate,
                              gint64 deadline, GError **error);
 /* What allocating pages leaves of the memory that is available, from now on; until then nothing. */
-void vp_book_set_keep (VpBook *book, VpKeep keep);
+void vp_book_set_keep (VpBook *book, VpMemoryKeep keep);
 /* QEMU has its pages now: they are no longer promised but in use. Call it when `started` is asked. */
 void vp_book_started (VpBook *book, const char *uuid);
 /*

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * systemd's units over D-Bus, as far as their AllowedCPUs go. A private connection, made
- * when it is needed and again when the bus was restarted; nothing waits longer than a
- * second, and a bus that did not answer is left alone for a while. Any thread; one is
+ * when it is needed and again when the bus was restarted; no single call waits longer
+ * than a second, and a bus that did not answer is left alone for a while. Any thread; one is
  * served at a time. Every failure is VP_ERROR_HOST.
  */
 #pragma once

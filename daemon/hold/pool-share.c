@@ -61,7 +61,7 @@ vp_book_read_room (VpBook *book)
 }
 
 void
-vp_book_set_keep (VpBook *book, VpKeep keep)
+vp_book_set_keep (VpBook *book, VpMemoryKeep keep)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&book->mutex);
 

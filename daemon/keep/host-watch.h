@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Tells when the host changed: a CPU on or off line, a PCI device come or gone
- * (the kernel's uevents), a file of profiles or rules edited. Main thread only.
+ * (the kernel's uevents), a file edited that says what is planned (profiles, rules,
+ * limits) or an emulator upgraded. Main thread only.
  */
 #pragma once
 

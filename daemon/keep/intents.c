@@ -113,15 +113,21 @@ save_version (const VpIntents *intents, const char *domain, const char *id, cons
     save_file (intents, domain, id, version->serial, "xml", text);
 }
 
+/* NULL: it is not open. */
+static char *
+dup_open (VpIntents *intents, const char *domain)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&intents->mutex);
+  const Open *open = g_hash_table_lookup (intents->open, domain);
+
+  return open != NULL ? g_strdup (open->id) : NULL;
+}
+
 void
 vp_intents_note_version (VpIntents *intents, const char *domain, const VpVersion *version)
 {
-  g_autofree char *id = NULL;
+  g_autofree char *id = dup_open (intents, domain);
 
-  g_mutex_lock (&intents->mutex);
-  const Open *open = g_hash_table_lookup (intents->open, domain);
-  id = open != NULL ? g_strdup (open->id) : NULL;
-  g_mutex_unlock (&intents->mutex);
   if (id != NULL)
     save_version (intents, domain, id, version);
 }
@@ -222,24 +228,23 @@ remove_old (const VpIntents *intents, const char *domain, const char *id)
 static void
 set_open (VpIntents *intents, const char *domain, const char *id, gboolean has_carry)
 {
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&intents->mutex);
   Open *open = g_new0 (Open, 1);
 
   open->id = g_strdup (id);
   open->has_carry = has_carry;
-  g_mutex_lock (&intents->mutex);
   g_hash_table_replace (intents->open, g_strdup (domain), open);
-  g_mutex_unlock (&intents->mutex);
 }
 
 /* TRUE: should the intent come back after a power cut, it would put back what was put back already. */
 static gboolean
 set_closed (VpIntents *intents, const char *domain)
 {
-  g_mutex_lock (&intents->mutex);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&intents->mutex);
   const Open *open = g_hash_table_lookup (intents->open, domain);
   gboolean matters = open == NULL || open->has_carry;
+
   g_hash_table_remove (intents->open, domain);
-  g_mutex_unlock (&intents->mutex);
   return matters;
 }
 

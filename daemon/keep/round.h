@@ -23,7 +23,7 @@ typedef struct {
   VpWritten *written;
 } VpRound;
 
-void vp_round_clear (VpRound *round);
+void vp_round_clear (VpRound *round); /* frees what it owns, not the struct */
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (VpRound, vp_round_clear)
 
@@ -35,6 +35,7 @@ void vp_round_take (VpDomain **place, VpDomain *document);
 gboolean vp_round_sync (const VpRound *round, guint64 *serial, GError **error);
 /* B, and its serial. */
 gboolean vp_round_read_base (VpRound *round, GError **error);
+/* With the context's host, profiles and neighbours; the caller's. NULL: it cannot be planned. */
 VpPlan *vp_round_plan (const VpRound *round, const VpDomain *document, GError **error);
 /* R: a copy, with a fresh mark if there is any metadata to put it into. */
 void vp_round_set_result (VpRound *round, const VpDomain *result);
@@ -49,7 +50,9 @@ void vp_round_end_intent (const VpRound *round, guint64 serial);
 /* Takes the mark away that an undo leaves alone in the state. */
 void vp_round_drop_mark (const VpRound *round, const VpDomain *present);
 
+/* What was changed, and what there is to warn of that was not said at the last look. */
 void vp_round_log_plan (const VpPlan *plan, virDomainPtr domain, VpWritten *written);
+/* What was put back, and that something could not be read. */
 void vp_round_log_recovery (const VpRound *round, const VpLost *lost);
 
 /* --- the steps --- */

@@ -21,8 +21,8 @@ void vp_version_free (VpVersion *version);
 
 typedef struct VpVersionTable VpVersionTable;
 
-VpVersionTable *vp_version_table_new (void);
-void vp_version_table_free (VpVersionTable *table);
+VpVersionTable *vp_version_table_new (void);        /* empty; the caller's */
+void vp_version_table_free (VpVersionTable *table); /* not NULL */
 
 /* `version` is the table's then. Where it grows too long, or all texts together too large, this domain's oldest go. */
 void vp_version_table_add (VpVersionTable *table, const char *domain, VpVersion *version);

@@ -242,6 +242,18 @@ give_to_sink (const VpVersions *versions, const char *domain, const VpVersion *v
     versions->sink (domain, version, versions->data);
 }
 
+/* A copy of what is the table's then; the caller's. */
+static VpVersion *
+add_version (VpVersions *versions, const char *domain, VpVersion *version)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
+
+  version->serial = ++versions->serial;
+  VpVersion *copy = vp_version_copy (version);
+  vp_version_table_add (versions->table, domain, version);
+  return copy;
+}
+
 static void
 keep_version (VpVersions *versions, const char *domain, gboolean deleted, GBytes *text)
 {
@@ -250,12 +262,16 @@ keep_version (VpVersions *versions, const char *domain, gboolean deleted, GBytes
 
   version->deleted = deleted;
   version->text = text;
-  g_mutex_lock (&versions->mutex);
-  version->serial = ++versions->serial;
-  copy = vp_version_copy (version);
-  vp_version_table_add (versions->table, domain, version);
-  g_mutex_unlock (&versions->mutex);
+  copy = add_version (versions, domain, version);
   give_to_sink (versions, domain, copy);
+}
+
+static VpVersion *
+mark_missed (VpVersions *versions, const char *domain)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
+
+  return vp_version_table_mark_missed (versions->table, domain, versions->backlog);
 }
 
 /*
@@ -265,9 +281,8 @@ keep_version (VpVersions *versions, const char *domain, gboolean deleted, GBytes
 static void
 note_missed (VpVersions *versions, const char *domain)
 {
-  g_mutex_lock (&versions->mutex);
-  g_autoptr (VpVersion) marked = vp_version_table_mark_missed (versions->table, domain, versions->backlog);
-  g_mutex_unlock (&versions->mutex);
+  g_autoptr (VpVersion) marked = mark_missed (versions, domain);
+
   if (marked != NULL)
     give_to_sink (versions, domain, marked);
 }
@@ -275,9 +290,10 @@ note_missed (VpVersions *versions, const char *domain)
 static void
 note_all_missed (VpVersions *versions)
 {
-  g_mutex_lock (&versions->mutex);
-  versions->missed = ++versions->serial;
-  g_mutex_unlock (&versions->mutex);
+  {
+    g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
+    versions->missed = ++versions->serial;
+  }
   notify_main (versions, NULL);
 }
 
@@ -307,15 +323,24 @@ dup_domain (const char *file_name, const char *suffix)
   return g_str_has_suffix (file_name, suffix) ? g_strndup (file_name, strlen (file_name) - strlen (suffix)) : NULL;
 }
 
+/* FALSE: it is watched no more. */
+static gboolean
+drop_descriptor (VpVersions *versions, int descriptor)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
+  gboolean is_present = descriptor == versions->watch_descriptor;
+
+  if (is_present)
+    versions->watch_descriptor = -1;
+  return is_present;
+}
+
 /* The folder is not at its path any more: nothing that is written there is seen until it is watched anew. */
 static void
 note_moved (VpVersions *versions, int descriptor)
 {
-  g_mutex_lock (&versions->mutex);
-  gboolean is_present = descriptor == versions->watch_descriptor;
-  if (is_present)
-    versions->watch_descriptor = -1;
-  g_mutex_unlock (&versions->mutex);
+  gboolean is_present = drop_descriptor (versions, descriptor);
+
   (void) inotify_rm_watch (versions->inotify_fd, descriptor);
   if (is_present)
     note_all_missed (versions);
@@ -351,6 +376,15 @@ handle_event (VpVersions *versions, const struct inotify_event *event)
     handle_file (versions, event->mask, event->name);
 }
 
+/* No event waits any more. */
+static void
+note_read (VpVersions *versions)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
+
+  versions->backlog = versions->serial;
+}
+
 static void
 read_events (VpVersions *versions)
 {
@@ -364,9 +398,7 @@ read_events (VpVersions *versions)
       at += (gssize) (sizeof *event + event->len);
     }
   }
-  g_mutex_lock (&versions->mutex);
-  versions->backlog = versions->serial;
-  g_mutex_unlock (&versions->mutex);
+  note_read (versions);
 }
 
 static guint64

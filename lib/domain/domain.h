@@ -13,6 +13,7 @@ G_BEGIN_DECLS
 
 #define VP_TAG_NS "urn:vfio-profile:1"
 #define VP_STATE_NS "urn:vfio-profile:state:1"
+#define VP_QEMU_NS "http://libvirt.org/schemas/domain/qemu/1.0" /* of <qemu:commandline> and <qemu:override> */
 
 typedef struct {
   xmlDoc *doc; /* owned; its root is <domain> */

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/list.h"
+#include "base/number.h"
 
 /* In percent of the better one. hwloc's own adjustment of frequencies uses the same tenth. */
 #define SAME_KIND_PERCENT 90
@@ -49,25 +50,19 @@ read_kind (hwloc_topology_t hwloc, guint index, hwloc_bitmap_t cpus)
   return kind;
 }
 
-static int
-compare_numbers (guint64 a, guint64 b)
-{
-  return a < b ? -1 : a > b;
-}
-
 /* Best first. hwloc's order stands where it has one; its index is that order. */
 static int
 compare_kinds (const void *left, const void *right)
 {
   const Kind *a = left;
   const Kind *b = right;
-  int order = compare_numbers ((guint64) (gint64) b->efficiency + 1, (guint64) (gint64) a->efficiency + 1);
+  int order = vp_number_compare ((guint64) (gint64) b->efficiency + 1, (guint64) (gint64) a->efficiency + 1);
 
   if (order == 0)
-    order = compare_numbers (b->capacity, a->capacity);
+    order = vp_number_compare (b->capacity, a->capacity);
   if (order == 0)
-    order = compare_numbers (b->frequency, a->frequency);
-  return order != 0 ? order : compare_numbers (b->index, a->index);
+    order = vp_number_compare (b->frequency, a->frequency);
+  return order != 0 ? order : vp_number_compare (b->index, a->index);
 }
 
 static gboolean

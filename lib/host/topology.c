@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/list.h"
+#include "base/number.h"
 #include "host/topology-kinds.h"
 
 /* Linux is built for at most 8192 CPUs; what is far beyond is not a machine. */
@@ -34,23 +35,17 @@ typedef struct {
 } Place;
 
 static int
-compare_numbers (guint64 a, guint64 b)
-{
-  return a < b ? -1 : a > b;
-}
-
-static int
 compare_places (const void *left, const void *right)
 {
   const Place *a = left;
   const Place *b = right;
-  int order = compare_numbers (a->node, b->node);
+  int order = vp_number_compare (a->node, b->node);
 
   if (order == 0)
-    order = compare_numbers (a->l3, b->l3);
+    order = vp_number_compare (a->l3, b->l3);
   if (order == 0)
-    order = compare_numbers (a->core, b->core);
-  return order != 0 ? order : compare_numbers (a->pu->os_index, b->pu->os_index);
+    order = vp_number_compare (a->core, b->core);
+  return order != 0 ? order : vp_number_compare (a->pu->os_index, b->pu->os_index);
 }
 
 static void
@@ -199,7 +194,7 @@ compare_os_index (gconstpointer left, gconstpointer right, gpointer data)
 {
   const VpTopology *self = data;
 
-  return compare_numbers (self->pus[*(const guint *) left].os_index, self->pus[*(const guint *) right].os_index);
+  return vp_number_compare (self->pus[*(const guint *) left].os_index, self->pus[*(const guint *) right].os_index);
 }
 
 /* Two PUs with one number cannot be told apart by anybody. */

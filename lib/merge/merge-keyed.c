@@ -23,16 +23,6 @@ vp_merge_entries_add (GArray *entries, gint64 base, gint64 ours, gint64 theirs)
   g_array_append_val (entries, entry);
 }
 
-static int *
-positions_new (guint n)
-{
-  int *positions = g_new (int, n + 1);
-
-  for (guint i = 0; i <= n; i++)
-    positions[i] = -1;
-  return positions;
-}
-
 /* Pairs what is still free and has the same number (not 0), the first with the first. */
 static void
 pair_free (const guint *a, guint n_a, int *a_to_b, const guint *b, guint n_b, int *b_to_a)
@@ -81,9 +71,9 @@ static void
 keyed_init (Keyed *self, const VpMergeList *list, const VpMergeList *base)
 {
   self->list = list;
-  self->to_base = positions_new (list->n);
-  self->from_base = positions_new (base->n);
-  self->to_other = positions_new (list->n);
+  self->to_base = vp_merge_positions_new (list->n);
+  self->from_base = vp_merge_positions_new (base->n);
+  self->to_other = vp_merge_positions_new (list->n);
   pair_free (base->values, base->n, self->from_base, list->values, list->n, self->to_base);
   pair_free (base->identities, base->n, self->from_base, list->identities, list->n, self->to_base);
 }
@@ -153,7 +143,7 @@ keyed_add (const Keyed *self, guint at, gboolean is_theirs, GArray *entries)
 static void
 keyed_chain (const Keyed *order, const Keyed *other, const VpMergeList *base, int *first, int *next)
 {
-  g_autofree int *last = positions_new (order->list->n + 1);
+  g_autofree int *last = vp_merge_positions_new (order->list->n + 1);
   guint after = 0;
 
   for (guint i = 0; i < other->list->n; i++) {
@@ -174,8 +164,8 @@ keyed_chain (const Keyed *order, const Keyed *other, const VpMergeList *base, in
 static void
 keyed_weave (const Keyed *order, const Keyed *other, const VpMergeList *base, gboolean order_is_theirs, GArray *entries)
 {
-  g_autofree int *first = positions_new (order->list->n + 1);
-  g_autofree int *next = positions_new (other->list->n);
+  g_autofree int *first = vp_merge_positions_new (order->list->n + 1);
+  g_autofree int *next = vp_merge_positions_new (other->list->n);
 
   keyed_chain (order, other, base, first, next);
   for (guint i = 0; i <= order->list->n; i++) {

@@ -37,6 +37,17 @@ GArray *vp_merge_list_ordered (const VpMergeList *base, const VpMergeList *ours,
  */
 GArray *vp_merge_list_keyed (const VpMergeList *base, const VpMergeList *ours, const VpMergeList *theirs);
 
+/* `n` + 1 of them, all -1; the caller's. */
+static inline int *
+vp_merge_positions_new (guint n)
+{
+  int *positions = g_new (int, n + 1);
+
+  for (guint i = 0; i <= n; i++)
+    positions[i] = -1;
+  return positions;
+}
+
 /* -1: the item is not in that list. */
 void vp_merge_entries_add (GArray *entries, gint64 base, gint64 ours, gint64 theirs);
 

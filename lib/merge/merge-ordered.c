@@ -46,16 +46,6 @@ typedef struct {
   guint at_a;
 } Occurrence;
 
-static int *
-positions_new (guint n)
-{
-  int *positions = g_new (int, n + 1);
-
-  for (guint i = 0; i <= n; i++)
-    positions[i] = -1;
-  return positions;
-}
-
 static void
 align_table (const Alignment *self, guint a_lo, guint a_hi, guint b_lo, guint b_hi)
 {
@@ -118,7 +108,7 @@ static void
 align_rising (const Alignment *self, const GArray *in_a, const GArray *in_b)
 {
   g_autofree guint *tops = g_new (guint, in_a->len + 1); /* the last item of the best run of each length */
-  g_autofree int *before = positions_new (in_a->len);
+  g_autofree int *before = vp_merge_positions_new (in_a->len);
   guint n_tops = 0;
 
   for (guint k = 0; k < in_a->len; k++) {
@@ -185,7 +175,7 @@ align_range (const Alignment *self, guint a_lo, guint a_hi, guint b_lo, guint b_
 static GArray *
 hunks_new (const VpMergeList *base, const VpMergeList *side)
 {
-  g_autofree int *base_to_side = positions_new (base->n);
+  g_autofree int *base_to_side = vp_merge_positions_new (base->n);
   const Alignment alignment = { .a = base->values, .b = side->values, .a_to_b = base_to_side };
   GArray *hunks = g_array_new (FALSE, FALSE, sizeof (Hunk));
   Hunk hunk = { 0 };

@@ -12,6 +12,8 @@
  */
 #include "placement/placement-fit.h"
 
+#include "base/number.h"
+
 #include <string.h>
 
 #define MAX_STEPS (1u << 19)
@@ -39,22 +41,16 @@ sums_row (const Sums *sums, guint n_bins)
   return sums->first + (gsize) n_bins * sums->width;
 }
 
-static int
-compare_numbers (guint a, guint b)
-{
-  return a < b ? -1 : a > b;
-}
-
 int
 vp_bin_fit_compare (const VpBinFit *a, const VpBinFit *b)
 {
-  int order = compare_numbers (a->n_bins, b->n_bins);
+  int order = vp_number_compare (a->n_bins, b->n_bins);
 
   if (order == 0)
-    order = compare_numbers (a->shared, b->shared);
+    order = vp_number_compare (a->shared, b->shared);
   if (order == 0)
-    order = compare_numbers (a->breaks != FALSE, b->breaks != FALSE);
-  return order != 0 ? order : compare_numbers (a->left, b->left);
+    order = vp_number_compare (a->breaks != FALSE, b->breaks != FALSE);
+  return order != 0 ? order : vp_number_compare (a->left, b->left);
 }
 
 static VpBinFit
@@ -68,7 +64,7 @@ rate (guint n_bins, guint n_used, guint left)
 static int
 compare_descending (const void *left, const void *right)
 {
-  return compare_numbers (*(const guint *) right, *(const guint *) left);
+  return vp_number_compare (*(const guint *) right, *(const guint *) left);
 }
 
 static guint
@@ -111,11 +107,11 @@ compare_bins (gconstpointer left, gconstpointer right, gpointer data)
   const VpBin *bins = data;
   guint a = *(const guint *) left;
   guint b = *(const guint *) right;
-  int order = compare_numbers (bins[b].room, bins[a].room);
+  int order = vp_number_compare (bins[b].room, bins[a].room);
 
   if (order == 0)
-    order = compare_numbers (bins[b].pristine != FALSE, bins[a].pristine != FALSE);
-  return order != 0 ? order : compare_numbers (b, a);
+    order = vp_number_compare (bins[b].pristine != FALSE, bins[a].pristine != FALSE);
+  return order != 0 ? order : vp_number_compare (b, a);
 }
 
 static void

@@ -13,6 +13,7 @@
  */
 #include "placement/placement-pool.h"
 
+#include "base/number.h"
 #include "placement/placement-fit.h"
 
 typedef struct {
@@ -99,12 +100,6 @@ work_init (Work *work, const VpCorePool *pool, guint n_vcpus)
   }
 }
 
-static int
-compare_numbers (guint64 a, guint64 b)
-{
-  return a < b ? -1 : a > b;
-}
-
 /* Isolated ones first, those that nobody plans on, those that hold most, then the highest. */
 static int
 compare_cores (gconstpointer left, gconstpointer right, gpointer data)
@@ -117,10 +112,10 @@ compare_cores (gconstpointer left, gconstpointer right, gpointer data)
   if (view->cores[a].isolated != view->cores[b].isolated)
     return view->cores[a].isolated ? -1 : 1;
   if (view->cores[a].planned != view->cores[b].planned)
-    return compare_numbers (view->cores[a].planned, view->cores[b].planned);
+    return vp_number_compare (view->cores[a].planned, view->cores[b].planned);
   if (work->units[a] != work->units[b])
-    return compare_numbers (work->units[b], work->units[a]);
-  return compare_numbers (b, a);
+    return vp_number_compare (work->units[b], work->units[a]);
+  return vp_number_compare (b, a);
 }
 
 static void
@@ -197,20 +192,20 @@ typedef struct {
 static int
 compare_options (const Option *a, const Option *b)
 {
-  int order = compare_numbers (a->memory_short != FALSE, b->memory_short != FALSE);
+  int order = vp_number_compare (a->memory_short != FALSE, b->memory_short != FALSE);
   VpBinFit of_a = a->fit;
   VpBinFit of_b = b->fit;
 
   if (order == 0)
-    order = compare_numbers (a->device_rank, b->device_rank);
+    order = vp_number_compare (a->device_rank, b->device_rank);
   of_a.left = of_b.left = 0;
   if (order == 0)
     order = vp_bin_fit_compare (&of_a, &of_b);
   if (order == 0)
-    order = compare_numbers (a->breaks_node != FALSE, b->breaks_node != FALSE);
+    order = vp_number_compare (a->breaks_node != FALSE, b->breaks_node != FALSE);
   if (order == 0)
-    order = compare_numbers (a->fit.left, b->fit.left);
-  return order != 0 ? order : compare_numbers (b->node, a->node);
+    order = vp_number_compare (a->fit.left, b->fit.left);
+  return order != 0 ? order : vp_number_compare (b->node, a->node);
 }
 
 static gboolean
@@ -269,9 +264,9 @@ compare_by_room (const void *left, const void *right)
 {
   const Node *a = left;
   const Node *b = right;
-  int order = compare_numbers (b->room, a->room);
+  int order = vp_number_compare (b->room, a->room);
 
-  return order != 0 ? order : compare_numbers (b->node, a->node);
+  return order != 0 ? order : vp_number_compare (b->node, a->node);
 }
 
 static int
@@ -279,7 +274,7 @@ compare_by_device (const void *left, const void *right)
 {
   const Node *a = left;
   const Node *b = right;
-  int order = compare_numbers (a->device_rank, b->device_rank);
+  int order = vp_number_compare (a->device_rank, b->device_rank);
 
   return order != 0 ? order : compare_by_room (left, right);
 }
@@ -289,10 +284,10 @@ compare_by_package (const void *left, const void *right)
 {
   const Node *a = left;
   const Node *b = right;
-  int order = compare_numbers (a->device_rank, b->device_rank);
+  int order = vp_number_compare (a->device_rank, b->device_rank);
 
   if (order == 0)
-    order = compare_numbers (b->same_package != FALSE, a->same_package != FALSE);
+    order = vp_number_compare (b->same_package != FALSE, a->same_package != FALSE);
   return order != 0 ? order : compare_by_room (left, right);
 }
 
@@ -413,12 +408,6 @@ pick_all_and_more (const Work *work, VpCorePick *pick, const Node *nodes, guint 
   }
 }
 
-static int
-compare_positions (const void *left, const void *right)
-{
-  return compare_numbers (*(const guint *) left, *(const guint *) right);
-}
-
 gboolean
 vp_core_pool_pick (const VpCorePool *pool, guint n_vcpus, VpCorePick *pick)
 {
@@ -438,7 +427,7 @@ vp_core_pool_pick (const VpCorePool *pool, guint n_vcpus, VpCorePick *pick)
     else
       pick_all_and_more (&work, pick, nodes, n);
   }
-  g_array_sort (pick->cores, compare_positions);
+  g_array_sort (pick->cores, vp_number_compare_guint);
   work_clear (&work);
   return fits;
 }

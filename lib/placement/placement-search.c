@@ -15,13 +15,8 @@
  */
 #include "placement/placement-search.h"
 
+#include "base/number.h"
 #include "placement/placement-pool.h"
-
-static int
-compare_numbers (guint64 a, guint64 b)
-{
-  return a < b ? -1 : a > b;
-}
 
 /* The usable CPUs of a core that nobody else holds come first. */
 static guint
@@ -85,13 +80,13 @@ deal (const VpPlacementView *view, const GArray *cores, VpCoreShape shape, guint
 static int
 compare_picks (const VpCorePick *a, const VpCorePick *b)
 {
-  int order = compare_numbers (a->memoryless != FALSE, b->memoryless != FALSE);
+  int order = vp_number_compare (a->memoryless != FALSE, b->memoryless != FALSE);
 
   if (order == 0)
-    order = compare_numbers (a->n_nodes, b->n_nodes);
+    order = vp_number_compare (a->n_nodes, b->n_nodes);
   if (order == 0)
-    order = compare_numbers (a->memory_short != FALSE, b->memory_short != FALSE);
-  return order != 0 ? order : compare_numbers (a->device_rank, b->device_rank);
+    order = vp_number_compare (a->memory_short != FALSE, b->memory_short != FALSE);
+  return order != 0 ? order : vp_number_compare (a->device_rank, b->device_rank);
 }
 
 static gboolean
@@ -233,26 +228,21 @@ compare_shared (gconstpointer left, gconstpointer right, gpointer data)
   guint b = *(const guint *) right;
   const VpCore *core_a = &view->topology->cores[a];
   const VpCore *core_b = &view->topology->cores[b];
-  int order = compare_numbers (view->cores[a].taken, view->cores[b].taken);
+  int order = vp_number_compare (view->cores[a].taken, view->cores[b].taken);
 
   if (order == 0)
-    order = compare_numbers (view->cores[a].keep < view->reserve, view->cores[b].keep < view->reserve);
+    order = vp_number_compare (view->cores[a].keep < view->reserve, view->cores[b].keep < view->reserve);
   if (order == 0)
-    order = compare_numbers (view->cores[a].planned, view->cores[b].planned);
+    order = vp_number_compare (view->cores[a].planned, view->cores[b].planned);
   if (order == 0)
-    order = compare_numbers (vp_placement_view_rank_kind (view, core_a->kind),
-                             vp_placement_view_rank_kind (view, core_b->kind));
+    order = vp_number_compare (vp_placement_view_rank_kind (view, core_a->kind),
+                               vp_placement_view_rank_kind (view, core_b->kind));
   if (order == 0)
-    order = compare_numbers (!view->topology->nodes[core_a->node].usable, !view->topology->nodes[core_b->node].usable);
+    order =
+      vp_number_compare (!view->topology->nodes[core_a->node].usable, !view->topology->nodes[core_b->node].usable);
   if (order == 0)
-    order = compare_numbers (view->device_rank[core_a->node], view->device_rank[core_b->node]);
-  return order != 0 ? order : compare_numbers (b, a);
-}
-
-static int
-compare_positions (const void *left, const void *right)
-{
-  return compare_numbers (*(const guint *) left, *(const guint *) right);
+    order = vp_number_compare (view->device_rank[core_a->node], view->device_rank[core_b->node]);
+  return order != 0 ? order : vp_number_compare (b, a);
 }
 
 static gboolean
@@ -270,7 +260,7 @@ share_kind (const VpPlacementView *view, guint kind, VpCoreShape shape, guint n_
   for (; n < cores->len && demand > 0; n++)
     demand -= MIN (demand, vp_core_pool_count_units (view, shape, g_array_index (cores, guint, n)));
   g_array_set_size (cores, n);
-  g_array_sort (cores, compare_positions);
+  g_array_sort (cores, vp_number_compare_guint);
   if (demand == 0)
     deal (view, cores, shape, n_vcpus, vcpus);
   return demand == 0;

@@ -15,6 +15,7 @@ typedef struct {
   GHashTable *nodes; /* of GQueue of xmlNode, in the definition's order, by place */
 } VpPlaces;
 
+/* An index of what stands at places of that domain, which must outlive it; the caller's. */
 VpPlaces *vp_places_new (VpDomain *domain);
 void vp_places_free (VpPlaces *places); /* may be NULL */
 

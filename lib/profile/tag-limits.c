@@ -27,7 +27,7 @@ typedef struct {
 
 struct VpLimits {
   Limit of[VP_N_KEYS];
-  VpKeep keep;
+  VpMemoryKeep keep;
   char *source;
   GError *error;
 };
@@ -123,10 +123,10 @@ lay_keep (VpLimits *limits, const char *text, const char *path, GError **error)
                  "%s: " MEMORY "." KEEP " cannot be '%s'; allowed: 0%% to 99%%, a size such as 512M or 2G", path, text);
     return FALSE;
   }
-  limits->keep = *unit == '%' ? (VpKeep){ .percent = (guint) number }
-                              : (VpKeep){ .kib = number << (*unit == 'G'   ? 20
-                                                            : *unit == 'M' ? 10
-                                                                           : 0) };
+  limits->keep = *unit == '%' ? (VpMemoryKeep){ .percent = (guint) number }
+                              : (VpMemoryKeep){ .kib = number << (*unit == 'G'   ? 20
+                                                                  : *unit == 'M' ? 10
+                                                                                 : 0) };
   return TRUE;
 }
 
@@ -257,7 +257,7 @@ vp_limits_get_error (const VpLimits *limits)
   return limits->error;
 }
 
-VpKeep
+VpMemoryKeep
 vp_limits_get_keep (const VpLimits *limits)
 {
   return limits->keep;

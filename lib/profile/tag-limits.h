@@ -15,7 +15,7 @@ G_BEGIN_DECLS
 typedef struct {
   guint percent; /* of all that is not in hugepages */
   guint64 kib;
-} VpKeep;
+} VpMemoryKeep;
 
 /* Immutable after the load. */
 typedef struct VpLimits VpLimits;
@@ -31,7 +31,7 @@ gboolean vp_limits_check (const VpLimits *limits, VpKey key, const char *value, 
 const char *vp_limits_get (const VpLimits *limits, VpKey key);
 const char *vp_limits_get_source (const VpLimits *limits);  /* "/etc/vfio-profile/vfio-profile.conf" or why not that */
 const GError *vp_limits_get_error (const VpLimits *limits); /* VP_ERROR_PROFILE: the file is damaged; NULL: it is not */
-VpKeep vp_limits_get_keep (const VpLimits *limits);
+VpMemoryKeep vp_limits_get_keep (const VpLimits *limits);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpLimits, vp_limits_free)
 

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/gate-protocol.h"
-#include "daemon/gate/gate-request.h"
+#include "daemon/gate/hook-call.h"
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 

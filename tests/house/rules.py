@@ -150,6 +150,13 @@ def check_links(tree):
                 yield f"{path}:{line}: {folder} may not link {home} ({name})"
             if name == "libvirt_dep" and folder in WITHOUT_LIBVIRT:
                 yield f"{path}:{line}: {folder} may not link libvirt"
+    # By another variable it would not be known for what it is.
+    for path, text in sorted(tree.files.items()):
+        if os.path.basename(path) == "meson.build":
+            for number, words in enumerate(text.splitlines(), 1):
+                if re.search(r"dependency\('libvirt", words) and not (
+                        path == "meson.build" and words.startswith("libvirt_dep = ")):
+                    yield f"{path}:{number}: libvirt is libvirt_dep, of the topmost meson.build"
 
 
 def check_meson_files(tree):

@@ -408,7 +408,7 @@ test_keep (void)
   g_autoptr (GArray) too_many = sim_need (SIM_2M, 3501, "0", TRUE);
 
   sim_set_pool (sim, 0, SIM_2M, 0, 5000);
-  vp_book_set_keep (book, (VpKeep){ .percent = 10 });
+  vp_book_set_keep (book, (VpMemoryKeep){ .percent = 10 });
   set_memory (sim, 8000, 0);
   sim_take_refused (book, A, too_many, TRUE, 100,
                     "3501 needed, 0 free, 0 allocated: the missing 3501 take 7002 MiB, 8000 MiB of memory are "
@@ -425,7 +425,7 @@ test_keep (void)
   sim_admin (sim, 0, SIM_2M, 3501);
   set_memory (sim, 0, 7002);
   sim_take_ok (book, B, SIM_2M, 3501, "0");
-  vp_book_set_keep (book, (VpKeep){ .kib = 2 * SIM_1G });
+  vp_book_set_keep (book, (VpMemoryKeep){ .kib = 2 * SIM_1G });
   sim_take_refused (book, A, too_many, TRUE, 0, "2048 MiB have to stay so (keep-available=2G in ");
 }
 

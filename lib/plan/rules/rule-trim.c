@@ -15,7 +15,6 @@
 #include "plan/rules/rule.h"
 
 #define MAX_OF_A_KIND 99u
-#define QEMU_NS "http://libvirt.org/schemas/domain/qemu/1.0"
 
 /*
  * A device as libvirt describes it: attributes without paths. Its own pattern leaves out what names a file of the
@@ -103,7 +102,7 @@ names_looking_glass (const char *text)
 static gboolean
 has_looking_glass (const VpDomain *domain)
 {
-  const xmlNode *line = vp_xml_child_ns (vp_domain_root (domain), QEMU_NS, "commandline");
+  const xmlNode *line = vp_xml_child_ns (vp_domain_root (domain), VP_QEMU_NS, "commandline");
 
   for (xmlNode *node = next_device (domain, NULL, "shmem", NULL); node != NULL;
        node = next_device (domain, node, "shmem", NULL)) {

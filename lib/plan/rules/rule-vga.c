@@ -13,8 +13,7 @@
 #include "plan/rules/rule.h"
 
 #define LIBVIRT_OVERRIDE 8002000ul
-#define QEMU_NS "http://libvirt.org/schemas/domain/qemu/1.0"
-#define OVERRIDE_PLACE "*[local-name()='override' and namespace-uri()='" QEMU_NS "']"
+#define OVERRIDE_PLACE "*[local-name()='override' and namespace-uri()='" VP_QEMU_NS "']"
 
 static char *
 dup_alias (const xmlNode *hostdev)
@@ -140,7 +139,7 @@ static xmlNode *
 new_override_device (const char *alias)
 {
   xmlNode *device = vp_xml_new ("device", "alias", alias, NULL);
-  xmlNs *ns = xmlNewNs (device, BAD_CAST QEMU_NS, BAD_CAST "qemu");
+  xmlNs *ns = xmlNewNs (device, BAD_CAST VP_QEMU_NS, BAD_CAST "qemu");
   xmlNode *frontend = xmlNewChild (device, ns, BAD_CAST "frontend", NULL);
   xmlNode *property = xmlNewChild (frontend, ns, BAD_CAST "property", NULL);
 
@@ -170,7 +169,7 @@ want_override (VpRuleContext *context, const char *alias, GError **error)
     return TRUE;
   }
   xmlNode *override = xmlNewNode (NULL, BAD_CAST "override");
-  xmlSetNs (override, xmlNewNs (override, BAD_CAST QEMU_NS, BAD_CAST "qemu"));
+  xmlSetNs (override, xmlNewNs (override, BAD_CAST VP_QEMU_NS, BAD_CAST "qemu"));
   xmlAddChild (override, new_override_device (alias));
   vp_rule_want (context, &vp_rule_vga, VP_GUEST_VISIBLE, g_strdup (OVERRIDE_PLACE), override, "%s", reason);
   return TRUE;
@@ -230,10 +229,10 @@ find_emulator_problem (const VpSlot *slot)
 }
 
 #define EMULATOR "emulator(?:=/[^\\x00-\\x1f]{1,4096})?"
-#define OVERRIDE_PATTERN "\\*\\[local-name\\(\\)='override' and namespace-uri\\(\\)='" QEMU_NS "'\\]"
+#define OVERRIDE_PATTERN "\\*\\[local-name\\(\\)='override' and namespace-uri\\(\\)='" VP_QEMU_NS "'\\]"
 #define OVERRIDE_DEVICE                                                                                                \
-  "\\{" QEMU_NS "\\}device(?:/@xmlns=" QEMU_NS "|/@alias=ua-[A-Za-z0-9_.:-]{1,200}|/\\{" QEMU_NS                       \
-  "\\}frontend(?:/\\{" QEMU_NS "\\}property(?:/@name=x-vga|/@type=bool|/@value=true)?)?)?"
+  "\\{" VP_QEMU_NS "\\}device(?:/@xmlns=" VP_QEMU_NS "|/@alias=ua-[A-Za-z0-9_.:-]{1,200}|/\\{" VP_QEMU_NS              \
+  "\\}frontend(?:/\\{" VP_QEMU_NS "\\}property(?:/@name=x-vga|/@type=bool|/@value=true)?)?)?"
 
 static const VpRulePlace places[] = {
   { .place = "devices/hostdev/alias\\[@name='ua-[A-Za-z0-9_.:-]{1,200}'\\]",
@@ -245,7 +244,7 @@ static const VpRulePlace places[] = {
   { .place = OVERRIDE_PATTERN,
     VP_GUEST_VISIBLE,
     NULL,
-    "\\{" QEMU_NS "\\}override(?:/@xmlns=" QEMU_NS "|/" OVERRIDE_DEVICE ")?" },
+    "\\{" VP_QEMU_NS "\\}override(?:/@xmlns=" VP_QEMU_NS "|/" OVERRIDE_DEVICE ")?" },
   { .place = OVERRIDE_PATTERN "/\\*\\[local-name\\(\\)='device' and @alias='ua-[A-Za-z0-9_.:-]{1,200}'\\]",
     VP_GUEST_VISIBLE,
     NULL,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Lengths are checked before they count for anything. */
-#include "daemon/gate/gate-request.h"
+#include "daemon/gate/hook-call.h"
 
 #include <string.h>
 
