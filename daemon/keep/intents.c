@@ -262,8 +262,10 @@ vp_intents_open (VpIntents *intents, const char *domain, const VpWrite *write, c
   set_open (intents, domain, id, write->carry != NULL);
   for (guint i = 0; i < versions->len; i++)
     save_version (intents, domain, id, versions->pdata[i]);
-  if (!vp_root_store (intents->root, path, text, error))
+  if (!vp_root_store (intents->root, path, text, error)) {
+    (void) set_closed (intents, domain);
     return FALSE;
+  }
   remove_old (intents, domain, id);
   return TRUE;
 }

@@ -107,8 +107,7 @@ write_plan (VpRound *round, VpPrepareOutcome *outcome, GError **error)
       return TRUE;
     }
     vp_round_set_result (round, round->plan->result);
-    if (!vp_round_note_intent (round, error))
-      return FALSE;
+    vp_round_note_intent (round);
     *outcome = VP_PREPARE_DEFINED;
     if (i == MAX_REREADS || !has_news (round))
       return vp_round_write (round, error);

@@ -17,7 +17,8 @@
 
 /* Then the burst of edits is waited out, and what is left is taken up from the intent. */
 #define MAX_ROUNDS 2
-#define MAX_ROUNDS_LATE 1 /* where the watch may be late, each define amid edits is a risk */
+#define MAX_ROUNDS_UNNOTED 50 /* where there is no intent to be taken up */
+#define MAX_ROUNDS_LATE 1     /* where the watch may be late, each define amid edits is a risk */
 
 static gboolean
 define_result (const VpRound *round, GError **error)
@@ -94,9 +95,11 @@ define_simpler (VpRound *round, GError **error)
     if (choices[i] == NULL)
       continue;
     vp_round_set_result (round, choices[i]);
-    if (vp_round_note_intent (round, &problem) &&
-        vp_libvirt_define (round->context->connection, round->result, &problem))
+    vp_round_note_intent (round);
+    if (vp_libvirt_define (round->context->connection, round->result, &problem)) {
+      g_clear_pointer (&round->plan, vp_plan_free); /* that is not what stands now */
       return TRUE;
+    }
     if (first == NULL)
       first = g_steal_pointer (&problem);
   }
@@ -215,9 +218,10 @@ vp_round_write (VpRound *round, GError **error)
   g_autoptr (GError) failure = NULL;
 
   for (guint i = 0; plan_step (round, &problem); i++) {
-    if (!vp_round_note_intent (round, error))
-      return FALSE;
-    if (i == most) {
+    vp_round_note_intent (round);
+    if (i == (round->noted ? most : MAX_ROUNDS_UNNOTED)) {
+      if (!round->noted)
+        keep_edit (round, "it is edited again and again, and the disk takes no note");
       g_set_error (error, VP_ERROR, VP_ERROR_BUSY,
                    "it is edited again and again while it is written: trying again in a moment");
       return FALSE;

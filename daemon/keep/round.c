@@ -82,25 +82,20 @@ vp_round_get_write (const VpRound *round)
 
 /*
  * What came since B is saved with the intent, so that nothing which is overwritten from here on is in our memory
- * alone. Where an older intent has an edit that is not put back yet, that one must do.
+ * alone. A disk that is full is no reason to leave all domains unprepared: then memory has to do.
  */
-gboolean
-vp_round_note_intent (const VpRound *round, GError **error)
+void
+vp_round_note_intent (VpRound *round)
 {
   g_autoptr (GPtrArray) versions = vp_versions_list (round->context->versions, round->name, round->serial);
   g_autoptr (GError) problem = NULL;
   const VpWrite write = vp_round_get_write (round);
 
-  if (vp_intents_open (round->context->intents, round->name, &write, versions, &problem))
-    return TRUE;
-  if (round->carry != NULL) {
-    g_warning ("domain '%s': %s", round->name, problem->message);
-    return TRUE;
-  }
-  vp_intents_close (round->context->intents, round->name);
-  g_propagate_prefixed_error (error, g_steal_pointer (&problem),
-                              "nothing was written, because an edit of the same moment could not be saved: ");
-  return FALSE;
+  round->noted = vp_intents_open (round->context->intents, round->name, &write, versions, &problem);
+  if (!round->noted)
+    g_warning ("domain '%s': written without a note of it, so a daemon that is killed in this moment could lose an "
+               "edit: %s",
+               round->name, problem->message);
 }
 
 /* Without its intent the domain's next versions are not saved, and its last ones are not needed. */

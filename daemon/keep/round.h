@@ -21,6 +21,7 @@ typedef struct {
   VpPlan *plan;     /* of carry or B; NULL: it cannot be planned */
   VpDomain *result; /* R: the plan's result, or carry as it is, with a mark */
   VpWritten *written;
+  gboolean noted; /* the intent is on the disk */
 } VpRound;
 
 void vp_round_clear (VpRound *round); /* frees what it owns, not the struct */
@@ -43,8 +44,8 @@ VpWrite vp_round_get_write (const VpRound *round); /* borrowed from the round */
 /* The domain of that name anew, its UUID may be another one meanwhile; FALSE: there is no persistent one. */
 gboolean vp_round_look_up (VpRound *round);
 
-/* Before each define. FALSE: it cannot be noted, and nothing may be written. */
-gboolean vp_round_note_intent (const VpRound *round, GError **error);
+/* Before each define; sets `noted`. */
+void vp_round_note_intent (VpRound *round);
 /* All edits up to that version stand, or there is nobody to have them. */
 void vp_round_end_intent (const VpRound *round, guint64 serial);
 /* Takes the mark away that an undo leaves alone in the state. */
