@@ -55,6 +55,8 @@ def expect_label(path):
     }
     if name in ours and "/share/" not in path:
         return ours[name]
+    if path.startswith("/etc/vfio-profile/"):
+        return "vfioprofile_conf_t"
     for part, label in (("/bin/", "bin_t"), ("/libexec/", "bin_t"), ("/lib/dracut/", "bin_t"), ("/share/man/", "man_t"),
                         ("/share/", "usr_t")):
         if part in path:
@@ -78,6 +80,8 @@ def check_made_labels(within):
         ("/var/lib/vfio-profile/anything", "file", "vfioprofile_var_lib_t"),
         (accesses.WRAPPERS, "dir", "vfioprofile_wrapper_exec_t"),
         (accesses.WRAPPER, "file", "vfioprofile_wrapper_exec_t"),
+        ("/var/lib/vfio-profile/intents", "dir", "vfioprofile_intent_t"),
+        (accesses.INTENT, "file", "vfioprofile_intent_t"),
         ("/run/vfio-profile", "dir", "vfioprofile_runtime_t"),
         ("/var/run/vfio-profile", "dir", "vfioprofile_runtime_t"),
         (accesses.GATE, "socket", "vfioprofile_runtime_t"),
