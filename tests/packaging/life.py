@@ -11,7 +11,7 @@ import sys
 import xml.etree.ElementTree as ET
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../integration"))
-from lib import (QEMU, WRAPPERS, Qemu, check, check_equal, check_same, connect, daemon, definition,  # noqa: E402
+from lib import (LIMITS, QEMU, WRAPPERS, Qemu, check, check_equal, check_same, connect, daemon, definition,  # noqa: E402
                  domain_xml, main, note, remove, run, stop, test, wait_ready)
 
 DEB = sys.argv.pop(1)
@@ -51,11 +51,12 @@ def leave_kernel_alone():
         run("umount", "--recursive", "--lazy", path, ok=None)
 
 
-@test("installed: libvirt's folder has a hook of its own, and no file below /etc that dpkg takes for a setting")
+@test("installed: libvirt's folder has a hook of its own, and dpkg takes for settings what are some")
 def install():
     leave_kernel_alone()
     daemon.stop()
-    os.unlink(HOOK)  # the build's
+    for path in (HOOK, LIMITS):  # the build's
+        os.unlink(path)
     dpkg("--install", DEB)
     check_equal(status(), "installed", "status")
     check(os.path.isfile(HOOK) and not os.path.islink(HOOK), "the hook is no file of its own")
@@ -63,8 +64,8 @@ def install():
     check(read(HOOK) == read(SHIPPED_HOOK), "it is another one than that in the package")
     check_equal(os.listdir(os.path.dirname(HOOK)), [os.path.basename(HOOK)], "files in libvirt's folder")
     conffiles = run("dpkg-query", "-W", "-f", "${Conffiles}", PACKAGE).stdout.split("\n")
-    check_equal([line.split()[0] for line in conffiles if line.strip()], ["/etc/apparmor.d/usr.sbin.vfio-profiled"],
-                "settings")
+    check_equal(sorted(line.split()[0] for line in conffiles if line.strip()),
+                ["/etc/apparmor.d/usr.sbin.vfio-profiled", LIMITS], "settings")
     files.extend(run("dpkg-query", "-L", PACKAGE).stdout.split())
 
 

@@ -61,7 +61,7 @@ def lintian():
     assert not found, "\n".join(found)
 
 
-@test("it has all parts, and below /etc nothing but AppArmor's profile and empty folders")
+@test("it has all parts, and below /etc nothing but AppArmor's profile, the limits and empty folders")
 def contents():
     paths = [line.split(None, 5)[5] for line in run("dpkg-deb", "--contents", deb()).splitlines()]
     for part in ("usr/bin/vfio-profile", "usr/sbin/vfio-profiled", "usr/libexec/vfio-profile-emulator",
@@ -71,8 +71,8 @@ def contents():
                  "usr/share/man/man8/vfioprofile_selinux.8.gz", "usr/share/selinux/packages/vfioprofile.pp.bz2",
                  "usr/share/bash-completion/completions/vfio-profile"):
         assert f"./{part}" in paths, f"{part} is missing"
-    assert [path for path in paths if path.startswith("./etc/") and not path.endswith("/")] == [
-        "./etc/apparmor.d/usr.sbin.vfio-profiled"]
+    assert sorted(path for path in paths if path.startswith("./etc/") and not path.endswith("/")) == [
+        "./etc/apparmor.d/usr.sbin.vfio-profiled", "./etc/vfio-profile/vfio-profile.conf"]
     assert not [path for path in paths if path.startswith(("./var/", "./run/"))], "made at run time, not shipped"
 
 
