@@ -16,7 +16,7 @@
 #include "base/error.h"
 
 /* Then the burst of edits is waited out, and what is left is taken up from the intent. */
-#define MAX_ROUNDS 2
+#define MAX_ROUNDS 30         /* whoever edits builds on what he wrote, so it is put back at once */
 #define MAX_ROUNDS_UNNOTED 50 /* where there is no intent to be taken up */
 #define MAX_ROUNDS_LATE 1     /* where the watch may be late, each define amid edits is a risk */
 
