@@ -141,6 +141,7 @@ if [ -n "$sanitizers" ]; then
   step 'Tests with the sanitizers'
   # The same paths, fewer rounds: each is several times slower.
   STRESS_EDITS=${STRESS_EDITS:-150} CRASH_KILLS=${CRASH_KILLS:-30} PAGES_ROUNDS=${PAGES_ROUNDS:-30} \
+  MANY_DEFINED=${MANY_DEFINED:-20} MANY_STARTED=${MANY_STARTED:-8} \
     run "$builds/sanitized" tests --no-rebuild --print-errorlogs --suite unit --suite integration --timeout-multiplier 3
 
   step "Build with ThreadSanitizer what the tests of the daemon's threads need, and these tests"

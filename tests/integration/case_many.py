@@ -10,8 +10,8 @@ import time
 from lib import (QEMU, check, check_equal, connect, daemon, definition, domain_xml, is_active, libvirtd, main, note,
                  pins, remove, run, test, wait_ready, wait_until)
 
-DEFINED = 50
-STARTED = 20
+DEFINED = int(os.environ.get("MANY_DEFINED", "50"))
+STARTED = int(os.environ.get("MANY_STARTED", "20"))
 MIB = 16
 HOOK = "/etc/libvirt/hooks/qemu.d/50-vfio-profile"
 HOOK_AWAY = "/etc/libvirt/hook-away"
