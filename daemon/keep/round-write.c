@@ -46,20 +46,19 @@ plan_carry (VpRound *round, GError **problem)
   vp_round_set_result (round, round->plan != NULL ? round->plan->result : round->carry);
 }
 
-/* B is what stands now, carry that with the edit put back. */
-static gboolean
-carry_lost (VpRound *round, VpLost *lost, VpDomain *stored, guint64 serial, GError **error)
+/* B is what stands now, carry that with the edit put back. With an error all is as it was. */
+static void
+carry_lost (VpRound *round, VpLost *lost, VpDomain **stored, guint64 serial, GError **error)
 {
   const VpWrite write = vp_round_get_write (round);
-  VpDomain *sum = vp_lost_sum (lost, &write, stored, error);
+  VpDomain *sum = vp_lost_sum (lost, &write, *stored, error);
 
   if (sum == NULL)
-    return FALSE;
+    return;
   vp_round_take (&round->carry, sum);
   vp_round_take (&round->theirs, g_steal_pointer (&lost->last));
-  vp_round_take (&round->base, stored);
+  vp_round_take (&round->base, g_steal_pointer (stored));
   round->serial = serial;
-  return TRUE;
 }
 
 /* The last resort: their edit as a file, and its name in the log. */
@@ -182,8 +181,10 @@ settle_write (VpRound *round, GError **error)
   g_autoptr (VpLost) lost = vp_lost_find (&write, versions);
   lost->missed = lost->missed || vp_versions_missed (round->context->versions, round->serial);
   vp_round_log_recovery (round, lost);
-  if (lost->kind == VP_LOST_EDIT)
-    return !carry_lost (round, lost, g_steal_pointer (&stored), serial, error) && FALSE;
+  if (lost->kind == VP_LOST_EDIT) {
+    carry_lost (round, lost, &stored, serial, error);
+    return FALSE;
+  }
   if (lost->kind == VP_LOST_UNDEFINE && (!vp_round_repeat_undefine (round, lost, &again, error) || again))
     return FALSE;
   vp_round_end_intent (round, lost->kind == VP_LOST_UNDEFINE ? G_MAXUINT64 : serial);

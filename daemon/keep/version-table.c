@@ -134,9 +134,3 @@ vp_version_table_forget (VpVersionTable *table, const char *domain, guint64 up_t
   if (list->len == 0)
     g_hash_table_remove (table->lists, domain);
 }
-
-gsize
-vp_version_table_get_bytes (const VpVersionTable *table)
-{
-  return table->bytes;
-}

@@ -31,7 +31,6 @@ VpVersion *vp_version_table_mark_missed (VpVersionTable *table, const char *doma
 /* Copies, oldest first; of VpVersion. The caller's. */
 GPtrArray *vp_version_table_list (const VpVersionTable *table, const char *domain, guint64 after);
 void vp_version_table_forget (VpVersionTable *table, const char *domain, guint64 up_to);
-gsize vp_version_table_get_bytes (const VpVersionTable *table); /* of all texts */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpVersion, vp_version_free)
 
