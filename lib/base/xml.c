@@ -373,14 +373,28 @@ indent_children (xmlNode *node)
   xmlAddChild (node, new_indent (node, depth));
 }
 
+/* The last of so many comments, seen from `before` (NULL: from the end) backwards; `before` where there is none. */
+static xmlNode *
+skip_comments (const xmlNode *parent, xmlNode *before, guint comments)
+{
+  for (xmlNode *node = before != NULL ? before->prev : parent->last; node != NULL && comments > 0 && is_layout (node);
+       node = node->prev)
+    if (!is_blank (node)) {
+      before = node;
+      comments--;
+    }
+  return before;
+}
+
 void
-vp_xml_insert (xmlNode *parent, int position, xmlNode *node)
+vp_xml_put_back (xmlNode *parent, int position, guint comments, xmlNode *node)
 {
   guint depth = depth_of (parent);
   xmlNode *before = position >= 0 ? vp_xml_first (parent) : NULL;
 
   for (int i = 0; before != NULL && i < position; i++)
     before = vp_xml_next (before);
+  before = skip_comments (parent, before, comments);
 
   if (before != NULL) {
     xmlAddPrevSibling (before, node);
@@ -392,6 +406,12 @@ vp_xml_insert (xmlNode *parent, int position, xmlNode *node)
     /* The text before the tail is the layout of the last sibling: two blanks in a row are harmless. */
   }
   indent_children (node);
+}
+
+void
+vp_xml_insert (xmlNode *parent, int position, xmlNode *node)
+{
+  vp_xml_put_back (parent, position, 0, node);
 }
 
 void
@@ -429,6 +449,16 @@ vp_xml_position (const xmlNode *node)
   for (const xmlNode *other = vp_xml_first (node->parent); other != NULL && other != node; other = vp_xml_next (other))
     position++;
   return position;
+}
+
+guint
+vp_xml_comments_behind (const xmlNode *node)
+{
+  guint count = 0;
+
+  for (const xmlNode *next = node->next; next != NULL && is_layout (next); next = next->next)
+    count += is_blank (next) ? 0 : 1;
+  return count;
 }
 
 xmlNode *

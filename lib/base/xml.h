@@ -61,7 +61,10 @@ void vp_xml_place_split (const char *place, char **parent, char **last);
 void vp_xml_insert (xmlNode *parent, int position, xmlNode *node); /* among the child elements; -1: as the last */
 void vp_xml_remove (xmlNode *node);
 void vp_xml_replace (xmlNode *old, xmlNode *node);
-int vp_xml_position (const xmlNode *node); /* among the child elements */
+int vp_xml_position (const xmlNode *node);          /* among the child elements */
+guint vp_xml_comments_behind (const xmlNode *node); /* those that come before the next element */
+/* As insert, where it stood before: with so many comments behind it, or those of them that are left. */
+void vp_xml_put_back (xmlNode *parent, int position, guint comments, xmlNode *node);
 
 /* Makes the elements of the path that are missing, and says how many those were. */
 xmlNode *vp_xml_ensure (xmlDoc *doc, const char *path, guint *made);

@@ -87,14 +87,16 @@ read_slot (const xmlNode *node, VpSlot *slot)
   slot->rule = vp_xml_dup_attr (node, "rule");
   slot->place = vp_xml_dup_attr (node, "place");
   slot->guest_visible = vp_xml_attr_is (node, "guest-visible", "yes");
-  gboolean whole = read_count (node, "made", &slot->made) && (was == NULL || read_count (was, "position", &position));
+  gboolean whole =
+    read_count (node, "made", &slot->made) &&
+    (was == NULL || (read_count (was, "position", &position) && read_count (was, "comments", &slot->comments)));
   slot->position = was != NULL ? (int) position : -1;
   read_side (node, "was", &slot->was, &slot->was_value);
   read_side (node, "set", &slot->set, &slot->set_value);
   if (slot->rule == NULL || slot->place == NULL)
     return "a slot has no rule or no place";
   if (!whole)
-    return "made and position must be numbers";
+    return "made, position and comments must be numbers";
   if (!is_single (node, "was") || !is_single (node, "set"))
     return "<was> and <set> hold one element";
   if (is_attribute (slot) ? slot->was != NULL || slot->set != NULL : slot->was_value != NULL || slot->set_value != NULL)
@@ -166,19 +168,26 @@ new_state_node (xmlNode *parent, xmlNs *ns, const char *name)
 }
 
 static void
-write_side (xmlNode *parent, xmlNs *ns, const char *name, const xmlNode *element, const char *value, int position)
+write_count (xmlNode *node, const char *name, int count)
+{
+  g_autofree char *text = g_strdup_printf ("%d", count);
+
+  if (count > 0)
+    xmlNewProp (node, BAD_CAST name, BAD_CAST text);
+}
+
+/* NULL: there is no such side. */
+static xmlNode *
+write_side (xmlNode *parent, xmlNs *ns, const char *name, const xmlNode *element, const char *value)
 {
   if (element == NULL && value == NULL)
-    return;
+    return NULL;
   xmlNode *side = new_state_node (parent, ns, name);
   if (value != NULL)
     xmlNewProp (side, BAD_CAST "value", BAD_CAST value);
-  if (position > 0) {
-    g_autofree char *text = g_strdup_printf ("%d", position);
-    xmlNewProp (side, BAD_CAST "position", BAD_CAST text);
-  }
   if (element != NULL)
     xmlAddChild (side, xmlDocCopyNode ((xmlNode *) element, parent->doc, 1));
+  return side;
 }
 
 static void
@@ -190,12 +199,13 @@ write_slot (xmlNode *state, xmlNs *ns, const VpSlot *slot)
   xmlNewProp (node, BAD_CAST "place", BAD_CAST slot->place);
   if (slot->guest_visible)
     xmlNewProp (node, BAD_CAST "guest-visible", BAD_CAST "yes");
-  if (slot->made > 0) {
-    g_autofree char *made = g_strdup_printf ("%u", slot->made);
-    xmlNewProp (node, BAD_CAST "made", BAD_CAST made);
+  write_count (node, "made", (int) slot->made);
+  xmlNode *was = write_side (node, ns, "was", slot->was, slot->was_value);
+  if (was != NULL) {
+    write_count (was, "position", slot->position);
+    write_count (was, "comments", (int) slot->comments);
   }
-  write_side (node, ns, "was", slot->was, slot->was_value, slot->position);
-  write_side (node, ns, "set", slot->set, slot->set_value, -1);
+  (void) write_side (node, ns, "set", slot->set, slot->set_value);
 }
 
 void
@@ -298,6 +308,15 @@ set_attribute (VpDomain *domain, const char *place, const char *value)
     xmlUnsetProp (node, BAD_CAST name);
 }
 
+static gboolean
+has_comment (const xmlNode *parent)
+{
+  for (const xmlNode *child = parent->children; child != NULL; child = child->next)
+    if (child->type == XML_COMMENT_NODE)
+      return TRUE;
+  return FALSE;
+}
+
 /* libvirt drops an element that says nothing; leaving one would look like a difference for ever. */
 static void
 remove_with_empty_parents (xmlNode *node)
@@ -305,7 +324,8 @@ remove_with_empty_parents (xmlNode *node)
   xmlNode *parent = node->parent;
 
   vp_xml_remove (node);
-  while (vp_xml_first (parent) == NULL && parent->properties == NULL && parent->parent->type == XML_ELEMENT_NODE) {
+  while (vp_xml_first (parent) == NULL && !has_comment (parent) && parent->properties == NULL &&
+         parent->parent->type == XML_ELEMENT_NODE) {
     xmlNode *up = parent->parent;
     vp_xml_remove (parent);
     parent = up;
@@ -347,6 +367,7 @@ new_slot (const VpWant *want, const VpDomain *domain, const xmlNode *present)
     return slot;
   }
   slot->position = present != NULL ? vp_xml_position (present) : -1;
+  slot->comments = present != NULL && want->element == NULL ? vp_xml_comments_behind (present) : 0;
   slot->was = present != NULL ? vp_xml_dup_node (present) : NULL;
   slot->set = want->element != NULL ? vp_xml_dup_node (want->element) : NULL;
   return slot;
@@ -436,7 +457,7 @@ undo_removal (const VpSlot *slot, VpDomain *domain)
   if (strchr (parent, '[') != NULL && vp_xml_find (domain->doc, parent) == NULL)
     return; /* the device itself is gone */
   xmlNode *original = new_original (slot, domain, NULL);
-  vp_xml_insert (vp_xml_ensure (domain->doc, parent, &made), slot->position, original);
+  vp_xml_put_back (vp_xml_ensure (domain->doc, parent, &made), slot->position, slot->comments, original);
 }
 
 void

@@ -6,8 +6,8 @@
  *   <metadata>
  *     <state:state xmlns:state="urn:vfio-profile:state:1">
  *       <state:slot rule="cpu" place="cputune/vcpupin[@vcpu='0']" made="1">
- *         <state:was position="2">…</state:was>   what the user had; missing: nothing
- *         <state:set>…</state:set>                what we put there; missing: we took it out
+ *         <state:was position="2" comments="1">…</state:was>   what the user had; missing: nothing
+ *         <state:set>…</state:set>                             what we put there; missing: we took it out
  *       </state:slot>
  *
  * so that they travel with dumpxml, migration and backups. A place whose present
@@ -37,9 +37,10 @@ typedef struct {
   char *rule;
   char *place;
   gboolean guest_visible;
-  guint made;   /* parents that were made for it */
-  int position; /* of `was` among its siblings; -1: it was not there */
-  xmlNode *was; /* owned; of an element place */
+  guint made;     /* parents that were made for it */
+  int position;   /* of `was` among its siblings; -1: it was not there */
+  guint comments; /* that stood between it and the next of them; of what was taken out */
+  xmlNode *was;   /* owned; of an element place */
   xmlNode *set;
   char *was_value; /* of an attribute place */
   char *set_value;

@@ -63,6 +63,8 @@ static const char *const refused[] = {
   "<s:other/>",
   "<s:slot rule='cpu' place='vcpu/@placement'><s:was value='auto&quot;/>&lt;disk/>'/><s:set value='static'/></s:slot>",
   "<s:slot rule='cpu' place='vcpu/@placement'><s:was value='auto'/></s:slot>",
+  "<s:slot rule='trim' place='devices/sound[1]' guest-visible='yes'><s:was comments='-1'><sound model='ich9'/></s:was>"
+  "</s:slot>",
   /* programs */
   SLOT ("vga", "devices/emulator", "", "<emulator>/tmp/evil</emulator>",
         "<emulator>/usr/bin/qemu-system-x86_64</emulator>"),

@@ -293,6 +293,20 @@ test_memory_on_demand (void)
   assert_value (plan, "memoryBacking/source", NULL);
 }
 
+/* A comment is the user's also where it is all that stays of an element. */
+static void
+test_memory_comment (void)
+{
+  g_autoptr (VpHost) host = test_host ("howto-2015", TEST_I7_3770K);
+  g_autoptr (VpDomain) domain =
+    test_tagged (TAG ("nvidia"), "  <clock offset='localtime'/>\n"
+                                 "  <!-- mine -->\n  <memoryBacking>\n    <!-- for now -->\n"
+                                 "    <source type='anonymous'/>\n    <!-- behind -->\n  </memoryBacking>\n");
+  g_autoptr (VpPlan) plan = plan_checked (domain, host);
+
+  assert_value (plan, "memoryBacking/source", NULL);
+}
+
 static const char windows[] = "  <features>\n"
                               "    <acpi/>\n"
                               "    <hyperv mode='custom'>\n"
@@ -490,6 +504,7 @@ main (int argc, char **argv)
   g_test_add_func ("/memory/automatic", test_memory_automatic);
   g_test_add_func ("/memory/no-multiple", test_memory_no_multiple);
   g_test_add_func ("/memory/on-demand", test_memory_on_demand);
+  g_test_add_func ("/memory/comment", test_memory_comment);
   g_test_add_func ("/hypervisor/nvidia", test_hypervisor_nvidia);
   g_test_add_func ("/hypervisor/gaming", test_hypervisor_gaming);
   g_test_add_func ("/devices/ids", test_device_ids);

@@ -229,6 +229,37 @@ test_added (void)
   g_assert_true (has (undone->result, "devices/graphics[@type='spice']"));
 }
 
+static char *
+dup_without (const VpDomain *domain, const char *pattern)
+{
+  g_autofree char *text = vp_domain_dup_text (domain);
+  g_autoptr (GRegex) regex = g_regex_new (pattern, 0, 0, NULL);
+
+  return g_regex_replace_literal (regex, text, -1, 0, "", 0, NULL);
+}
+
+/* What goes comes back between the comments that it stood between, also where libvirt dropped those meanwhile. */
+static void
+test_comments (void)
+{
+  static const char devices[] =
+    "<!-- a -->\n    " TABLET "\n    <!-- b -->\n    <!-- c -->\n    " VIDEO "\n    <!-- d -->\n    " VIDEO_2
+    "\n    " CARD "\n    <!-- e -->\n    " SPICE "\n    <!-- f -->";
+  g_autoptr (VpHost) host = test_host ("howto-2015", TEST_I7_3770K);
+  g_autoptr (VpDomain) domain = new_domain ("", devices, "");
+  g_autoptr (VpPlan) plan = plan_trimmed (domain);
+  g_autoptr (VpPlan) undone = test_plan (plan->result, host, VP_PLAN_UNDO);
+  g_autofree char *before = dup_without (domain, "(?<=>)\\s+(?=<)");
+  g_autofree char *after = dup_without (undone->result, "(?<=>)\\s+(?=<)");
+  g_autofree char *dropped = dup_without (plan->result, "<!--.*?-->");
+
+  assert_left (plan->result, "hostdev");
+  g_assert_cmpstr (after, ==, before);
+  g_autoptr (VpDomain) defined = test_domain (dropped);
+  g_autoptr (VpPlan) back = test_plan (defined, host, VP_PLAN_UNDO);
+  g_assert_true (vp_domain_equal (back->result, domain));
+}
+
 /* A guest that comes from a saved image keeps what it saw. */
 static void
 test_saved (void)
@@ -253,6 +284,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trim/blind", test_blind);
   g_test_add_func ("/trim/address-taken", test_address_taken);
   g_test_add_func ("/trim/added", test_added);
+  g_test_add_func ("/trim/comments", test_comments);
   g_test_add_func ("/trim/saved", test_saved);
   return g_test_run ();
 }
