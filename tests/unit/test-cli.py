@@ -352,8 +352,11 @@ def test_rewrite_errors():
     assert "No such file" in refused("rewrite", *HOST, "missing.xml")
     refused("rewrite", *HOST, ".")
     assert "gaming, nvidia, pinned, vga" in refused("rewrite", *HOST, stdin=domain("games"))
-    line = refused("rewrite", *HOST, stdin=domain(memory=4194305))
+    sized = ("<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='pinned'><vfio:memory page-size='2M'/>"
+             "</vfio:profile>")
+    line = refused("rewrite", *HOST, stdin=domain(sized, memory=4194305))
     assert "4194305" in line and "2048" in line, line
+    assert "setmaxmem win10 4194304" in "".join(plan(domain(memory=4194305))["warnings"])
 
 
 def test_input_limit():

@@ -108,7 +108,7 @@ is_preallocated (const VpRuleContext *context)
 {
   const xmlNode *allocation = vp_xml_find (context->original->doc, "memoryBacking/allocation");
 
-  return strcmp (vp_settings_get (context->settings, VP_KEY_MEMORY_PAGE_SIZE), "off") != 0 ||
+  return vp_rule_memory_has_pages (context) ||
          vp_xml_find (context->original->doc, "memoryBacking/hugepages") != NULL ||
          (allocation != NULL && vp_xml_attr_is (allocation, "mode", "immediate"));
 }

@@ -25,7 +25,7 @@ parse_size (const char *text)
   return number * (*unit == 'G' ? 1024 * 1024 : *unit == 'M' ? 1024 : 1);
 }
 
-/* What must divide by the page size: each guest NUMA cell, or the memory as a whole. */
+/* What must divide by the page size: each guest NUMA cell (of ours, NULL: none), or the memory as a whole. */
 static GArray *
 list_portions (const VpRuleContext *context, const GArray *cells, GError **error)
 {
@@ -33,7 +33,7 @@ list_portions (const VpRuleContext *context, const GArray *cells, GError **error
 
   if (portions == NULL)
     return NULL;
-  for (guint i = 0; portions->len < cells->len; i++)
+  for (guint i = 0; cells != NULL && portions->len < cells->len; i++)
     g_array_append_val (portions, g_array_index (cells, VpGuestCell, i).memory_kib);
   if (portions->len == 0) {
     guint64 memory = vp_domain_memory_kib (context->original, error);
@@ -152,16 +152,29 @@ choose_page_kib (const VpRuleContext *context, const GArray *portions, const GAr
   return ordinary;
 }
 
-static gboolean
-check_multiple (guint64 kib, guint64 page_kib, const char *what, GError **error)
+/* "the domain's memory has 4194305 KiB, … 2048 KiB: 4194304 KiB or 4196352 KiB would be"; NULL: it is one. */
+static char *
+dup_uneven (guint64 kib, guint64 page_kib, gboolean is_cell)
 {
+  guint64 below = kib - kib % page_kib;
+  g_autofree char *less = below > 0 ? g_strdup_printf ("%" G_GUINT64_FORMAT " KiB or ", below) : g_strdup ("");
+
   if (kib % page_kib == 0)
-    return TRUE;
-  g_set_error (error, VP_ERROR, VP_ERROR_UNFIT,
-               "the %s has %" G_GUINT64_FORMAT " KiB, which is no multiple of the hugepage size, %" G_GUINT64_FORMAT
-               " KiB: give it %" G_GUINT64_FORMAT " KiB or %" G_GUINT64_FORMAT " KiB, or set memory.page-size",
-               what, kib, page_kib, kib - kib % page_kib, kib - kib % page_kib + page_kib);
-  return FALSE;
+    return NULL;
+  return g_strdup_printf ("the %s has %" G_GUINT64_FORMAT " KiB, which is no multiple of the hugepage size, "
+                          "%" G_GUINT64_FORMAT " KiB: %s%" G_GUINT64_FORMAT " KiB would be",
+                          is_cell ? "guest's NUMA cell" : "domain's memory", kib, page_kib, less, below + page_kib);
+}
+
+static gboolean
+check_multiple (guint64 kib, guint64 page_kib, gboolean is_cell, GError **error)
+{
+  g_autofree char *uneven = dup_uneven (kib, page_kib, is_cell);
+
+  if (uneven != NULL)
+    g_set_error (error, VP_ERROR, VP_ERROR_UNFIT,
+                 "%s; change it, or set memory.page-size to off for a guest without hugepages", uneven);
+  return uneven == NULL;
 }
 
 static gboolean
@@ -179,10 +192,9 @@ check_page_size (const VpRuleContext *context, const GArray *portions, guint64 p
   }
   /* Of cells that are made here only the last can be uneven, and what the user can mend is the whole. */
   if (placement != NULL && placement->n_cells > 0)
-    return check_multiple (total_kib (portions), page_kib, "domain's memory", error);
+    return check_multiple (total_kib (portions), page_kib, FALSE, error);
   for (guint i = 0; i < portions->len; i++)
-    if (!check_multiple (g_array_index (portions, guint64, i), page_kib,
-                         portions->len > 1 ? "guest's NUMA cell" : "domain's memory", error))
+    if (!check_multiple (g_array_index (portions, guint64, i), page_kib, portions->len > 1, error))
       return FALSE;
   return TRUE;
 }
@@ -217,6 +229,39 @@ want_hugepages (VpRuleContext *context, GError **error)
   vp_rule_want (context, &vp_rule_memory, VP_HOST_ONLY, g_strdup ("memoryBacking/hugepages"), new_hugepages (page_kib),
                 "%" G_GUINT64_FORMAT " hugepages of %s: %s", context->plan->pages, size, why);
   return TRUE;
+}
+
+/* A definition with what the host cannot give is better prepared without it than not at all. */
+static void
+warn_uneven (VpRuleContext *context)
+{
+  g_autoptr (GArray) portions = list_portions (context, NULL, NULL);
+  gboolean has_cells = vp_xml_find (context->original->doc, "cpu/numa/cell") != NULL;
+  guint64 page_kib = ordinary_page_kib (context->host);
+  const char *name = context->plan->domain;
+
+  for (guint i = 0; i < portions->len; i++) {
+    guint64 kib = g_array_index (portions, guint64, i);
+    g_autofree char *uneven = dup_uneven (kib, page_kib, has_cells);
+    guint64 fits = kib < page_kib ? page_kib : kib - kib % page_kib;
+    if (uneven == NULL)
+      continue;
+    if (has_cells)
+      vp_rule_warn (context, "no hugepages: %s ('virsh edit %s')", uneven, name);
+    else
+      vp_rule_warn (context, "no hugepages: %s ('virsh setmaxmem %s %" G_GUINT64_FORMAT " --config')", uneven, name,
+                    fits);
+    return;
+  }
+}
+
+gboolean
+vp_rule_memory_has_pages (const VpRuleContext *context)
+{
+  const char *asked = vp_settings_get (context->settings, VP_KEY_MEMORY_PAGE_SIZE);
+  g_autoptr (GArray) portions = strcmp (asked, "auto") == 0 ? list_portions (context, NULL, NULL) : NULL;
+
+  return strcmp (asked, "off") != 0 && (portions == NULL || is_multiple (portions, ordinary_page_kib (context->host)));
 }
 
 /* QEMU touches every page before the guest runs; with one thread that takes seconds for each 16 GB. */
@@ -254,11 +299,13 @@ want_source (VpRuleContext *context)
 static gboolean
 plan_memory (VpRuleContext *context, GError **error)
 {
-  if (strcmp (vp_settings_get (context->settings, VP_KEY_MEMORY_PAGE_SIZE), "off") != 0) {
+  if (vp_rule_memory_has_pages (context)) {
     if (!want_hugepages (context, error))
       return FALSE;
     want_allocation (context);
     want_source (context);
+  } else if (strcmp (vp_settings_get (context->settings, VP_KEY_MEMORY_PAGE_SIZE), "off") != 0) {
+    warn_uneven (context);
   }
   if (strcmp (vp_settings_get (context->settings, VP_KEY_MEMORY_NOSHAREPAGES), "yes") == 0)
     vp_rule_want (context, &vp_rule_memory, VP_HOST_ONLY, g_strdup ("memoryBacking/nosharepages"),

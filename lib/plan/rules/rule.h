@@ -90,5 +90,7 @@ GArray *vp_rule_numa_list_cells (const VpRuleContext *context);
 guint64 vp_rule_numa_sum_kib (const GArray *cells, hwloc_const_bitmap_t nodes);
 /* KiB that cells must be a multiple of, as the hugepages that will be behind them are. */
 guint64 vp_rule_memory_grain_kib (const VpRuleContext *context);
+/* Whether hugepages are asked for; with "auto" none where memory, or a cell of the user's, is no multiple of them. */
+gboolean vp_rule_memory_has_pages (const VpRuleContext *context);
 
 G_END_DECLS

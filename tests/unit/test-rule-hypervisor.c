@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The hypervisor rule: what the guest is told of KVM and Hyper-V. */
+#include "rule-checks.h"
+
+static const char windows[] = "  <features>\n"
+                              "    <acpi/>\n"
+                              "    <hyperv mode='custom'>\n"
+                              "      <relaxed state='on'/>\n"
+                              "    </hyperv>\n"
+                              "  </features>\n"
+                              "  <clock offset='localtime'>\n"
+                              "    <timer name='rtc' tickpolicy='catchup'/>\n"
+                              "    <timer name='hypervclock' present='yes'/>\n"
+                              "    <timer name='hpet' present='no'/>\n"
+                              "  </clock>\n";
+
+static void
+test_hypervisor_nvidia (void)
+{
+  g_autoptr (VpHost) host = test_host ("howto-2015", TEST_I7_3770K);
+  g_autoptr (VpDomain) domain = test_tagged (TAG ("nvidia"), windows);
+  g_autoptr (VpPlan) plan = plan_checked (domain, host);
+
+  assert_value (plan, "features/kvm/hidden", "<hidden state=\"on\"/>");
+  assert_value (plan, "features/hyperv", NULL);
+  assert_value (plan, "clock/timer[@name='hypervclock']", NULL);
+  g_assert_nonnull (vp_xml_find (plan->result->doc, "clock/timer[@name='hpet']"));
+  g_assert_true (test_change (plan, "features/hyperv")->guest_visible);
+}
+
+/* gaming hides KVM only where there is a GPU that minds, and keeps Hyper-V. */
+static void
+test_hypervisor_gaming (void)
+{
+  g_autofree char *devices = g_strdup_printf (CARD, "");
+  g_autofree char *body = g_strconcat (windows, devices, NULL);
+  g_autoptr (VpHost) host = test_host ("howto-2015", TEST_I7_3770K);
+  g_autoptr (VpDomain) with_card = test_tagged (TAG ("gaming"), body);
+  g_autoptr (VpDomain) without = test_tagged (TAG ("gaming"), windows);
+  g_autoptr (VpPlan) plan = plan_checked (with_card, host);
+  g_autoptr (VpPlan) other = plan_checked (without, host);
+
+  assert_value (plan, "features/kvm/hidden", "<hidden state=\"on\"/>");
+  assert_value (plan, "features/hyperv/vendor_id", "<vendor_id state=\"on\" value=\"0123456789ab\"/>");
+  g_assert_nonnull (vp_xml_find (plan->result->doc, "features/hyperv/relaxed"));
+  g_assert_nonnull (vp_xml_find (plan->result->doc, "clock/timer[@name='hypervclock']"));
+  assert_value (other, "features/kvm/hidden", NULL);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/hypervisor/nvidia", test_hypervisor_nvidia);
+  g_test_add_func ("/hypervisor/gaming", test_hypervisor_gaming);
+  return g_test_run ();
+}
