@@ -25,10 +25,10 @@
 #include "daemon/gate/ledger.h"
 #include "daemon/keep/connection.h"
 #include "daemon/keep/host-watch.h"
-#include "daemon/keep/intents.h"
 #include "daemon/keep/keeper.h"
 #include "daemon/keep/silent.h"
-#include "daemon/keep/versions.h"
+#include "edits/intents.h"
+#include "edits/versions.h"
 #include "host/wrapper.h"
 #include "profile/tag-rules.h"
 

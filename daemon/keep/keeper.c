@@ -3,10 +3,10 @@
 #include "daemon/keep/keeper.h"
 
 #include "base/error.h"
-#include "daemon/keep/prepare.h"
 #include "daemon/keep/roster.h"
 #include "daemon/keep/tune.h"
 #include "domain/drift.h"
+#include "edits/prepare.h"
 
 #define BURST_MS 60 /* edits that follow closer than this are waited out, so that they don't meet our define */
 #define LONGEST_BURST_MS 600

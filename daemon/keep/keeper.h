@@ -8,8 +8,8 @@
 #include "daemon/gate/after.h"
 #include "daemon/gate/ledger.h"
 #include "daemon/hold/book.h"
-#include "daemon/keep/intents.h"
-#include "daemon/keep/versions.h"
+#include "edits/intents.h"
+#include "edits/versions.h"
 #include "libvirt/libvirt-client.h"
 
 G_BEGIN_DECLS

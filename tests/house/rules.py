@@ -25,10 +25,11 @@ MAY["lib/merge"] = {"lib/base"}
 MAY["lib/journal"] = {"lib/base", "lib/host"}
 CORE = set(MAY)  # it cannot ask libvirt
 MAY["lib/libvirt"] = set(CORE)
+MAY["lib/edits"] = CORE | {"lib/libvirt"}
 MAY["hooks"] = {"lib/base"}
 MAY["daemon/hold"] = set(CORE)
 MAY["daemon/gate"] = CORE | {"daemon/hold"}
-MAY["daemon/keep"] = CORE | {"lib/libvirt", "daemon/hold", "daemon/gate"}
+MAY["daemon/keep"] = CORE | {"lib/libvirt", "lib/edits", "daemon/hold", "daemon/gate"}
 MAY["daemon"] = MAY["daemon/keep"] | {"daemon/keep"}
 MAY["cli/base"] = CORE | {"lib/libvirt"}
 for view in ("plan", "map", "cards", "status"):

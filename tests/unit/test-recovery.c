@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "daemon/keep/edit-words.h"
-#include "daemon/keep/intents.h"
-#include "daemon/keep/recovery.h"
 #include "domain/write-id.h"
+#include "edits/edit-words.h"
+#include "edits/intents.h"
+#include "edits/recovery.h"
 
 #define ID "11111111-2222-4333-8444-555555555555"
 #define OLD_ID "99999999-2222-4333-8444-555555555555"

@@ -16,7 +16,7 @@
 
 #include "base/error.h"
 #include "base/xml.h"
-#include "daemon/keep/versions.h"
+#include "edits/versions.h"
 
 #define MOST_VERSIONS 1024 /* of one domain; the oldest go */
 #define QUEUE_LIMIT "/proc/sys/fs/inotify/max_queued_events"

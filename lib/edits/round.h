@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include "daemon/keep/prepare-context.h"
-#include "daemon/keep/recovery.h"
+#include "edits/prepare-context.h"
+#include "edits/recovery.h"
 
 G_BEGIN_DECLS
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a look at one domain is: an intent that is left, a plan of what stands, and its define. */
-#include "daemon/keep/prepare.h"
+#include "edits/prepare.h"
 
 #include <libvirt/virterror.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "daemon/keep/round.h"
+#include "edits/round.h"
 
 #define REPEAT_SECONDS 2
 #define MAX_REPEATS 5

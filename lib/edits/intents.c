@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A folder a domain, below a folder of our own. Decides nothing. */
-#include "daemon/keep/intents.h"
+#include "edits/intents.h"
 
 #include <string.h>
 #include <time.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A domain that somebody undefined while our define brought it back. */
-#include "daemon/keep/round.h"
+#include "edits/round.h"
 
 #include <libvirt/virterror.h>
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the steps of a look share: reading, noting, logging. Decides nothing. */
-#include "daemon/keep/round.h"
+#include "edits/round.h"
 
 #include <string.h>
 
 #include "base/error.h"
-#include "daemon/keep/edit-words.h"
 #include "domain/write-id.h"
+#include "edits/edit-words.h"
 
 void
 vp_round_clear (VpRound *round)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A list a domain, and a sum over all. Each version was made from the one before it, so the oldest is needed least. */
-#include "daemon/keep/version-table.h"
+#include "edits/version-table.h"
 
 #define MAX_VERSIONS 1024 /* of one domain, between two looks of the main thread */
 #define MAX_BYTES (64 * (gsize) 1024 * 1024)

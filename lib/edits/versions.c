@@ -6,7 +6,7 @@
  * when it is made: the descriptor stays with that version, however late this thread comes to
  * read it. It comes early: it has a real-time priority where it may, and sleeps nearly always.
  */
-#include "daemon/keep/versions.h"
+#include "edits/versions.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -14,7 +14,7 @@
  */
 #pragma once
 
-#include "daemon/keep/recovery.h"
+#include "edits/recovery.h"
 
 G_BEGIN_DECLS
 

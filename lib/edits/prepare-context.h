@@ -2,8 +2,8 @@
 /* What a look at a domain works with, and what is kept from one look to the next. */
 #pragma once
 
-#include "daemon/keep/intents.h"
-#include "daemon/keep/versions.h"
+#include "edits/intents.h"
+#include "edits/versions.h"
 #include "libvirt/libvirt-client.h"
 
 G_BEGIN_DECLS

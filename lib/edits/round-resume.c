@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* An intent that an earlier look left: its daemon ended, or could not bring it to an end. */
-#include "daemon/keep/round.h"
+#include "edits/round.h"
 
 #include <string.h>
 

@@ -13,8 +13,8 @@
  */
 #pragma once
 
-#include "daemon/keep/versions.h"
 #include "domain/domain.h"
+#include "edits/versions.h"
 
 G_BEGIN_DECLS
 

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "daemon/keep/version-table.h"
+#include "edits/version-table.h"
 
 G_BEGIN_DECLS
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "daemon/keep/prepare-context.h"
+#include "edits/prepare-context.h"
 
 G_BEGIN_DECLS
 

@@ -4,7 +4,7 @@
  * (devices, cputune, metadata…). An item is called by its element and by what tells it
  * from its like. Values stay out of it: some are passwords.
  */
-#include "daemon/keep/edit-words.h"
+#include "edits/edit-words.h"
 
 #define MOST_WORDS 8 /* items that are named; the rest is a number */
 

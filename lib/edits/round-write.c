@@ -11,7 +11,7 @@
  * of it all is planned and defined in turn, until nothing came between. Then the intent
  * goes. One that is there at the beginning was left by a daemon that ended amid this.
  */
-#include "daemon/keep/round.h"
+#include "edits/round.h"
 
 #include "base/error.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Whose version is whose, and what becomes of them together. */
-#include "daemon/keep/recovery.h"
+#include "edits/recovery.h"
 
 #include <string.h>
 
