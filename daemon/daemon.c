@@ -9,16 +9,9 @@
  */
 #include "daemon/daemon.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
-#include <unistd.h>
 
 #include "base/error.h"
-#include "base/gate-protocol.h"
-#include "base/label.h"
 #include "config.h"
 #include "daemon/gate/admission.h"
 #include "daemon/gate/gate-socket.h"
@@ -27,23 +20,19 @@
 #include "daemon/keep/host-watch.h"
 #include "daemon/keep/keeper.h"
 #include "daemon/keep/silent.h"
-#include "edits/intents.h"
-#include "edits/versions.h"
+#include "edits/writer.h"
 #include "host/wrapper.h"
 #include "profile/tag-rules.h"
 
 struct VpDaemon {
   gboolean session;
   char *run_folder;
-  char *wrapper_folder;
   char *config_folder;
-  int lock_fd;
   unsigned long libvirt_version;
   VpRoot *root;
   VpLedger *ledger;
   VpAdmission *admission;
-  VpIntents *intents;
-  VpVersions *versions;
+  VpWriter *writer;
   VpKeeper *keeper;
   VpGate *gate;
   VpHostWatch *host_watch;
@@ -52,47 +41,9 @@ struct VpDaemon {
 };
 
 #define RECONCILE_SECONDS 15
+#define WRITER_MS 5000  /* at the start, for a command that writes */
 #define STARTS_MS 500   /* at the end, for starts; they ask the gate, so they come first */
 #define ANSWERS_MS 1000 /* for answers, from the same moment on */
-
-static gboolean
-make_folder (const char *path, mode_t mode, GError **error)
-{
-  struct stat info;
-
-  if (g_mkdir_with_parents (path, 0755) != 0) {
-    g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot make the folder %s: %s", path, g_strerror (errno));
-    return FALSE;
-  }
-  if (lstat (path, &info) != 0 || !S_ISDIR (info.st_mode) || info.st_uid != geteuid ()) {
-    g_set_error (error, VP_ERROR, VP_ERROR_IO, "%s is not a folder of user %u: remove it or change its owner", path,
-                 (unsigned) geteuid ());
-    return FALSE;
-  }
-  if ((info.st_mode & 07777) != mode && chmod (path, mode) != 0) {
-    g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot set the mode of %s: %s", path, g_strerror (errno));
-    return FALSE;
-  }
-  vp_label_ensure (path);
-  return TRUE;
-}
-
-/* One daemon at a time; the kernel drops the lock when the process ends, however it ends. */
-static int
-lock_run_folder (const char *folder, GError **error)
-{
-  g_autofree char *path = g_build_filename (folder, "lock", NULL);
-  int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-  if (fd >= 0 && flock (fd, LOCK_EX | LOCK_NB) == 0)
-    return fd;
-  gboolean busy = errno == EWOULDBLOCK;
-  g_set_error (error, VP_ERROR, busy ? VP_ERROR_BUSY : VP_ERROR_IO, "cannot lock %s: %s", path,
-               busy ? "another vfio-profiled runs" : g_strerror (errno));
-  if (fd >= 0)
-    (void) close (fd);
-  return -1;
-}
 
 /* Emulators behind our wrappers: when one is upgraded, its wrapper must change too. */
 static void
@@ -261,14 +212,6 @@ on_definition (const char *domain, gpointer data)
     vp_keeper_touch_all (daemon->keeper);
 }
 
-static void
-on_version (const char *domain, const VpVersion *version, gpointer data)
-{
-  const VpDaemon *daemon = data;
-
-  vp_intents_note_version (daemon->intents, domain, version);
-}
-
 static VpSilentContext
 silent_context (const VpDaemon *daemon)
 {
@@ -286,7 +229,7 @@ on_connected (virConnectPtr connection, gpointer data)
              daemon->libvirt_version / 1000 % 1000, daemon->libvirt_version % 1000);
   /* A libvirt that never stored a domain has no such folder yet; it makes it with this mode. */
   (void) g_mkdir_with_parents (daemon->config_folder, 0700);
-  if (!vp_versions_ensure (daemon->versions, &error))
+  if (!vp_versions_ensure (daemon->writer->versions, &error))
     g_warning ("%s: edits with --config are noticed at the start only", error->message);
   vp_keeper_set_connection (daemon->keeper, connection);
   reconcile (daemon, connection);
@@ -311,18 +254,6 @@ on_started (virDomainPtr domain, gpointer data)
 
   vp_silent_check_started (&silent, domain);
   vp_keeper_started (daemon->keeper, domain);
-}
-
-static void
-set_folders (VpDaemon *daemon)
-{
-  daemon->wrapper_folder = vp_libvirt_dup_wrapper_folder (daemon->session);
-  daemon->run_folder = vp_libvirt_dup_run_folder (daemon->session);
-  if (daemon->session) {
-    daemon->config_folder = g_build_filename (g_get_user_config_dir (), "libvirt", "qemu", NULL);
-  } else {
-    daemon->config_folder = g_strdup (VP_LIBVIRT_CONFIG);
-  }
 }
 
 static void
@@ -358,16 +289,8 @@ start_parts (VpDaemon *daemon, GError **error)
     daemon->admission = vp_admission_new (daemon->root, daemon->run_folder, daemon->session, error);
   if (daemon->admission == NULL)
     return FALSE;
-  g_autofree char *state_folder = g_path_get_dirname (daemon->wrapper_folder);
-  g_autofree char *intents_folder = g_build_filename (state_folder, "intents", NULL);
-  daemon->intents = vp_intents_new (intents_folder, error);
-  if (daemon->intents == NULL)
-    return FALSE;
-  daemon->versions = vp_versions_new (daemon->config_folder, on_definition, on_version, daemon, error);
-  if (daemon->versions == NULL)
-    return FALSE;
-  daemon->keeper = vp_keeper_new (daemon->ledger, vp_admission_get_book (daemon->admission), daemon->versions,
-                                  daemon->intents, daemon->session, on_wrapper_made, daemon);
+  daemon->keeper = vp_keeper_new (daemon->ledger, vp_admission_get_book (daemon->admission), daemon->writer->versions,
+                                  daemon->writer->intents, daemon->session, on_wrapper_made, daemon);
   daemon->host_watch = vp_host_watch_new (on_host_changed, daemon);
   vp_host_watch_add_folders (daemon->host_watch, profiles);
   vp_host_watch_add_folders (daemon->host_watch, (const char *const *) rules);
@@ -386,12 +309,10 @@ vp_daemon_new (gboolean session, GError **error)
   g_autoptr (VpDaemon) daemon = g_new0 (VpDaemon, 1);
 
   daemon->session = session;
-  daemon->lock_fd = -1;
-  set_folders (daemon);
-  if (!make_folder (daemon->run_folder, 0700, error) || !make_folder (daemon->wrapper_folder, 0755, error))
-    return NULL;
-  daemon->lock_fd = lock_run_folder (daemon->run_folder, error);
-  if (daemon->lock_fd < 0 || !start_parts (daemon, error))
+  daemon->run_folder = vp_libvirt_dup_run_folder (session);
+  daemon->config_folder = vp_libvirt_dup_config_folder (session);
+  daemon->writer = vp_writer_new (session, WRITER_MS, on_definition, daemon, error);
+  if (daemon->writer == NULL || !start_parts (daemon, error))
     return NULL;
   return g_steal_pointer (&daemon);
 }
@@ -416,16 +337,12 @@ vp_daemon_free (VpDaemon *daemon)
   vp_connection_free (daemon->connection);
   vp_gate_free (daemon->gate);
   vp_host_watch_free (daemon->host_watch);
-  vp_versions_free (daemon->versions);
   vp_keeper_free (daemon->keeper);
-  vp_intents_free (daemon->intents);
   vp_admission_free (daemon->admission);
   vp_root_free (daemon->root);
   vp_ledger_free (daemon->ledger);
-  if (daemon->lock_fd >= 0)
-    (void) close (daemon->lock_fd);
+  vp_writer_free (daemon->writer); /* the last: then another may begin */
   g_free (daemon->run_folder);
-  g_free (daemon->wrapper_folder);
   g_free (daemon->config_folder);
   g_free (daemon);
 }

@@ -190,3 +190,14 @@ vp_input_load (VpInput *input, GError **error)
   input->profiles = vp_source_load_profiles (input->source, input->session, error);
   return input->profiles != NULL && vp_input_load_host (input, error);
 }
+
+VpPlan *
+vp_input_plan (const VpInput *input, const VpDomain *domain, GError **error)
+{
+  g_autofree char *uuid = vp_domain_dup_uuid (domain);
+  g_autoptr (VpFleet) fleet = vp_libvirt_load_fleet (input->connection, input->host, input->profiles, domain, error);
+
+  if (fleet == NULL)
+    return NULL;
+  return vp_plan_new (domain, input->host, input->profiles, vp_fleet_find (fleet, uuid), VP_PLAN_DEFAULT, error);
+}

@@ -78,6 +78,8 @@ void vp_input_free (VpInput *input);
 /* Once each. The first for whoever has no need of profiles; the second loads the profiles, then the host. */
 gboolean vp_input_load_host (VpInput *input, GError **error);
 gboolean vp_input_load (VpInput *input, GError **error);
+/* Of a definition as a domain of the connection's, beside the others there; all is loaded. The caller's. */
+VpPlan *vp_input_plan (const VpInput *input, const VpDomain *domain, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpInput, vp_input_free)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (VpSource, vp_source_clear)

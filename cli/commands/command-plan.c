@@ -40,14 +40,10 @@ static VpPlan *
 plan_domain (const VpInput *input, const VpDomain *domain, GError **error)
 {
   const VpSource *source = input->source;
-  g_autofree char *uuid = vp_domain_dup_uuid (domain);
 
   if (input->connection == NULL || source->topology != NULL || source->sysfs != NULL)
     return vp_plan_new (domain, input->host, input->profiles, NULL, VP_PLAN_DEFAULT, error);
-  g_autoptr (VpFleet) fleet = vp_libvirt_load_fleet (input->connection, input->host, input->profiles, NULL, error);
-  if (fleet == NULL)
-    return NULL;
-  return vp_plan_new (domain, input->host, input->profiles, vp_fleet_find (fleet, uuid), VP_PLAN_DEFAULT, error);
+  return vp_input_plan (input, domain, error);
 }
 
 static gboolean

@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * set and unset: the tag, and the definition that goes with it, in one define.
- * Where planning fails nothing is changed.
- */
-#include <errno.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
+/* set and unset: the tag, and the definition that goes with it. Where planning fails nothing is changed. */
 #include "base/error.h"
 #include "cli/base/command.h"
 #include "cli/base/output.h"
 #include "cli/base/source.h"
 #include "cli/plan/plan-view.h"
-#include "cli/plan/redefine.h"
 #include "cli/plan/tag-edit.h"
+#include "cli/plan/tag-write.h"
 #include "devices/device-ids.h"
 
 typedef struct {
@@ -40,60 +33,43 @@ check_rule (const VpPlan *plan, const VpDomain *base, GError **error)
   return FALSE;
 }
 
-static VpPlan *
-plan_edit (const Edit *edit, const VpDomain *base, GError **error)
+static VpDomain *
+dup_tagged (const Edit *edit, const VpDomain *base)
 {
-  const VpInput *input = edit->input;
-  g_autoptr (VpDomain) tagged = vp_domain_copy (base);
+  VpDomain *tagged = vp_domain_copy (base);
 
   vp_domain_set_tag (tagged, edit->names);
   if (edit->names != NULL)
     vp_overrides_apply (edit->overrides, tagged);
-  vp_device_ids_forget (tagged); /* who sets a profile means the devices that are there now */
-  g_autofree char *uuid = vp_domain_dup_uuid (tagged);
-  g_autoptr (VpFleet) fleet = vp_libvirt_load_fleet (input->connection, input->host, input->profiles, tagged, error);
-  if (fleet == NULL)
-    return NULL;
-  g_autoptr (VpPlan) plan =
-    vp_plan_new (tagged, input->host, input->profiles, vp_fleet_find (fleet, uuid), VP_PLAN_DEFAULT, error);
-  return plan != NULL && check_rule (plan, base, error) ? g_steal_pointer (&plan) : NULL;
+  return tagged;
 }
 
-/* Also where no daemon ever ran. QEMU's user has to get in, whatever umask this shell has. */
+/* Than when the profile was set: who sets one means the devices that are there now. */
 static gboolean
-make_folder (const char *path, GError **error)
+has_other_devices (const VpDomain *base, const VpHost *host)
 {
-  (void) umask (022);
-  if (g_mkdir_with_parents (path, 0755) == 0)
-    return TRUE;
-  g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot make the wrappers' folder %s: %s", path, g_strerror (errno));
+  g_autoptr (GArray) before = vp_device_ids_read (base, NULL);
+  g_autoptr (GArray) none = g_array_new (FALSE, FALSE, sizeof (VpDeviceIds));
+  g_autoptr (GArray) now = vp_device_ids_plan (none, base, host);
+
+  for (guint i = 0; before != NULL && i < before->len; i++) {
+    const VpDeviceIds *old = &g_array_index (before, VpDeviceIds, i);
+    const VpDeviceIds *new = vp_device_ids_find (now, &old->address);
+    if (new == NULL || new->vendor != old->vendor || new->device != old->device)
+      return TRUE;
+  }
   return FALSE;
 }
 
+/* What is known of the devices goes with the tag alone, so that goes first. */
 static gboolean
-make_wrapper (const Edit *edit, const VpPlan *plan, GError **error)
+write_tag (const Edit *edit, const VpDomain *base, const VpDomain *tagged, gboolean forget, GError **error)
 {
-  gboolean made = FALSE;
+  g_autoptr (VpDomain) untagged = vp_domain_copy (base);
 
-  if (plan->wrapped != NULL && !make_folder (edit->input->host->wrapper_folder, error))
-    return FALSE;
-  if (!vp_libvirt_prepare_files (plan, edit->input->host, &made, error))
-    return FALSE;
-  if (!made)
-    return TRUE;
-  g_autofree char *wrapper = vp_domain_dup_emulator (plan->result);
-  if (isatty (STDERR_FILENO) != 0)
-    g_printerr ("warming libvirt's view of the wrapper…\n");
-  vp_libvirt_warm (edit->input->connection, wrapper);
-  return TRUE;
-}
-
-static VpPlan *
-plan_with_files (const VpDomain *base, gpointer data, GError **error)
-{
-  g_autoptr (VpPlan) plan = plan_edit (data, base, error);
-
-  return plan != NULL && make_wrapper (data, plan, error) ? g_steal_pointer (&plan) : NULL;
+  vp_domain_set_tag (untagged, NULL);
+  return (!forget || vp_tag_write (edit->input, edit->domain, base, untagged, error)) &&
+         vp_tag_write (edit->input, edit->domain, base, tagged, error);
 }
 
 static void
@@ -121,15 +97,38 @@ print_outcome (const Edit *edit, const VpPlan *plan, gboolean changed)
   vp_plan_warn (plan);
 }
 
-static gboolean
-carry_out (Edit *edit, GError **error)
+/* libvirt says best why it takes no wrapper. */
+static void
+explain (const Edit *edit, const VpPlan *plan)
 {
-  gboolean changed = FALSE;
-  g_autoptr (VpPlan) plan = vp_redefine (edit->input->connection, edit->domain, plan_with_files, edit, &changed, error);
+  g_autofree char *emulator = plan->wrapped != NULL ? vp_domain_dup_emulator (plan->result) : NULL;
 
-  if (plan != NULL)
-    print_outcome (edit, plan, changed);
-  return plan != NULL;
+  if (emulator != NULL)
+    vp_libvirt_warm (edit->input->connection, emulator);
+}
+
+static gboolean
+carry_out (const Edit *edit, const VpDomain *base, GError **error)
+{
+  const char *name = virDomainGetName (edit->domain);
+  gboolean forget = edit->names != NULL && has_other_devices (base, edit->input->host);
+  g_autoptr (VpDomain) tagged = dup_tagged (edit, base);
+
+  if (forget)
+    vp_device_ids_forget (tagged);
+  g_autoptr (VpPlan) plan = vp_input_plan (edit->input, tagged, error);
+  if (plan == NULL || !check_rule (plan, base, error)) {
+    g_prefix_error (error, "domain '%s': nothing was changed: ", name);
+    return FALSE;
+  }
+  gboolean changes = !vp_plan_is_ready (plan) || !vp_domain_equal (base, tagged);
+  if (changes && !write_tag (edit, base, tagged, forget, error)) {
+    explain (edit, plan);
+    g_prefix_error (error, "domain '%s': not made ready, and its tag is as it was: ", name);
+    return FALSE;
+  }
+  print_outcome (edit, plan, changes);
+  return TRUE;
 }
 
 static gboolean
@@ -152,8 +151,9 @@ edit_domain (const VpSource *source, const char *name, const char *names, const 
 
   if (domain == NULL || !check_persistent (domain, error) || !vp_input_load (input, error))
     return FALSE;
-  Edit edit = { input, domain, names, overrides };
-  return carry_out (&edit, error);
+  const Edit edit = { input, domain, names, overrides };
+  g_autoptr (VpDomain) base = vp_libvirt_read (domain, error);
+  return base != NULL && carry_out (&edit, base, error);
 }
 
 static gboolean

@@ -6,19 +6,15 @@
  * for milliseconds, and of a guest that runs nobody would give back what it holds; so both
  * are refused before anything is written.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include "base/error.h"
-#include "base/gate-protocol.h"
 #include "cli/base/command.h"
 #include "cli/base/output.h"
 #include "cli/base/source.h"
 #include "cli/plan/kept-guests.h"
 #include "cli/plan/plan-view.h"
-#include "cli/plan/redefine.h"
+#include "edits/writer.h"
+
+#define PATIENCE_MS 1000 /* for another command */
 
 static GPtrArray *
 find_named (virConnectPtr connection, char *const *names, GError **error)
@@ -34,26 +30,20 @@ find_named (virConnectPtr connection, char *const *names, GError **error)
   return g_steal_pointer (&domains);
 }
 
-/* The daemon's own lock, held to the end, so that no daemon starts meanwhile. -1 without an error: there is none. */
-static int
+/* No daemon starts meanwhile. */
+static VpWriter *
 keep_daemon_out (gboolean session, GError **error)
 {
-  g_autofree char *folder = vp_libvirt_dup_run_folder (session);
-  g_autofree char *path = g_build_filename (folder, "lock", NULL);
-  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  g_autoptr (GError) problem = NULL;
+  VpWriter *writer = vp_writer_new (session, PATIENCE_MS, NULL, NULL, &problem);
 
-  if (fd >= 0 && flock (fd, LOCK_EX | LOCK_NB) == 0)
-    return fd;
-  if (fd >= 0 && errno == EWOULDBLOCK)
+  if (g_error_matches (problem, VP_ERROR, VP_ERROR_BUSY))
     g_set_error (error, VP_ERROR, VP_ERROR_BUSY,
                  "vfio-profiled runs, and would prepare the definitions again at once: end it first%s",
                  session ? "" : " (systemctl stop vfio-profiled.socket vfio-profiled.service)");
-  else if (errno != ENOENT)
-    g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot see whether vfio-profiled runs: %s: %s", path,
-                 g_strerror (errno));
-  if (fd >= 0)
-    (void) close (fd);
-  return -1;
+  else if (problem != NULL)
+    g_propagate_error (error, g_steal_pointer (&problem));
+  return writer;
 }
 
 /* Started with a tag, or with values of ours. */
@@ -119,26 +109,26 @@ check_none_kept (virConnectPtr connection, const GPtrArray *domains, GError **er
   return none;
 }
 
-static VpPlan *
-plan_undo (const VpDomain *present, gpointer data, GError **error)
-{
-  (void) data;
-  /* What comes back is in the definition itself: no host and no profile has a say in it. */
-  return vp_plan_new (present, NULL, NULL, NULL, VP_PLAN_UNDO, error);
-}
-
 static gboolean
-undo_one (virConnectPtr connection, virDomainPtr domain, guint *n_undone, GError **error)
+undo_one (const VpWriter *writer, virConnectPtr connection, virDomainPtr domain, guint *n_undone, GError **error)
 {
-  gboolean changed = FALSE;
+  gboolean made = FALSE;
+  /* What comes back is in the definition itself: no host and no profile has a say in it. */
+  VpPrepareContext context = { .connection = connection, .wrapper_made = &made, .flags = VP_PLAN_UNDO };
 
   if (virDomainIsPersistent (domain) != 1)
     return TRUE;
-  g_autoptr (VpPlan) plan = vp_redefine (connection, domain, plan_undo, NULL, &changed, error);
+  g_autoptr (VpDomain) present = vp_libvirt_read (domain, error);
+  g_autoptr (VpPlan) plan = present != NULL ? vp_plan_new (present, NULL, NULL, NULL, VP_PLAN_UNDO, error) : NULL;
   if (plan == NULL)
     return FALSE;
   vp_plan_warn (plan);
-  if (!changed)
+  gboolean ready = vp_plan_is_ready (plan);
+  /* An intent is what somebody left who was killed amid a define. */
+  if ((!ready || vp_intents_has (writer->intents, virDomainGetName (domain))) &&
+      !vp_writer_prepare (writer, &context, virDomainGetName (domain), error))
+    return FALSE;
+  if (ready)
     return TRUE;
   vp_output_line (VP_STYLE_PLAIN, "domain '%s': %u change%s undone%s", virDomainGetName (domain), plan->changes->len,
                   plan->changes->len == 1 ? "" : "s", vp_domain_tag (plan->result) != NULL ? "; its tag stays" : "");
@@ -148,14 +138,14 @@ undo_one (virConnectPtr connection, virDomainPtr domain, guint *n_undone, GError
 
 /* One that cannot be put back does not keep the others from it. */
 static gboolean
-undo_each (virConnectPtr connection, const GPtrArray *domains, GError **error)
+undo_each (const VpWriter *writer, virConnectPtr connection, const GPtrArray *domains, GError **error)
 {
   g_autoptr (GString) failed = g_string_new (NULL);
   guint n_undone = 0;
 
   for (guint i = 0; i < domains->len; i++) {
     g_autoptr (GError) problem = NULL;
-    if (undo_one (connection, domains->pdata[i], &n_undone, &problem))
+    if (undo_one (writer, connection, domains->pdata[i], &n_undone, &problem))
       continue;
     vp_output_warn ("%s", problem->message);
     g_string_append_printf (failed, "%s'%s'", failed->len > 0 ? ", " : "", virDomainGetName (domains->pdata[i]));
@@ -170,7 +160,6 @@ undo_each (virConnectPtr connection, const GPtrArray *domains, GError **error)
 static gboolean
 undo (const VpSource *source, char *const *names, GError **error)
 {
-  g_autoptr (GError) problem = NULL;
   g_autoptr (virConnect) connection = vp_libvirt_open (source->uri, error);
 
   if (connection == NULL)
@@ -179,14 +168,9 @@ undo (const VpSource *source, char *const *names, GError **error)
     names != NULL ? find_named (connection, names, error) : vp_libvirt_list (connection, 0, error);
   if (domains == NULL)
     return FALSE;
-  int lock = keep_daemon_out (vp_libvirt_is_session (connection), &problem);
-  gboolean done = problem == NULL && check_none_runs (domains, error) && check_none_kept (connection, domains, error) &&
-                  undo_each (connection, domains, error);
-  if (problem != NULL)
-    g_propagate_error (error, g_steal_pointer (&problem));
-  if (lock >= 0)
-    (void) close (lock);
-  return done;
+  g_autoptr (VpWriter) writer = keep_daemon_out (vp_libvirt_is_session (connection), error);
+  return writer != NULL && check_none_runs (domains, error) && check_none_kept (connection, domains, error) &&
+         undo_each (writer, connection, domains, error);
 }
 
 static gboolean

@@ -296,9 +296,8 @@ prepare (Entry *entry, VpHost *host, VpProfiles *profiles, VpPrepareOutcome *out
   g_autofree char *uuid = stored != NULL ? vp_domain_dup_uuid (stored) : NULL;
   g_autoptr (VpNeighbours) neighbours = entry->neighbours != NULL ? vp_neighbours_ref (entry->neighbours) : NULL;
   gboolean made = FALSE;
-  VpPrepareContext context = {
-    keeper->connection, keeper->versions, keeper->intents, host, profiles, neighbours, &made
-  };
+  VpPrepareContext context = { keeper->connection, keeper->versions, keeper->intents, host,
+                               profiles,           neighbours,       &made,           VP_PLAN_DEFAULT };
 
   if (uuid != NULL)
     vp_ledger_begin_prepare (keeper->ledger, uuid, neighbours != NULL ? vp_neighbours_ref (neighbours) : NULL);

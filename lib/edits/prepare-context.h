@@ -17,6 +17,7 @@ typedef struct {
   const VpProfiles *profiles;
   const VpNeighbours *neighbours; /* NULL: nobody to be placed beside */
   gboolean *wrapper_made;         /* out: the state folder has another wrapper than `host` knows */
+  VpPlanFlags flags;              /* VP_PLAN_UNDO: as it was before, and no host or profile is needed */
 } VpPrepareContext;
 
 /*

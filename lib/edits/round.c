@@ -52,7 +52,7 @@ vp_round_plan (const VpRound *round, const VpDomain *document, GError **error)
 {
   const VpPrepareContext *context = round->context;
 
-  return vp_plan_new (document, context->host, context->profiles, context->neighbours, VP_PLAN_DEFAULT, error);
+  return vp_plan_new (document, context->host, context->profiles, context->neighbours, context->flags, error);
 }
 
 /* Where nothing is in the metadata, libvirt would leave an empty element behind when the mark is taken away again. */

@@ -37,8 +37,9 @@ typedef struct {
 struct VpVersions {
   char *folder;
   VpVersionsFunc changed;
-  VpVersionsSink sink;
   gpointer data;
+  VpVersionsSink sink;
+  gpointer sink_data;
   int inotify_fd;
   int wake_fd;
   GThread *thread;
@@ -87,6 +88,8 @@ deliver (gpointer data)
 static void
 notify_main (VpVersions *versions, const char *domain)
 {
+  if (versions->changed == NULL)
+    return;
   g_autoptr (GSource) source = g_idle_source_new ();
   Notice *notice = g_new0 (Notice, 1);
 
@@ -239,7 +242,7 @@ static void
 give_to_sink (const VpVersions *versions, const char *domain, const VpVersion *version)
 {
   if (versions->sink != NULL)
-    versions->sink (domain, version, versions->data);
+    versions->sink (domain, version, versions->sink_data);
 }
 
 /* A copy of what is the table's then; the caller's. */
@@ -443,14 +446,16 @@ watch_thread (gpointer data)
 }
 
 VpVersions *
-vp_versions_new (const char *folder, VpVersionsFunc changed, VpVersionsSink sink, gpointer data, GError **error)
+vp_versions_new (const char *folder, VpVersionsFunc changed, gpointer data, VpVersionsSink sink, gpointer sink_data,
+                 GError **error)
 {
   VpVersions *versions = g_new0 (VpVersions, 1);
 
   versions->folder = g_strdup (folder);
   versions->changed = changed;
-  versions->sink = sink;
   versions->data = data;
+  versions->sink = sink;
+  versions->sink_data = sink_data;
   versions->watch_descriptor = -1;
   g_mutex_init (&versions->mutex);
   g_cond_init (&versions->synced);

@@ -23,9 +23,9 @@ typedef void (*VpVersionsFunc) (const char *domain, gpointer data);
  */
 typedef void (*VpVersionsSink) (const char *domain, const VpVersion *version, gpointer data);
 
-/* The folder need not be there yet. `sink` NULL: none. NULL: the kernel gives no inotify. */
-VpVersions *vp_versions_new (const char *folder, VpVersionsFunc changed, VpVersionsSink sink, gpointer data,
-                             GError **error);
+/* The folder need not be there yet. Either function may be NULL. NULL: the kernel gives no inotify. */
+VpVersions *vp_versions_new (const char *folder, VpVersionsFunc changed, gpointer data, VpVersionsSink sink,
+                             gpointer sink_data, GError **error);
 void vp_versions_free (VpVersions *versions); /* `changed` is not called after it */
 
 /*

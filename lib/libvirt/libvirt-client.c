@@ -143,14 +143,44 @@ vp_libvirt_define (virConnectPtr connection, const VpDomain *domain, GError **er
   return FALSE;
 }
 
-gboolean
-vp_libvirt_remove_state (virDomainPtr domain, GError **error)
+static gboolean
+set_element (virDomainPtr domain, const char *text, const char *ns, GError **error)
 {
-  if (virDomainSetMetadata (domain, VIR_DOMAIN_METADATA_ELEMENT, NULL, NULL, VP_STATE_NS, VIR_DOMAIN_AFFECT_CONFIG) ==
-      0)
+  if (virDomainSetMetadata (domain, VIR_DOMAIN_METADATA_ELEMENT, text, text != NULL ? "vfio" : NULL, ns,
+                            VIR_DOMAIN_AFFECT_CONFIG) == 0)
     return TRUE;
   vp_libvirt_set_error (error, "cannot change the metadata of domain '%s'", virDomainGetName (domain));
   return FALSE;
+}
+
+gboolean
+vp_libvirt_remove_state (virDomainPtr domain, GError **error)
+{
+  return set_element (domain, NULL, VP_STATE_NS, error);
+}
+
+/* libvirt declares the namespace itself, and gives it to all that has none. */
+static void
+drop_namespaces (xmlNode *node)
+{
+  xmlSetNs (node, NULL);
+  for (xmlAttr *attr = node->properties; attr != NULL; attr = attr->next)
+    attr->ns = NULL;
+  for (xmlNode *child = vp_xml_first (node); child != NULL; child = vp_xml_next (child))
+    drop_namespaces (child);
+  g_clear_pointer (&node->nsDef, xmlFreeNsList);
+}
+
+gboolean
+vp_libvirt_set_tag (virDomainPtr domain, const VpDomain *tagged, GError **error)
+{
+  const xmlNode *tag = vp_domain_tag (tagged);
+  g_autoptr (xmlNode) bare = tag != NULL ? vp_xml_dup_node (tag) : NULL;
+
+  if (bare != NULL)
+    drop_namespaces (bare);
+  g_autofree char *text = bare != NULL ? vp_xml_dup_line (bare) : NULL;
+  return set_element (domain, text, VP_TAG_NS, error);
 }
 
 char *
@@ -174,6 +204,12 @@ vp_libvirt_dup_run_folder (gboolean session)
 {
   return session ? g_strdup_printf (VP_GATE_RUNTIME_DIR "/%u/vfio-profile", (unsigned) getuid ())
                  : g_strdup (VP_RUN_FOLDER);
+}
+
+char *
+vp_libvirt_dup_config_folder (gboolean session)
+{
+  return session ? g_build_filename (g_get_user_config_dir (), "libvirt", "qemu", NULL) : g_strdup (VP_LIBVIRT_CONFIG);
 }
 
 VpProfiles *

@@ -39,10 +39,13 @@ VpDomain *vp_libvirt_read_live (virDomainPtr domain, GError **error);
 gboolean vp_libvirt_define (virConnectPtr connection, const VpDomain *domain, GError **error);
 /* Takes our state out of the stored definition's metadata, in one step of libvirt's own: nobody's edit is overwritten. */
 gboolean vp_libvirt_remove_state (virDomainPtr domain, GError **error);
+/* The same way, the tag of the stored definition: as it is in `tagged`, or away. */
+gboolean vp_libvirt_set_tag (virDomainPtr domain, const VpDomain *tagged, GError **error);
 
 /* Where wrappers and profiles are, for the system's libvirt or the user's own. */
 char *vp_libvirt_dup_wrapper_folder (gboolean session);
 char *vp_libvirt_dup_run_folder (gboolean session);                      /* of the lock, the socket and the journal */
+char *vp_libvirt_dup_config_folder (gboolean session);                   /* libvirt's, of its definitions */
 VpProfiles *vp_libvirt_load_profiles (gboolean session, GError **error); /* with the rules */
 GStrv vp_libvirt_list_rule_folders (gboolean session);                   /* the last is the one to write to */
 /* This machine, as planning for that connection sees it. */

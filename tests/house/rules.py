@@ -31,7 +31,7 @@ MAY["daemon/hold"] = set(CORE)
 MAY["daemon/gate"] = CORE | {"daemon/hold"}
 MAY["daemon/keep"] = CORE | {"lib/libvirt", "lib/edits", "daemon/hold", "daemon/gate"}
 MAY["daemon"] = MAY["daemon/keep"] | {"daemon/keep"}
-MAY["cli/base"] = CORE | {"lib/libvirt"}
+MAY["cli/base"] = CORE | {"lib/libvirt", "lib/edits"}
 for view in ("plan", "map", "cards", "status"):
     MAY["cli/" + view] = MAY["cli/base"] | {"cli/base"}
 MAY["cli/doctor"] = MAY["cli/cards"] | {"cli/cards"}

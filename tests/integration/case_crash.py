@@ -8,8 +8,10 @@ import subprocess
 import threading
 import time
 
+import libvirt
+
 from edits import Edits, arguments, check_against_twin, edited_domain
-from lib import (CONFIG, STATE_NS, Qemu, check, check_equal, check_same, connect, daemon, defined, definition, domain_xml,
+from lib import (CONFIG, STATE_NS, TAG_NS, Qemu, check, check_equal, check_same, connect, daemon, defined, definition, domain_xml,
                  is_active, libvirtd, main, note, profile_tool, remove, run, test, virsh, wait_ready, wait_until,
                  without_tag)
 
@@ -38,11 +40,9 @@ def kill_the_daemon():
         original = without_tag(definition(domain))
         prepared = 0
         for number in range(KILLS):
-            # Set and unset in turn: each is a rewrite.
-            if number % 2 == 0:
-                profile_tool("set", "victim", moments.choice(["pinned", "nvidia"]))
-            else:
-                profile_tool("unset", "victim")
+            # The tag comes and goes in turn: each is a rewrite, which `set` would wait for.
+            tag = ("<profile name='%s'/>" % moments.choice(["pinned", "nvidia"]), "vfio") if number % 2 == 0 else (None, None)
+            domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, *tag, TAG_NS, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
             time.sleep(moments.uniform(0, 0.012))
             daemon.kill()
             prepared += STATE_NS in definition(domain)

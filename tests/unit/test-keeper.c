@@ -60,7 +60,7 @@ set_up (Fixture *fixture, gconstpointer data)
   vp_ledger_set (fixture->ledger, test_host (NULL, TEST_I7_3770K), test_profiles ());
   fixture->book = vp_book_new (fixture->tree->root, "run", &error);
   g_assert_no_error (error);
-  fixture->versions = vp_versions_new (folder, ignore_change, NULL, NULL, &error);
+  fixture->versions = vp_versions_new (folder, ignore_change, NULL, NULL, NULL, &error);
   g_assert_no_error (error);
   vp_versions_ensure (fixture->versions, &error);
   g_assert_no_error (error);

@@ -61,7 +61,7 @@ set_up (Fixture *fixture, gconstpointer data)
   fixture->folder = g_build_filename (fixture->base, "qemu", NULL);
   fixture->noticed = g_ptr_array_new_with_free_func (g_free);
   make_folder (fixture->folder);
-  fixture->versions = vp_versions_new (fixture->folder, on_changed, NULL, fixture, &error);
+  fixture->versions = vp_versions_new (fixture->folder, on_changed, fixture, NULL, NULL, &error);
   g_assert_no_error (error);
   vp_versions_ensure (fixture->versions, &error);
   g_assert_no_error (error);
@@ -586,7 +586,7 @@ test_not_a_folder (Fixture *fixture, gconstpointer data)
 
   (void) data;
   write_file (fixture, "file", "text");
-  g_autoptr (VpVersions) versions = vp_versions_new (path, on_changed, NULL, fixture, &error);
+  g_autoptr (VpVersions) versions = vp_versions_new (path, on_changed, fixture, NULL, NULL, &error);
   g_assert_no_error (error);
   g_assert_false (vp_versions_ensure (versions, &error));
   g_assert_error (error, VP_ERROR, VP_ERROR_IO);
