@@ -47,11 +47,34 @@ test_hypervisor_gaming (void)
   assert_value (other, "features/kvm/hidden", NULL);
 }
 
+/* libvirt before 12.1 drops what stands below mode='host-model': what it was given would never be what it has. */
+static void
+test_hypervisor_host_model (void)
+{
+  static const char body[] = "  <features>\n    <hyperv mode='host-model'/>\n  </features>\n";
+  g_autoptr (VpHost) host = test_host ("howto-2015", TEST_I7_3770K);
+  g_autoptr (VpDomain) domain = test_tagged (TAG ("gaming"), body);
+  g_autoptr (VpDomain) hidden = test_tagged (TAG ("nvidia"), body);
+
+  host->libvirt_version = 12000000;
+  g_autoptr (VpPlan) old = plan_checked (domain, host);
+  assert_value (old, "features/hyperv", "<hyperv mode=\"host-model\"/>");
+  g_assert_true (test_warns (old, "mode='host-model', which takes no vendor_id before libvirt 12.1"));
+  g_autoptr (VpPlan) removed = plan_checked (hidden, host);
+  assert_value (removed, "features/hyperv", NULL);
+  host->libvirt_version = 12001000;
+  g_autoptr (VpPlan) recent = plan_checked (domain, host);
+  assert_value (recent, "features/hyperv",
+                "<hyperv mode=\"host-model\"><vendor_id state=\"on\" value=\"0123456789ab\"/></hyperv>");
+  g_assert_cmpuint (recent->warnings->len, ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/hypervisor/nvidia", test_hypervisor_nvidia);
   g_test_add_func ("/hypervisor/gaming", test_hypervisor_gaming);
+  g_test_add_func ("/hypervisor/host-model", test_hypervisor_host_model);
   return g_test_run ();
 }

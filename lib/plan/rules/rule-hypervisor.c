@@ -5,7 +5,11 @@
  * it saw any of them (Code 43); later ones and AMD's mind less. Guest-visible.
  */
 
+#include <string.h>
+
 #include "plan/rules/rule.h"
+
+#define LIBVIRT_HOST_MODEL_OWN 12001000ul /* from here on mode='host-model' keeps features of one's own */
 
 /* 1: a GPU of these vendors is assigned, 0: none is, -1: a device is not on this host, so nobody knows */
 static int
@@ -56,6 +60,14 @@ want_no_hyperv (VpRuleContext *context)
                   "the Hyper-V clock goes with the Hyper-V features");
 }
 
+gboolean
+vp_rule_hypervisor_takes_own (const VpRuleContext *context, const xmlNode *hyperv)
+{
+  if (vp_xml_attr_is (hyperv, "mode", "host-model"))
+    return context->host->libvirt_version >= LIBVIRT_HOST_MODEL_OWN;
+  return !vp_xml_attr_is (hyperv, "mode", "passthrough");
+}
+
 static void
 want_vendor_id (VpRuleContext *context)
 {
@@ -64,8 +76,10 @@ want_vendor_id (VpRuleContext *context)
 
   if (hyperv == NULL || (own != NULL && vp_xml_attr_is (own, "state", "on")))
     return; /* nothing to spoof, or the user does it himself */
-  if (vp_xml_attr_is (hyperv, "mode", "passthrough")) {
-    vp_rule_warn (context, "features/hyperv has mode='passthrough', which takes no vendor_id: it is not spoofed");
+  if (!vp_rule_hypervisor_takes_own (context, hyperv)) {
+    g_autofree char *mode = vp_xml_dup_attr (hyperv, "mode");
+    vp_rule_warn (context, "features/hyperv has mode='%s', which takes no vendor_id%s: it is not spoofed", mode,
+                  strcmp (mode, "host-model") == 0 ? " before libvirt 12.1" : "");
     return;
   }
   vp_rule_want (context, &vp_rule_hypervisor, VP_GUEST_VISIBLE, g_strdup ("features/hyperv/vendor_id"),
@@ -96,7 +110,7 @@ static const VpRulePlace places[] = {
   { .place = "features/kvm/hidden", VP_GUEST_VISIBLE, HIDDEN, HIDDEN },
   { .place = "features/hyperv",
     VP_GUEST_VISIBLE,
-    "hyperv(?:/@mode=[a-z]{1,20}|(?:/[a-z_]{1,40}){1,3}(?:/@[a-z_]{1,40}=" VALUE ")?)?",
+    "hyperv(?:/@mode=[a-z-]{1,20}|(?:/[a-z_]{1,40}){1,3}(?:/@[a-z_]{1,40}=" VALUE ")?)?",
     NULL },
   { .place = "features/hyperv/vendor_id", VP_GUEST_VISIBLE, VENDOR_ID, VENDOR_ID },
   { .place = "clock/timer\\[@name='hypervclock'\\]",

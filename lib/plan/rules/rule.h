@@ -93,4 +93,7 @@ guint64 vp_rule_memory_grain_kib (const VpRuleContext *context);
 /* Whether hugepages are asked for; with "auto" none where memory, or a cell of the user's, is no multiple of them. */
 gboolean vp_rule_memory_has_pages (const VpRuleContext *context);
 
+/* Whether features of one's own may stand in that <hyperv>; else libvirt drops them, and takes the host's. */
+gboolean vp_rule_hypervisor_takes_own (const VpRuleContext *context, const xmlNode *hyperv);
+
 G_END_DECLS
