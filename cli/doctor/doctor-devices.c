@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "host/console.h"
+
 #define CONFIG_BYTES 4096
 #define EXTENDED_BEGIN 0x100 /* of the configuration space; root alone reads so far */
 #define CAPABILITY_ACS 0x000d
@@ -177,14 +179,30 @@ find_boot_display (const VpDoctor *doctor)
 }
 
 static void
+check_unmarked (VpDoctor *doctor)
+{
+  g_autoptr (GPtrArray) cards = vp_doctor_cards (doctor);
+  g_autofree char *display = vp_console_dup_display (doctor->root);
+
+  if (cards->len == 0)
+    vp_doctor_ok (doctor, "no PCI display");
+  else if (display == NULL)
+    vp_doctor_ok (doctor, "none is marked, and nothing shows a console: the host needs none of its cards");
+  else
+    vp_doctor_warn (doctor,
+                    "find out which card the monitor of the host's console is at before you assign the last one, or "
+                    "use the host over the network",
+                    "the host shows its console (%s), and the kernel does not say on which of its cards", display);
+}
+
+static void
 check_boot_display (VpDoctor *doctor)
 {
   const VpPciDevice *boot = find_boot_display (doctor);
   g_autofree char *console = dup_console (doctor);
 
   if (boot == NULL) {
-    g_autoptr (GPtrArray) cards = vp_doctor_cards (doctor);
-    vp_doctor_ok (doctor, cards->len > 0 ? "no PCI display: the host needs none of its cards" : "no PCI display");
+    check_unmarked (doctor);
     return;
   }
   g_autofree char *name = vp_doctor_dup_name (doctor, boot);

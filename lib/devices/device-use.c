@@ -124,8 +124,7 @@ report_display (VpDeviceJudge *judge, const VpPciDevice *device, GPtrArray *part
   if (console[0] != '\0')
     g_ptr_array_add (parts, g_strdup ("it shows the host's text console"));
   if (judge->question->refuse_boot_vga && device->boot_vga) {
-    g_ptr_array_add (parts,
-                     g_strdup ("it is the display that the firmware started on, and devices.boot-vga is refuse"));
+    g_ptr_array_add (parts, g_strdup ("it is the display that the host started on, and devices.boot-vga is refuse"));
     g_ptr_array_add (ways, g_strdup ("set devices.boot-vga to allow or let the firmware start on another display"));
   }
   g_autofree char *list = vp_list_dup_words (ways);

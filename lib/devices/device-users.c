@@ -4,30 +4,14 @@
 
 #include <string.h>
 
+#include "host/console.h"
+
 #define MAX_NAME_LENGTH 64
 #define MAX_PID_DIGITS 9
 #define MAX_UPPERS 256
 #define MAX_ROUTES (8 * 1024 * 1024)
 #define ROUTE_UP 0x1
 #define ROUTE_REJECT 0x200
-
-/* The folder of the text console that draws on framebuffers; NULL: none does now. */
-static char *
-dup_framebuffer_console (const VpRoot *root)
-{
-  g_auto (GStrv) consoles = vp_root_list (root, "sys/class/vtconsole");
-
-  for (guint i = 0; consoles[i] != NULL; i++) {
-    g_autofree char *folder = g_build_filename ("sys/class/vtconsole", consoles[i], NULL);
-    g_autofree char *name_file = g_build_filename (folder, "name", NULL);
-    g_autofree char *bind_file = g_build_filename (folder, "bind", NULL);
-    g_autofree char *name = vp_root_dup_text (root, name_file);
-    g_autofree char *bound = vp_root_dup_text (root, bind_file);
-    if (name != NULL && strstr (name, "frame buffer") != NULL && g_strcmp0 (bound, "1") == 0)
-      return g_strconcat ("/", folder, NULL);
-  }
-  return NULL;
-}
 
 /* The first framebuffer, but for kernels that prefer the boot display's: then that is the console's. */
 static gboolean
@@ -39,11 +23,8 @@ is_console_node (const VpRoot *root, const GArray *devices, const VpDeviceNode *
   if (device != NULL && device->boot_vga)
     return TRUE;
   for (guint i = 0; all[i] != NULL; i++) {
-    g_autofree char *link = g_strdup_printf ("sys/class/graphics/%s/device", all[i]);
-    g_autofree char *owner = vp_root_dup_link_name (root, link);
     VpPciAddress address = { 0 };
-    const VpPciDevice *other =
-      owner != NULL && vp_pci_address_parse (owner, &address) ? vp_pci_find (devices, &address) : NULL;
+    const VpPciDevice *other = vp_console_find_device (root, all[i], &address) ? vp_pci_find (devices, &address) : NULL;
     if (other != NULL && other->boot_vga)
       return FALSE;
   }
@@ -53,7 +34,7 @@ is_console_node (const VpRoot *root, const GArray *devices, const VpDeviceNode *
 void
 vp_device_users_read_console (const VpRoot *root, const GArray *devices, const GArray *nodes, GArray *uses)
 {
-  g_autofree char *console = dup_framebuffer_console (root);
+  g_autofree char *console = vp_console_dup_framebuffer (root);
 
   for (guint i = 0; console != NULL && i < nodes->len; i++) {
     const VpDeviceNode *node = &g_array_index (nodes, VpDeviceNode, i);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/console.h"
+
 #define CLASS_DISPLAY 0x03 /* class_code >> 16 */
 #define CLASS_BRIDGE 0x06
 #define CLASS_USB 0x0c03        /* class_code >> 8 */
@@ -44,6 +46,24 @@ read_is_bridge (const VpRoot *root, const char *folder, guint32 class_code)
   return class == 0x0604 || class == 0x0607 || class == 0x0609; /* to PCI, CardBus, and semi-transparent */
 }
 
+/* Kernels of 2026 say it of the card's DRM device, and no longer guess boot_vga where the firmware says nothing. */
+static gboolean
+read_is_boot_display (const VpRoot *root, const char *folder)
+{
+  g_autofree char *drm = g_build_filename (folder, "drm", NULL);
+  g_auto (GStrv) nodes = vp_root_list (root, drm);
+
+  if (read_attribute (root, folder, "boot_vga", 10, 0) == 1 ||
+      read_attribute (root, folder, "boot_display", 10, 0) == 1)
+    return TRUE;
+  for (guint i = 0; nodes[i] != NULL; i++) {
+    g_autofree char *file = g_build_filename (nodes[i], "boot_display", NULL);
+    if (read_attribute (root, drm, file, 10, 0) == 1)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 static void
 clear_device (gpointer data)
 {
@@ -56,32 +76,6 @@ vp_pci_devices_new (void)
   GArray *devices = g_array_new (FALSE, TRUE, sizeof (VpPciDevice));
 
   g_array_set_clear_func (devices, clear_device);
-  return devices;
-}
-
-GArray *
-vp_pci_read_devices (const VpRoot *root)
-{
-  GArray *devices = vp_pci_devices_new ();
-  g_auto (GStrv) names = vp_root_list (root, "sys/bus/pci/devices");
-
-  for (guint i = 0; names[i] != NULL; i++) {
-    VpPciDevice device = { .node = -1 };
-    if (!vp_pci_address_parse (names[i], &device.address))
-      continue;
-    g_autofree char *folder = g_strdup_printf ("sys/bus/pci/devices/%s", names[i]);
-    g_autofree char *driver = g_build_filename (folder, "driver", NULL);
-
-    device.class_code = (guint32) read_attribute (root, folder, "class", 16, 0);
-    device.vendor = (guint16) read_attribute (root, folder, "vendor", 16, 0);
-    device.device = (guint16) read_attribute (root, folder, "device", 16, 0);
-    device.boot_vga = read_attribute (root, folder, "boot_vga", 10, 0) == 1;
-    device.node = (int) read_attribute (root, folder, "numa_node", 10, G_MAXUINT64); /* "-1" is no number: unknown */
-    device.iommu_group = read_group (root, folder);
-    device.is_bridge = read_is_bridge (root, folder, device.class_code);
-    device.driver = vp_root_dup_link_name (root, driver);
-    g_array_append_val (devices, device);
-  }
   return devices;
 }
 
@@ -100,6 +94,50 @@ gboolean
 vp_pci_is_display (const VpPciDevice *device)
 {
   return device->class_code >> 16 == CLASS_DISPLAY;
+}
+
+/* Where none is marked it is the one on which the host shows its text console. */
+static void
+mark_console (const VpRoot *root, GArray *devices)
+{
+  g_autofree char *console = vp_console_dup_framebuffer (root);
+  VpPciAddress address = { 0 };
+
+  for (guint i = 0; i < devices->len; i++)
+    if (g_array_index (devices, VpPciDevice, i).boot_vga)
+      return;
+  if (console == NULL || !vp_console_find_device (root, "fb0", &address))
+    return;
+  VpPciDevice *device = (VpPciDevice *) vp_pci_find (devices, &address);
+  if (device != NULL)
+    device->boot_vga = TRUE;
+}
+
+GArray *
+vp_pci_read_devices (const VpRoot *root)
+{
+  GArray *devices = vp_pci_devices_new ();
+  g_auto (GStrv) names = vp_root_list (root, "sys/bus/pci/devices");
+
+  for (guint i = 0; names[i] != NULL; i++) {
+    VpPciDevice device = { .node = -1 };
+    if (!vp_pci_address_parse (names[i], &device.address))
+      continue;
+    g_autofree char *folder = g_strdup_printf ("sys/bus/pci/devices/%s", names[i]);
+    g_autofree char *driver = g_build_filename (folder, "driver", NULL);
+
+    device.class_code = (guint32) read_attribute (root, folder, "class", 16, 0);
+    device.vendor = (guint16) read_attribute (root, folder, "vendor", 16, 0);
+    device.device = (guint16) read_attribute (root, folder, "device", 16, 0);
+    device.boot_vga = vp_pci_is_display (&device) && read_is_boot_display (root, folder);
+    device.node = (int) read_attribute (root, folder, "numa_node", 10, G_MAXUINT64); /* "-1" is no number: unknown */
+    device.iommu_group = read_group (root, folder);
+    device.is_bridge = read_is_bridge (root, folder, device.class_code);
+    device.driver = vp_root_dup_link_name (root, driver);
+    g_array_append_val (devices, device);
+  }
+  mark_console (root, devices);
+  return devices;
 }
 
 const char *

@@ -15,7 +15,7 @@ typedef struct {
   char *driver;       /* NULL: bound to none */
   int iommu_group;    /* -1: none */
   int node;           /* OS index of its NUMA node; -1: not known */
-  gboolean boot_vga;  /* the display that firmware started on */
+  gboolean boot_vga;  /* the host's display: boot_vga or boot_display says so, or, of none, it has the text console */
   gboolean is_bridge; /* by its header: a bridge or port, not an endpoint */
 } VpPciDevice;
 

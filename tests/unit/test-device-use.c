@@ -115,6 +115,34 @@ test_console (void)
   expect_count (unbound, 0);
 }
 
+/* Kernels of 2026 mark a card's DRM device, and no longer guess boot_vga; where nothing is marked the console tells. */
+static void
+test_boot_display (void)
+{
+  g_autoptr (MadeTree) tree = made_tree_new ();
+  VpDeviceQuestion refuse = { .refuse_boot_vga = TRUE };
+
+  made_device (tree, CARD, CARD_IDS, "nouveau", 1);
+  made_file (tree, "sys/devices/" CARD_FOLDER "/boot_vga", "0\n");
+  made_device (tree, "0000:00:02.0", "030000 8086 016a", "i915", 2);
+  made_node (tree, "graphics", "pci0000:00/0000:00:02.0", "graphics/fb0", "fb0 29:0");
+  made_link (tree, "sys/devices/pci0000:00/0000:00:02.0/graphics/fb0/device", "../../../0000:00:02.0");
+  g_autoptr (GPtrArray) unmarked = check_devices (tree->root, "0000:00:02.0", &refuse);
+  expect_count (unmarked, 0);
+
+  made_file (tree, "sys/class/vtconsole/vtcon1/name", "(M) frame buffer device\n");
+  made_file (tree, "sys/class/vtconsole/vtcon1/bind", "1\n");
+  g_autoptr (GPtrArray) console = check_devices (tree->root, "0000:00:02.0", &refuse);
+  g_autoptr (GPtrArray) card = check_devices (tree->root, CARD, &refuse);
+  expect_finding (console, 0, VP_DEVICE_REFUSE, "0000:00:02.0", "text console", "devices.boot-vga is refuse", NULL);
+  expect_count (card, 0);
+
+  made_file (tree, "sys/devices/" CARD_FOLDER "/drm/card1/boot_display", "1\n");
+  g_autoptr (GPtrArray) marked = check_devices (tree->root, CARD, &refuse);
+  expect_count (marked, 1);
+  expect_finding (marked, 0, VP_DEVICE_REFUSE, CARD, "devices.boot-vga is refuse", NULL);
+}
+
 static void
 test_all_reasons (void)
 {
@@ -561,6 +589,7 @@ main (int argc, char *argv[])
   g_test_add_func ("/device-use/nvidia", test_nvidia);
   g_test_add_func ("/device-use/drm", test_drm);
   g_test_add_func ("/device-use/console", test_console);
+  g_test_add_func ("/device-use/boot-display", test_boot_display);
   g_test_add_func ("/device-use/all-reasons", test_all_reasons);
   g_test_add_func ("/device-use/lvm", test_lvm);
   g_test_add_func ("/device-use/nvme-in-group", test_nvme_in_group);

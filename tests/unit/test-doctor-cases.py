@@ -144,6 +144,31 @@ def boot_display(machine):
     machine.guest(cards=("0000:00:02.0",), prepared=False)
 
 
+@case("devices.boot-display", "WARN", "shows its console (VGA+)", "not say on which", "over the network",
+      good="driver i915")
+def unmarked_display(machine):
+    """a kernel that marks no card, and a console on one of them"""
+    machine.attribute("0000:00:02.0", "boot_vga", "0\n")
+    machine.write("sys/class/vtconsole/vtcon0/name", "(S) VGA+\n")
+    machine.write("sys/class/vtconsole/vtcon0/bind", "1\n")
+
+
+@case("devices.boot-display", "OK", "nothing shows a console: the host needs none of its cards")
+def headless(machine):
+    """no card is marked, and the console is none"""
+    machine.attribute("0000:00:02.0", "boot_vga", "0\n")
+    machine.write("sys/class/vtconsole/vtcon0/name", "(S) dummy device\n")
+    machine.write("sys/class/vtconsole/vtcon0/bind", "1\n")
+
+
+@case("devices.boot-display", "WARN", "0000:01:00.0", "assigned to 'win10'", good="0000:00:02.0")
+def boot_display_of_drm(machine):
+    """a kernel that marks the card's DRM device"""
+    machine.attribute("0000:00:02.0", "boot_vga", "0\n")
+    machine.attribute("0000:01:00.0", "drm/card1/boot_display", "1\n")
+    machine.guest(prepared=False)
+
+
 @case("devices.i915", "WARN", "'win10'", "both pictures", "OVMF", good="no guest asks for it")
 def arbitration(machine):
     """a BIOS guest has x-vga beside i915"""

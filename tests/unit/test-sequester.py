@@ -147,6 +147,17 @@ def test_all():
     machine = host()
     machine.attribute("0000:00:02.0", "boot_vga", "0\n")
     assert "name the cards by their addresses" in refused(machine, "--all-but-boot-vga")
+    machine.write("sys/class/vtconsole/vtcon1/name", "(M) frame buffer device\n")
+    machine.write("sys/class/vtconsole/vtcon1/bind", "1\n")
+    os.makedirs(machine.path("sys/class/graphics/fb0"))
+    os.symlink("../../../bus/pci/devices/0000:00:02.0", machine.path("sys/class/graphics/fb0/device"))
+    assert "give --force" in refused(machine, "00:02.0")
+    sequester(machine, "--all-but-boot-vga")
+    assert listed(machine) == GEFORCE | RADEON
+    sequester(machine, "--undo")
+    machine.attribute("0000:01:00.0", "drm/card1/boot_display", "1\n")
+    sequester(machine, "--all-but-boot-vga")
+    assert "0000:00:02.0" in listed(machine) and not set(GEFORCE) & set(listed(machine)), listed(machine)
 
 
 def test_refusals():
