@@ -23,6 +23,7 @@
 #include "base/xml.h"
 
 #define SYNC_SECONDS 1
+#define WAIT_MS 100 /* where the kernel does not let it wait */
 #define MAX_MADE 64 /* files being written for one domain; libvirt writes one at a time */
 
 /* What this thread knows of one domain's file. */
@@ -434,8 +435,9 @@ watch_thread (gpointer data)
   g_atomic_int_set (&versions->prompt, pthread_setschedparam (pthread_self (), SCHED_RR, &priority) == 0);
   while (going) {
     guint64 wakes = 0;
+    /* Whatever the kernel is short of (memory, descriptors): without this thread nothing would be prepared again. */
     if (poll (fds, G_N_ELEMENTS (fds), -1) < 0 && errno != EINTR)
-      return NULL;
+      g_usleep (WAIT_MS * 1000);
     /* In this order no request is missed: one that comes after the note wakes us once more. */
     (void) !read (versions->wake_fd, &wakes, sizeof wakes);
     guint64 asked = get_asked (versions);

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -609,6 +610,25 @@ test_sync_deadline (Fixture *fixture, gconstpointer data)
   assert_versions (fixture, "a", before, "two");
 }
 
+/* Less descriptors than it waits for: it cannot wait then. It answers all the same, and goes on when there are more. */
+static void
+test_cannot_wait (Fixture *fixture, gconstpointer data)
+{
+  struct rlimit before;
+  guint64 serial = 0;
+
+  (void) data;
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &before), ==, 0);
+  const struct rlimit none = { 0, before.rlim_max };
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &none), ==, 0);
+  for (guint i = 0; i < 3; i++)
+    g_assert_true (vp_versions_sync (fixture->versions, &serial));
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &before), ==, 0);
+  store (fixture, "a", "one");
+  g_assert_cmpuint (settle (fixture), ==, serial + 1);
+  assert_versions (fixture, "a", serial, "one");
+}
+
 static guint
 queue_limit (void)
 {
@@ -692,6 +712,7 @@ static const struct {
   { "inode-again", test_inode_again },
   { "not-a-folder", test_not_a_folder },
   { "sync-deadline", test_sync_deadline },
+  { "cannot-wait", test_cannot_wait },
   { "overflow", test_overflow },
   { "freed-with-versions", test_freed_with_versions },
 };
