@@ -14,12 +14,14 @@
 #define QUIET_MS 100   /* without an edit, before anything is written where the watch may be late */
 #define LONGEST_QUIET_MS 10000
 #define UNSETTLED_MS 1000 /* until a define that was not brought to its end is taken up again */
+#define PASSING_MS 5000   /* until what failed for want of a file is tried again: a disk that is full, no descriptors */
 
 typedef struct {
   VpKeeper *keeper;
   char *name;
   guint timer;              /* 0: no look is planned */
-  gint64 burst_since;       /* monotonic; 0: the look that is planned is at once */
+  gint64 burst_since;       /* monotonic; 0: the look that is planned is at once, or later */
+  gboolean is_later;        /* the look that is planned is another try, and whoever touches the domain comes first */
   VpNeighbours *neighbours; /* those that the last look knew of; NULL: none */
   VpWritten written;        /* our last define */
   char *last_error;         /* so that it is logged once */
@@ -232,6 +234,14 @@ plan_look (Entry *entry, guint delay_ms)
   if (entry->timer != 0)
     g_source_remove (entry->timer);
   entry->timer = g_timeout_add (delay_ms, on_timer, entry);
+  entry->is_later = FALSE;
+}
+
+static void
+plan_later (Entry *entry, guint delay_ms)
+{
+  plan_look (entry, delay_ms);
+  entry->is_later = TRUE;
 }
 
 static VpNeighbours *
@@ -262,7 +272,7 @@ settle (Entry *entry, VpHost *host, VpProfiles *profiles)
       continue;
     g_clear_pointer (&other->neighbours, vp_neighbours_unref);
     other->neighbours = neighbours != NULL ? vp_neighbours_ref (neighbours) : NULL;
-    if (other != entry && other->timer == 0)
+    if (other != entry && (other->timer == 0 || other->is_later))
       plan_look (other, 0);
   }
 }
@@ -330,7 +340,9 @@ fail_look (Entry *entry, const GError *error)
   log_error_once (entry, error->message);
   entry->start_wanted = FALSE;
   if (is_unsettled)
-    plan_look (entry, UNSETTLED_MS);
+    plan_later (entry, UNSETTLED_MS);
+  else if (g_error_matches (error, VP_ERROR, VP_ERROR_IO))
+    plan_later (entry, PASSING_MS);
 }
 
 static void
@@ -393,10 +405,10 @@ vp_keeper_touch (VpKeeper *keeper, const char *domain)
   Entry *entry = get_entry (keeper, domain);
   gint64 now = g_get_monotonic_time ();
 
-  if (entry->timer != 0 && entry->burst_since == 0)
+  if (entry->timer != 0 && entry->burst_since == 0 && !entry->is_later)
     return; /* it is looked at in this very turn of the loop */
   if (!is_burst (entry, now)) {
-    if (entry->timer == 0)
+    if (entry->timer == 0 || entry->is_later)
       plan_look (entry, 0);
     return;
   }

@@ -2,7 +2,10 @@
 /* What the steps of a look share: reading, noting, logging. Decides nothing. */
 #include "edits/round.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "domain/write-id.h"
@@ -38,10 +41,24 @@ vp_round_sync (const VpRound *round, guint64 *serial, GError **error)
   return FALSE;
 }
 
+/* Without a descriptor the watch sees that somebody edits, but cannot read it: then nothing is overwritten. */
+static gboolean
+can_open (GError **error)
+{
+  int fd = open ("/", O_PATH | O_CLOEXEC);
+  int number = errno;
+
+  if (fd >= 0)
+    return close (fd) == 0;
+  g_set_error (error, VP_ERROR, VP_ERROR_IO, "no file can be opened, so an edit could be lost: nothing was written: %s",
+               g_strerror (number));
+  return FALSE;
+}
+
 gboolean
 vp_round_read_base (VpRound *round, GError **error)
 {
-  if (!vp_round_sync (round, &round->serial, error))
+  if (!can_open (error) || !vp_round_sync (round, &round->serial, error))
     return FALSE;
   vp_round_take (&round->base, vp_libvirt_read (round->domain, error));
   return round->base != NULL;

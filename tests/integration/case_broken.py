@@ -5,7 +5,8 @@ import os
 
 import libvirt
 
-from lib import (LOCAL_PROFILES, STATE_NS, WRAPPERS, LogWatch, check, check_equal, connect, daemon, defined,
+from services import without_descriptors
+from lib import (LOCAL_PROFILES, STATE_NS, TAG_NS, WRAPPERS, LogWatch, check, check_equal, connect, daemon, defined,
                  definition, domain_xml, main, note, pins, profile_tool, ready, run, test, virsh, wait_ready,
                  wait_until, write_profile)
 
@@ -85,6 +86,29 @@ def full():
     with daemon_with(STATE, "-t", "tmpfs", "-o", "size=64k,mode=0755", "tmpfs", behind=fill_state):
         check_no_card("No space left on device")
         check(not [name for name in os.listdir(WRAPPERS) if not name.startswith(".")], "half a wrapper was left")
+
+
+@test("the state folder on a disk that was full: prepared once it is not, though nobody touches the domain")
+def full_no_more():
+    with daemon_with(STATE, "-t", "tmpfs", "-o", "size=64k,mode=0755", "tmpfs", behind=fill_state):
+        log = LogWatch()
+        with defined(connection, domain_xml("card", "pinned vga", machine="pc", devices=CARD)):
+            log.wait_for("No space left on device")
+            check(not ready("card"), "it is prepared")
+            os.unlink(f"{STATE}/filler")
+            wait_ready("card")
+
+
+@test("no descriptor left: nothing is written, for no edit could be read; prepared once there are some")
+def no_descriptors():
+    log = LogWatch()
+    with defined(connection, domain_xml("waits")) as domain:
+        with without_descriptors(daemon):
+            domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, "<profile name='pinned'/>", "vfio", TAG_NS,
+                               libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+            log.wait_for("no file can be opened")
+            check(STATE_NS not in definition(domain), "it was written")
+        wait_ready("waits")
 
 
 def check_refused(domain, *words):

@@ -5,8 +5,10 @@ Run as a program by `sandbox`: starts them, runs a command, and looks through
 their logs for what no test may overlook. Cases use the same classes to stop,
 kill and restart them. Never to be used outside a sandbox.
 """
+import contextlib
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -145,6 +147,28 @@ class Service:
 virtlogd = Service("virtlogd", ["/usr/sbin/virtlogd"], "/run/libvirt/virtlogd-sock")
 libvirtd = Service("libvirtd", ["/usr/sbin/libvirtd"], "/run/libvirt/libvirt-sock")
 daemon = Service("vfio-profiled", ["/usr/sbin/vfio-profiled", "--verbose"])
+
+
+def find_free(pid):
+    """The lowest number of a descriptor that is free, or is now and then."""
+    free = set()
+    for _ in range(10):
+        used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+        free.add(min(set(range(len(used) + 1)) - used))
+        time.sleep(0.03)
+    return min(free)
+
+
+@contextlib.contextmanager
+def without_descriptors(service):
+    """It keeps those that it has, and gets no other."""
+    pid = service.pid()
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (find_free(pid), before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
 
 
 def find_alarms():
