@@ -7,8 +7,8 @@ import time
 
 import libvirt
 
-from lib import (RECOVERED, STATE_NS, LogWatch, check, check_equal, definition, domain_xml, main, note, remove, test,
-                 wait_until)
+from lib import (RECOVERED, STATE_NS, LogWatch, check, check_equal, connect, definition, domain_xml, main, note,
+                 remove, test, wait_until)
 
 BURSTS = int(os.environ.get("BURSTS", "15"))
 LONG_BURSTS = int(os.environ.get("LONG_BURSTS", "1"))
@@ -20,7 +20,7 @@ NO_PAGES = "<vfio:memory page-size='off'/>"  # a user has none
 UUID = "5f4c4c5e-7c5b-4b9e-9c6a-3a0f0e6a8b11"
 
 moments = random.Random(SEED)
-connection = libvirt.open(os.environ.get("LIBVIRT_DEFAULT_URI", "qemu:///system"))
+connection = connect()
 
 
 def disk(number):

@@ -27,15 +27,25 @@ SETTLED = 60
 class Edits:
     """Makes the arguments of one virsh command after the other; knows what is there so that none fails."""
 
-    def __init__(self, seed):
-        self.random = random.Random(seed)
+    def __init__(self, seed, client=0, clients=1):
+        """Of `clients` at once each has things of its own, so that the sum is the same in whatever order they come."""
+        self.random = random.Random(f"{seed}-{client}" if client else seed)
         self.count = 0
+        self.client = client
+        self.clients = clients
         # What there is, with the number of the edit that made it so. As many disks as the controllers
         # of edited_domain() hold, so that libvirt needs no more PCI slots.
-        self.free = {f"sd{letter}": -SETTLED for letter in "abcdefghijklmnopqrstu"}
+        self.free = {f"sd{letter}": -SETTLED for letter in "abcdefghijklmnopqrstu"[client::clients]}
         self.disks = {}
         self.threads = {}
         self.vcpus_set = 0
+        single = [self._memory, self._vcpus, self._shares, self._title, self._pin]
+        self.kinds = [self._attach_disk, self._attach_disk, self._detach_disk, self._tune_disk, self._add_thread,
+                      self._delete_thread, self._metadata, self._metadata, *single[client::clients]]
+
+    def _number(self):
+        """That no other edit has, of none of them."""
+        return self.count * self.clients + self.client
 
     def _take(self, things):
         """Takes out one that was there long enough; None: there is none."""
@@ -51,7 +61,7 @@ class Edits:
         if disk is None:
             return self._metadata()
         self.disks[disk] = self.count
-        return ["attach-disk", "{}", f"/none/{self.count}.img", disk, "--targetbus", "scsi", "--config"]
+        return ["attach-disk", "{}", f"/none/{self._number()}.img", disk, "--targetbus", "scsi", "--config"]
 
     def _detach_disk(self):
         disk = self._take(self.disks)
@@ -68,8 +78,9 @@ class Edits:
         return ["blkdeviotune", "{}", disk, "--total-iops-sec", str(self.random.randint(10, 999)), "--config"]
 
     def _add_thread(self):
-        self.threads[str(self.count + 1)] = self.count
-        return ["iothreadadd", "{}", str(self.count + 1), "--config"]
+        thread = str(self._number() + 1)
+        self.threads[thread] = self.count
+        return ["iothreadadd", "{}", thread, "--config"]
 
     def _delete_thread(self):
         thread = self._take(self.threads)
@@ -78,7 +89,7 @@ class Edits:
         return ["iothreaddel", "{}", thread, "--config"]
 
     def _metadata(self):
-        number = self.count
+        number = self._number()
         return ["metadata", "{}", f"urn:example:{number}", "--key", f"e{number}", "--set", f"<e n='{number}'/>",
                 "--config"]
 
@@ -103,10 +114,7 @@ class Edits:
         return ["desc", "{}", "--title", "--config", "--new-desc", f"edit {self.count}"]
 
     def next(self):
-        kinds = [self._attach_disk, self._attach_disk, self._detach_disk, self._tune_disk, self._add_thread,
-                 self._delete_thread, self._metadata, self._metadata, self._memory, self._vcpus,
-                 self._shares, self._title, self._pin]
-        command = self.random.choice(kinds)()
+        command = self.random.choice(self.kinds)()
         self.count += 1
         return command
 
@@ -123,9 +131,9 @@ def as_script(commands, name):
     return "".join(shlex.join(arguments(command, name)) + "\n" for command in commands)
 
 
-def edited_domain(name, profile=None):
+def edited_domain(name, profile=None, overrides=""):
     controllers = "".join(f"<controller type='scsi' index='{index}' model='virtio-scsi'/>" for index in range(3))
-    return domain_xml(name, profile, vcpus=MAXIMUM, devices=controllers)
+    return domain_xml(name, profile, overrides, vcpus=MAXIMUM, devices=controllers)
 
 
 def fire(commands, name):
@@ -135,12 +143,12 @@ def fire(commands, name):
         raise AssertionError(f"an edit failed: {result.stderr}")
 
 
-def pieces(domain):
-    """What the definition says, as a multiset of paths with values: without order, and without what twins don't share.
+def pieces(text):
+    """What a definition says, as a multiset of paths with values: without order, and without what twins don't share.
 
     An edit that came back may stand behind one that is younger.
     """
-    root = ET.fromstring(definition(domain))
+    root = ET.fromstring(text)
     for name in ("name", "uuid"):
         root.remove(root.find(name))
     found = collections.Counter()
@@ -164,11 +172,11 @@ def check_against_twin(domain, commands, seconds=10):
     domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, None, None, TAG_NS, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
     with defined(connect(), edited_domain("twin")) as twin:
         fire(commands, "twin")
-        wanted = pieces(twin)
+        wanted = pieces(definition(twin))
         end = time.monotonic() + seconds
         # An edit of the last milliseconds may be on its way back yet.
-        while pieces(domain) != wanted and time.monotonic() < end:
+        while pieces(definition(domain)) != wanted and time.monotonic() < end:
             time.sleep(0.05)
-        got = pieces(domain)
+        got = pieces(definition(domain))
     check(got == wanted, "edited under the tag, against an untagged twin:\n" + "\n".join(
         [f"missing: {piece}" for piece in wanted - got] + [f"too much: {piece}" for piece in got - wanted]))

@@ -147,7 +147,7 @@ def wait_ready(name, seconds=10.0):
 
 
 def connect():
-    return libvirt.open("qemu:///system")
+    return libvirt.open(None)  # $LIBVIRT_DEFAULT_URI
 
 
 def tag(profile, children=""):
