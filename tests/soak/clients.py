@@ -160,12 +160,15 @@ class Client(threading.Thread):
             self.random.choice([self.disk, self.metadata, self.interface, self.iothread])(slot)
             self.count += 1
 
-    def aimed(self, slot):
-        """An edit that the daemon puts right at once, and others that come just then."""
+    def provoke(self, slot, longest=0.006):
+        """An edit that the daemon puts right at once, so that what follows comes just then."""
         both = (True, True) + (False,) * (os.cpu_count() - 2)
         if ("pin", "0") not in slot.unsure:
             self.change(slot, ("pin", "0"), PIN, lambda domain: domain.pinVcpuFlags(0, both, CONFIG))
-        time.sleep(self.random.uniform(0, 0.006))
+        time.sleep(self.random.uniform(0, longest))
+
+    def aimed(self, slot):
+        self.provoke(slot)
         for _ in range(self.random.choice([1, 2, 4])):
             self.random.choice([self.disk, self.metadata, self.interface, self.iothread])(slot)
             self.count += 1
@@ -229,6 +232,7 @@ class Client(threading.Thread):
     def redefine(self, slot):
         """A whole new definition in the place of the old one."""
         if slot.exists and not slot.unsure:
+            self.provoke(slot)
             was_tagged = not slot.untouched
             self.write_new(slot, same_uuid=True)
             slot.untouched = slot.untouched and not was_tagged
@@ -240,6 +244,7 @@ class Client(threading.Thread):
         key = "metadata", f"{METADATA}{self.number}:edit"
         if key in slot.unsure:
             return
+        self.provoke(slot)
         text = former = self.insist(slot, "read", lambda: self.domain(slot).XMLDesc(INACTIVE))
         if has_tag(text) != bool(slot.profile):
             return  # amid a recovery: whoever writes this takes the tag away, or puts it back
@@ -261,6 +266,7 @@ class Client(threading.Thread):
 
     def take_away(self, slot):
         self.quiet(self.domain(slot).destroy)
+        self.provoke(slot, 0.012)
         self.insist(slot, "undefine", lambda: self.ask(self.domain(slot).undefineFlags, UNDEFINE))
         former = slot.uuid
         slot.clear()
