@@ -144,7 +144,7 @@ merge (const VpDomain *base, const VpDomain *ours, const VpDomain *theirs, GErro
 {
   g_autoptr (VpDomain) merged = g_new0 (VpDomain, 1);
 
-  merged->doc = vp_merge_three_way (base->doc, ours->doc, theirs->doc, error);
+  merged->doc = vp_merge_three_way (base->doc, ours->doc, theirs->doc, NULL, error);
   return merged->doc != NULL ? g_steal_pointer (&merged) : NULL;
 }
 

@@ -203,12 +203,70 @@ children_have_text (const xmlNode *node)
 }
 
 static void
+node_clear (VpMergeNode *self)
+{
+  for (guint i = 0; i < self->n_children; i++)
+    node_clear (&self->children[i]);
+  g_free (self->children);
+}
+
+/* Of <qemu:arg value='…'/> in a command line, with nothing in it; NULL: another node. Borrowed. */
+static const char *
+get_argument (const VpMergeNode *self)
+{
+  const xmlNode *node = self->node;
+  const xmlAttr *value = node->type == XML_ELEMENT_NODE ? node->properties : NULL;
+
+  if (value == NULL || node->ns == NULL || !g_str_equal (node->name, "arg") || self->n_children > 0 ||
+      !xmlStrEqual (node->parent->name, BAD_CAST "commandline") || value->next != NULL ||
+      !g_str_equal (value->name, "value") || value->children == NULL)
+    return NULL;
+  return (const char *) value->children->content;
+}
+
+/* "-global", "--global"; not "-" and "-1", which are values. */
+static gboolean
+is_flag (const char *argument)
+{
+  return argument[0] == '-' && g_ascii_isalpha (argument[1 + (argument[1] == '-')]);
+}
+
+/* A flag takes one value at most, and what looks like a flag is none. */
+static gboolean
+is_value_of (const VpMergeNode *flag, const VpMergeNode *value)
+{
+  const char *before = flag->last == flag->node ? get_argument (flag) : NULL;
+  const char *argument = before != NULL && is_flag (before) ? get_argument (value) : NULL;
+
+  return argument != NULL && !is_flag (argument);
+}
+
+/* Behind the others, or as the value of the last. */
+static void
+add_child (GArray *children, VpMergeNode *loaded, VpMergeClasses *classes)
+{
+  VpMergeNode *before = children->len > 0 ? &g_array_index (children, VpMergeNode, children->len - 1) : NULL;
+  g_autoptr (GString) key = g_string_new ("+");
+
+  if (before == NULL || !is_value_of (before, loaded)) {
+    g_array_append_val (children, *loaded);
+    return;
+  }
+  g_string_append_len (key, (const char *) &before->value, sizeof before->value);
+  g_string_append_len (key, (const char *) &loaded->value, sizeof loaded->value);
+  before->last = loaded->node;
+  before->value = classes_number (classes, key);
+  node_clear (loaded);
+}
+
+static void
 node_load (VpMergeNode *self, const xmlNode *node, VpMergeClasses *classes)
 {
   g_autoptr (GArray) children = NULL;
   g_autoptr (GString) key = g_string_new (NULL);
 
   self->node = node;
+  self->last = node;
   g_string_append_c (key, is_text (node) ? XML_TEXT_NODE : (char) node->type);
   key_add_string (key, is_text (node) ? NULL : node->name);
   if (node->type != XML_ELEMENT_NODE) {
@@ -227,8 +285,12 @@ node_load (VpMergeNode *self, const xmlNode *node, VpMergeClasses *classes)
     if (is_text (child) && !self->has_text)
       continue;
     node_load (&loaded, child, classes);
-    g_string_append_len (key, (const char *) &loaded.value, sizeof loaded.value);
-    g_array_append_val (children, loaded);
+    add_child (children, &loaded, classes);
+  }
+  for (guint i = 0; i < children->len; i++) {
+    guint value = g_array_index (children, VpMergeNode, i).value;
+
+    g_string_append_len (key, (const char *) &value, sizeof value);
   }
   self->value = classes_number (classes, key);
   self->n_children = children->len;
@@ -242,14 +304,6 @@ vp_merge_tree_new (const xmlNode *root, VpMergeClasses *classes)
 
   node_load (self, root, classes);
   return self;
-}
-
-static void
-node_clear (VpMergeNode *self)
-{
-  for (guint i = 0; i < self->n_children; i++)
-    node_clear (&self->children[i]);
-  g_free (self->children);
 }
 
 void

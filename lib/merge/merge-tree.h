@@ -14,6 +14,7 @@ typedef struct VpMergeNode VpMergeNode;
 
 struct VpMergeNode {
   const xmlNode *node; /* borrowed from the document */
+  const xmlNode *last; /* node, or of an argument of QEMU's the one after it, which is its value: one item */
   guint value;         /* equal numbers: semantically equal subtrees, in all trees of one class table */
   gboolean has_text;   /* some child is text that is not blank: then all text counts */
   guint n_children;    /* without blank text, unless has_text */

@@ -17,15 +17,16 @@
 #include "merge/merge.h"
 
 #include "base/error.h"
-#include "base/number.h"
 #include "base/xml.h"
 #include "merge/merge-copy.h"
+#include "merge/merge-counts.h"
 #include "merge/merge-list.h"
 #include "merge/merge-tree.h"
 
 typedef struct {
   VpMergeResult result;
   VpMergeClasses *classes;
+  GArray *conflicts; /* the caller's; NULL: nobody asks */
 } Merge;
 
 /* The three versions of a node; base is NULL where both sides made it. */
@@ -34,6 +35,15 @@ typedef struct {
   const VpMergeNode *ours;
   const VpMergeNode *theirs;
 } Versions;
+
+static void
+tell_conflict (const Merge *self, VpMergeConflictKind kind, const VpMergeNode *of, const char *part)
+{
+  const VpMergeConflict conflict = { kind, of->node, part };
+
+  if (self->conflicts != NULL)
+    g_array_append_val (self->conflicts, conflict);
+}
 
 static guint
 attribute_hash (gconstpointer key)
@@ -79,18 +89,24 @@ merge_attributes (Merge *self, xmlNode *element, const Versions *of)
   g_autoptr (GHashTable) base = attributes_index (of->base);
   g_autoptr (GHashTable) ours = attributes_index (of->ours);
   g_autoptr (GHashTable) theirs = attributes_index (of->theirs);
+  gboolean overruled = FALSE; /* ours changed one, too */
   xmlAttr *last = NULL;
 
   for (const xmlAttr *their = of->theirs->node->properties; their != NULL; their = their->next) {
     const xmlAttr *our = g_hash_table_lookup (ours, their);
-    gboolean untouched = attribute_equal (their, g_hash_table_lookup (base, their));
+    const xmlAttr *old = g_hash_table_lookup (base, their);
+    gboolean untouched = attribute_equal (their, old);
 
+    overruled = overruled || (!untouched && !attribute_equal (our, their) && !attribute_equal (our, old) &&
+                              (our != NULL || old != NULL));
     if (our != NULL || !untouched)
       vp_merge_add_attribute (&self->result, element, our != NULL && untouched ? our : their, &last);
   }
   for (const xmlAttr *our = of->ours->node->properties; our != NULL; our = our->next)
     if (!g_hash_table_contains (theirs, our) && !attribute_equal (our, g_hash_table_lookup (base, our)))
       vp_merge_add_attribute (&self->result, element, our, &last);
+  if (overruled)
+    tell_conflict (self, VP_MERGE_CONFLICT_VALUE, of->ours, NULL);
 }
 
 static const VpMergeNode *
@@ -159,16 +175,18 @@ value_of (const VpMergeNode *node)
 static void
 merge_value (Merge *self, xmlNode *element, const Versions *of)
 {
-  gboolean untouched = of->base != NULL ? value_of (of->theirs) == value_of (of->base) : value_of (of->theirs) == 0;
-  const VpMergeNode *from = untouched ? of->ours : of->theirs;
+  guint old = value_of (of->base), our = value_of (of->ours), their = value_of (of->theirs);
+  const VpMergeNode *from = their == old ? of->ours : of->theirs;
 
+  if (their != old && our != old && our != their)
+    tell_conflict (self, VP_MERGE_CONFLICT_VALUE, of->ours, NULL);
   if (from->n_children > 0)
     vp_merge_copy (&self->result, element, from->children[0].node);
 }
 
-/* What the devices of the result that come from theirs use: addresses, boot orders, aliases. */
+/* What theirs has and the result still does, with claimed numbers; the rest of the claims are ours. */
 static GHashTable *
-merge_claimed (Merge *self, const VpMergeNode *theirs, const GArray *entries)
+merge_claimed (Merge *self, const VpMergeNode *devices, const VpMergeNode *theirs, const GArray *entries)
 {
   GHashTable *claimed = g_hash_table_new (NULL, NULL);
 
@@ -179,35 +197,11 @@ merge_claimed (Merge *self, const VpMergeNode *theirs, const GArray *entries)
     for (guint claim = 0; device != NULL && claim < vp_merge_device_n_claims (); claim++) {
       guint number = vp_merge_device_claim (device, claim, self->classes, &element);
 
-      if (number != 0)
-        g_hash_table_add (claimed, GUINT_TO_POINTER (number));
+      if (number != 0 && number == vp_merge_device_claim (&devices->children[i], claim, self->classes, &element))
+        g_hash_table_insert (claimed, GUINT_TO_POINTER (number), (gpointer) devices->children[i].node);
     }
   }
   return claimed;
-}
-
-/* With the line break and indent before it. */
-static void
-remove_node (xmlNode *node)
-{
-  xmlNode *layout = node->prev;
-
-  xmlUnlinkNode (node);
-  xmlFreeNode (node);
-  if (layout != NULL && xmlIsBlankNode (layout)) {
-    xmlUnlinkNode (layout);
-    xmlFreeNode (layout);
-  }
-}
-
-static void
-remove_child (xmlNode *parent, const char *name)
-{
-  for (xmlNode *child = parent->children; child != NULL; child = child->next)
-    if (child->type == XML_ELEMENT_NODE && child->ns == NULL && g_str_equal (child->name, name)) {
-      remove_node (child);
-      return;
-    }
 }
 
 /*
@@ -216,17 +210,39 @@ remove_child (xmlNode *parent, const char *name)
  * with both is refused. Ours gives way: without it, libvirt finds another.
  */
 static void
-merge_copy_device (Merge *self, xmlNode *parent, const VpMergeNode *device, GHashTable *claimed)
+settle_device (Merge *self, const VpMergeNode *device, const VpMergeNode *ours, GHashTable *claimed, GPtrArray *gone)
 {
-  xmlNode *copy = vp_merge_copy (&self->result, parent, device->node);
   const char *element;
 
-  for (guint claim = 0; copy != NULL && claim < vp_merge_device_n_claims (); claim++) {
+  for (guint claim = 0; claim < vp_merge_device_n_claims (); claim++) {
     guint number = vp_merge_device_claim (device, claim, self->classes, &element);
+    const xmlNode *holder = g_hash_table_lookup (claimed, GUINT_TO_POINTER (number));
 
-    if (number != 0 && g_hash_table_contains (claimed, GUINT_TO_POINTER (number)))
-      remove_child (copy, element);
+    if (number == 0 || holder == NULL || holder == device->node)
+      continue;
+    g_ptr_array_add (gone, vp_xml_child (device->node, element));
+    tell_conflict (self, VP_MERGE_CONFLICT_CLAIM, ours, element);
   }
+}
+
+/* `element`: the devices of the result, one of each entry. */
+static void
+settle_claims (Merge *self, const xmlNode *element, const Versions *of, const GArray *entries)
+{
+  g_autoptr (VpMergeNode) devices = self->result.failed ? NULL : vp_merge_tree_new (element, self->classes);
+  g_autoptr (GPtrArray) gone = g_ptr_array_new (); /* read to the end before it goes */
+
+  if (devices == NULL || devices->n_children != entries->len)
+    return;
+  g_autoptr (GHashTable) claimed = merge_claimed (self, devices, of->theirs, entries);
+  for (guint i = 0; i < entries->len; i++) {
+    const VpMergeNode *ours = node_child (of->ours, g_array_index (entries, VpMergeEntry, i).ours);
+
+    if (ours != NULL)
+      settle_device (self, &devices->children[i], ours, claimed, gone);
+  }
+  for (guint i = 0; i < gone->len; i++)
+    vp_xml_remove (gone->pdata[i]);
 }
 
 static gboolean
@@ -253,6 +269,14 @@ node_depth (const xmlNode *node)
   for (; node->parent != NULL && node->parent->type == XML_ELEMENT_NODE; node = node->parent)
     depth++;
   return depth;
+}
+
+/* With the value behind it, if it is a flag that has one. */
+static void
+copy_item (Merge *self, xmlNode *parent, const VpMergeNode *item)
+{
+  for (const xmlNode *node = item->node; node != NULL; node = node != item->last ? node->next : NULL)
+    vp_merge_copy (&self->result, parent, node);
 }
 
 static void merge_node (Merge *self, xmlNode *parent, const Versions *of, gboolean ordered, gboolean whole);
@@ -282,8 +306,58 @@ merge_container (Merge *self, xmlNode *parent, const Versions *of)
   merge_node (self, parent, &all, FALSE, FALSE);
   merged = parent->last;
   if (!self->result.failed && merged->children == NULL)
-    remove_node (merged);
+    vp_xml_remove (merged);
   return TRUE;
+}
+
+/* How many there are of each number in one list of children, less those that are in another. */
+static void
+count_values (GHashTable *counts, const VpMergeNode *parent, int step)
+{
+  for (guint i = 0; parent != NULL && i < parent->n_children; i++) {
+    gpointer value = GUINT_TO_POINTER (parent->children[i].value);
+    int count = GPOINTER_TO_INT (g_hash_table_lookup (counts, value));
+
+    g_hash_table_insert (counts, value, GINT_TO_POINTER (count + step));
+  }
+}
+
+/* What ours put into a sequence, and is in no entry: theirs replaced the same part. */
+static void
+tell_replaced (Merge *self, const Versions *of, const GArray *entries)
+{
+  g_autoptr (GHashTable) counts = g_hash_table_new (NULL, NULL);
+
+  count_values (counts, of->ours, 1);
+  count_values (counts, of->base, -1);
+  for (guint i = 0; i < entries->len; i++) {
+    const VpMergeEntry *entry = &g_array_index (entries, VpMergeEntry, i);
+    const VpMergeNode *in =
+      entry->ours >= 0 ? node_child (of->ours, entry->ours) : node_child (of->theirs, entry->theirs);
+    int count = GPOINTER_TO_INT (g_hash_table_lookup (counts, GUINT_TO_POINTER (in->value)));
+
+    g_hash_table_insert (counts, GUINT_TO_POINTER (in->value), GINT_TO_POINTER (count - 1));
+  }
+  for (guint i = 0; i < of->ours->n_children; i++) {
+    const VpMergeNode *item = &of->ours->children[i];
+
+    if (GPOINTER_TO_INT (g_hash_table_lookup (counts, GUINT_TO_POINTER (item->value))) > 0)
+      tell_conflict (self, VP_MERGE_CONFLICT_ITEM, item, NULL);
+    g_hash_table_remove (counts, GUINT_TO_POINTER (item->value)); /* each is told once */
+  }
+}
+
+/* A child that one side alone has. */
+static void
+merge_alone (Merge *self, xmlNode *element, const Versions *of, gboolean mixes)
+{
+  const VpMergeNode *kept = of->theirs != NULL ? of->theirs : of->ours;
+
+  if (mixes && merge_container (self, element, of))
+    return;
+  if (of->base != NULL)
+    tell_conflict (self, VP_MERGE_CONFLICT_REMOVAL, kept, NULL);
+  copy_item (self, element, kept);
 }
 
 static void
@@ -291,7 +365,6 @@ merge_children (Merge *self, xmlNode *element, const Versions *of, gboolean orde
 {
   gboolean text = (of->base != NULL && of->base->has_text) || of->ours->has_text || of->theirs->has_text;
   gboolean devices = !ordered && vp_merge_node_is (of->theirs, "devices");
-  g_autoptr (GHashTable) claimed = NULL;
   g_autoptr (GArray) entries = NULL;
   gboolean layout = !text && has_layout (of->theirs->node);
   guint depth = node_depth (element);
@@ -301,8 +374,8 @@ merge_children (Merge *self, xmlNode *element, const Versions *of, gboolean orde
     return;
   }
   entries = merge_list (self, of, ordered, text);
-  if (devices)
-    claimed = merge_claimed (self, of->theirs, entries);
+  if (ordered || text)
+    tell_replaced (self, of, entries);
   for (guint i = 0; i < entries->len; i++) {
     const VpMergeEntry *entry = &g_array_index (entries, VpMergeEntry, i);
     const Versions child = { of->base != NULL ? node_child (of->base, entry->base) : NULL,
@@ -312,27 +385,26 @@ merge_children (Merge *self, xmlNode *element, const Versions *of, gboolean orde
       add_layout (element, depth + 1);
     if (child.ours != NULL && child.theirs != NULL)
       merge_node (self, element, &child, ordered, devices);
-    else if (!ordered && !text && !devices && merge_container (self, element, &child))
-      continue;
-    else if (child.theirs != NULL)
-      vp_merge_copy (&self->result, element, child.theirs->node);
-    else if (devices)
-      merge_copy_device (self, element, child.ours, claimed);
     else
-      vp_merge_copy (&self->result, element, child.ours->node);
+      merge_alone (self, element, &child, !ordered && !text && !devices);
   }
   if (layout && entries->len > 0)
     add_layout (element, depth);
+  if (devices)
+    settle_claims (self, element, of, entries);
 }
 
 static gboolean
 can_mix (const Versions *of, gboolean whole)
 {
-  if (of->theirs->node->type != XML_ELEMENT_NODE || !vp_merge_node_same_name (of->ours, of->theirs))
+  const VpMergeNode *ours = of->ours, *theirs = of->theirs;
+
+  if (theirs->node->type != XML_ELEMENT_NODE || !vp_merge_node_same_name (ours, theirs) || ours->last != ours->node ||
+      theirs->last != theirs->node)
     return FALSE;
   if (of->base != NULL)
-    return vp_merge_node_same_name (of->base, of->theirs);
-  return !whole && !vp_merge_node_is_foreign (of->theirs);
+    return vp_merge_node_same_name (of->base, theirs) && of->base->last == of->base->node;
+  return !whole && !vp_merge_node_is_foreign (theirs);
 }
 
 /* Both sides have the node. `whole`: what both made anew is not to be mixed; `ordered` as for its parent. */
@@ -343,11 +415,16 @@ merge_node (Merge *self, xmlNode *parent, const Versions *of, gboolean ordered, 
   xmlNode *element;
 
   if (base != NULL && base->value == theirs->value) {
-    vp_merge_copy (&self->result, parent, ours->node);
+    copy_item (self, parent, ours);
     return;
   }
-  if ((base != NULL && base->value == ours->value) || ours->value == theirs->value || !can_mix (of, whole)) {
-    vp_merge_copy (&self->result, parent, theirs->node);
+  if ((base != NULL && base->value == ours->value) || ours->value == theirs->value) {
+    copy_item (self, parent, theirs);
+    return;
+  }
+  if (!can_mix (of, whole)) {
+    tell_conflict (self, VP_MERGE_CONFLICT_ITEM, ours, NULL);
+    copy_item (self, parent, theirs);
     return;
   }
   element = vp_merge_add_element (&self->result, parent, theirs->node);
@@ -377,52 +454,8 @@ check_roots (const xmlNode *base, const xmlNode *ours, const xmlNode *theirs, GE
   return TRUE;
 }
 
-static guint64
-read_count (const xmlDoc *doc)
-{
-  xmlNode *node = vp_xml_find (doc, "iothreads");
-  g_autofree char *text = node != NULL ? vp_xml_dup_content (node) : NULL;
-  guint64 count = 0;
-
-  return vp_number_parse (text, 10, G_MAXUINT32, &count) ? count : 0;
-}
-
-static guint64
-list_threads (const xmlDoc *doc)
-{
-  xmlNode *list = vp_xml_find (doc, "iothreadids");
-  guint64 listed = 0;
-
-  for (xmlNode *node = list != NULL ? vp_xml_first (list) : NULL; node != NULL; node = vp_xml_next (node))
-    listed++;
-  return listed;
-}
-
-/*
- * <iothreads> is a value that follows from others: with a list of all threads from its
- * length (one that says more would make libvirt invent threads), without from how many
- * came and went on both sides.
- */
-static void
-recount_iothreads (xmlDoc *result, const xmlDoc *base, const xmlDoc *ours, const xmlDoc *theirs)
-{
-  xmlNode *count = vp_xml_find (result, "iothreads");
-  guint64 listed = list_threads (result);
-  guint64 sum = read_count (ours) + read_count (theirs);
-  gboolean both = read_count (ours) != read_count (base) && read_count (theirs) != read_count (base) &&
-                  read_count (ours) != read_count (theirs);
-
-  if (count == NULL || (listed > 0 ? list_threads (theirs) != read_count (theirs) : !both))
-    return;
-  guint64 right = listed > 0 ? listed : sum - MIN (sum, read_count (base));
-  if (right == read_count (result))
-    return; /* as it is written */
-  g_autofree char *text = g_strdup_printf ("%" G_GUINT64_FORMAT, right);
-  xmlNodeSetContent (count, BAD_CAST text);
-}
-
 xmlDoc *
-vp_merge_three_way (const xmlDoc *base, const xmlDoc *ours, const xmlDoc *theirs, GError **error)
+vp_merge_three_way (const xmlDoc *base, const xmlDoc *ours, const xmlDoc *theirs, GArray *conflicts, GError **error)
 {
   const xmlNode *base_root = xmlDocGetRootElement (base);
   const xmlNode *our_root = xmlDocGetRootElement (ours);
@@ -435,7 +468,7 @@ vp_merge_three_way (const xmlDoc *base, const xmlDoc *ours, const xmlDoc *theirs
   g_autoptr (VpMergeNode) our_tree = vp_merge_tree_new (our_root, classes);
   g_autoptr (VpMergeNode) their_tree = vp_merge_tree_new (their_root, classes);
   g_autoptr (xmlDoc) result = xmlNewDoc (BAD_CAST "1.0");
-  Merge merge = { .result = { .doc = result, .failed = result == NULL }, .classes = classes };
+  Merge merge = { { .doc = result, .failed = result == NULL }, classes, conflicts };
   const Versions roots = { base_tree, our_tree, their_tree };
 
   if (!merge.result.failed) {
@@ -446,8 +479,8 @@ vp_merge_three_way (const xmlDoc *base, const xmlDoc *ours, const xmlDoc *theirs
     g_set_error_literal (error, VP_ERROR, VP_ERROR_IO, "cannot merge three versions of a domain: out of memory");
     return NULL;
   }
-  /* Where one side changed nothing, the count is the other's, whatever it says. */
+  /* Where one side changed nothing, the counts are the other's, whatever they say. */
   if (base_tree->value != our_tree->value && base_tree->value != their_tree->value)
-    recount_iothreads (result, base, ours, theirs);
+    vp_merge_settle_counts (result, base, ours, theirs);
   return g_steal_pointer (&result);
 }

@@ -24,7 +24,7 @@ static char *
 dup_merged (const xmlDoc *base, const xmlDoc *ours, const xmlDoc *theirs)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (xmlDoc) merged = vp_merge_three_way (base, ours, theirs, &error);
+  g_autoptr (xmlDoc) merged = vp_merge_three_way (base, ours, theirs, NULL, &error);
 
   if (merged == NULL) {
     g_assert_error (error, VP_ERROR, VP_ERROR_XML);

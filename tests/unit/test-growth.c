@@ -157,7 +157,7 @@ merge_ms (const char *text)
     xmlAddChild (node, vp_xml_new ("model", "type", "virtio", NULL));
   vp_xml_insert (devices, 0, vp_xml_new ("sound", "model", "ich9", NULL));
   vp_xml_remove (vp_xml_first (vp_xml_find (ours->doc, "devices")));
-  g_autoptr (xmlDoc) merged = vp_merge_three_way (base->doc, ours->doc, theirs->doc, NULL);
+  g_autoptr (xmlDoc) merged = vp_merge_three_way (base->doc, ours->doc, theirs->doc, NULL, NULL);
   g_assert_nonnull (merged);
   return now_ms () - start;
 }

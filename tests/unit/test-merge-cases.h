@@ -29,12 +29,58 @@ typedef struct {
 } Case;
 
 #define THREAD(id) "<iothread id='" id "'/>"
+#define THREADS(count, ids) "<iothreads>" count "</iothreads><iothreadids>" ids "</iothreadids>"
+#define VCPU(id, enabled) "<vcpu id='" id "' enabled='" enabled "'/>"
+#define GLOBAL(value) ARG ("-global") ARG (value)
 
 static const Case cases[] = {
   { "iothreads-added-and-deleted", "<iothreads>2</iothreads><iothreadids>" THREAD ("5") THREAD ("7") "</iothreadids>",
     "<iothreads>1</iothreads><iothreadids>" THREAD ("5") "</iothreadids>",
     "<iothreads>3</iothreads><iothreadids>" THREAD ("5") THREAD ("7") THREAD ("9") "</iothreadids>",
     "<iothreads>2</iothreads><iothreadids>" THREAD ("5") THREAD ("9") "</iothreadids>" },
+
+  { "each-deletes-another-iothread", THREADS ("3", THREAD ("5") THREAD ("7") THREAD ("9")),
+    THREADS ("2", THREAD ("7") THREAD ("9")), THREADS ("2", THREAD ("5") THREAD ("9")), THREADS ("1", THREAD ("9")) },
+
+  { "each-deletes-one-of-two-iothreads", THREADS ("2", THREAD ("5") THREAD ("7")), THREADS ("1", THREAD ("7")),
+    THREADS ("1", THREAD ("5")), "" },
+
+  /* libvirt names none that has the lowest free number. */
+  { "each-deletes-another-iothread-without-a-name", "<iothreads>4</iothreads>",
+    THREADS ("3", THREAD ("3") THREAD ("4")), THREADS ("3", THREAD ("4")), THREADS ("2", THREAD ("4") THREAD ("1")) },
+
+  { "first-and-last-iothread-deleted", "<iothreads>3</iothreads>", THREADS ("2", THREAD ("2") THREAD ("3")),
+    "<iothreads>2</iothreads>", THREADS ("1", THREAD ("2")) },
+
+  { "both-iothreads-deleted-without-a-name", "<iothreads>2</iothreads>", THREADS ("1", THREAD ("2")),
+    "<iothreads>1</iothreads>", "" },
+
+  { "iothread-deleted-and-changed", THREADS ("2", THREAD ("1") THREAD ("2")), THREADS ("1", THREAD ("1")),
+    THREADS ("2", THREAD ("1") "<iothread id='2' thread_pool_max='4'/>"),
+    THREADS ("2", THREAD ("1") "<iothread id='2' thread_pool_max='4'/>") },
+
+  { "iothreads-all-deleted-and-one-added", "<iothreads>2</iothreads>", "", THREADS ("3", THREAD ("9")),
+    THREADS ("1", THREAD ("9")) },
+
+  { "fewer-vcpus-and-one-plugged",
+    "<vcpu placement='static' current='2'>4</vcpu><vcpus>" VCPU ("0", "yes") VCPU ("1", "yes") VCPU ("2", "no")
+      VCPU ("3", "no") "</vcpus>",
+    "<vcpu placement='static'>2</vcpu><vcpus>" VCPU ("0", "yes") VCPU ("1", "yes") "</vcpus>",
+    "<vcpu placement='static' current='3'>4</vcpu><vcpus>" VCPU ("0", "yes") VCPU ("1", "yes") VCPU ("2", "no")
+      VCPU ("3", "yes") "</vcpus>",
+    "<vcpu placement='static'>2</vcpu><vcpus>" VCPU ("0", "yes") VCPU ("1", "yes") "</vcpus>" },
+
+  { "each-plugs-another-vcpu",
+    "<vcpu current='1'>4</vcpu><vcpus>" VCPU ("0", "yes") VCPU ("1", "no") VCPU ("2", "no") VCPU ("3", "no") "</vcpus>",
+    "<vcpu current='2'>4</vcpu><vcpus>" VCPU ("0", "yes") VCPU ("1", "yes") VCPU ("2", "no")
+      VCPU ("3", "no") "</vcpus>",
+    "<vcpu current='2'>4</vcpu><vcpus>" VCPU ("0", "yes") VCPU ("1", "no") VCPU ("2", "yes")
+      VCPU ("3", "no") "</vcpus>",
+    "<vcpu current='3'>4</vcpu><vcpus>" VCPU ("0", "yes") VCPU ("1", "yes") VCPU ("2", "yes")
+      VCPU ("3", "no") "</vcpus>" },
+
+  { "fewer-vcpus-and-more-of-them-plugged", "<vcpu current='1'>8</vcpu>", "<vcpu current='1'>2</vcpu>",
+    "<vcpu current='4'>8</vcpu>", "<vcpu>2</vcpu>" },
 
   { "memory-and-disk", "<memory unit='KiB'>4194304</memory><devices>" DISK ("vda", "/a", "") "</devices>",
     "<memory unit='KiB'>8388608</memory><devices>" DISK ("vda", "/a", "") "</devices>",
@@ -72,6 +118,16 @@ static const Case cases[] = {
     "<memory>1</memory><devices>" NIC ("52:54:00:00:00:01", PCI ("0x07")) "</devices>",
     "<memory>2</memory><devices>" DISK ("vdb", "/b", PCI ("0x07")) "<hub type='usb'/></devices>",
     "<memory>2</memory><devices>" NIC ("52:54:00:00:00:01", PCI ("0x07")) "<hub type='usb'/></devices>" },
+
+  { "moved-to-where-another-was-attached", "<devices>" DISK ("vda", "/a", PCI ("0x06")) "</devices>",
+    "<devices>" DISK ("vda", "/a", PCI ("0x07")) "</devices>",
+    "<devices>" DISK ("vda", "/a", PCI ("0x06")) NIC ("52:54:00:00:00:01", PCI ("0x07")) "</devices>",
+    "<devices>" DISK ("vda", "/a", "") NIC ("52:54:00:00:00:01", PCI ("0x07")) "</devices>" },
+
+  { "moved-away-and-another-in-its-place", "<devices>" DISK ("vda", "/a", PCI ("0x06")) "</devices>",
+    "<devices>" DISK ("vda", "/a", PCI ("0x09")) NIC ("52:54:00:00:00:01", PCI ("0x06")) "</devices>",
+    "<devices>" DISK ("vda", "/new", PCI ("0x06")) "</devices>",
+    "<devices>" DISK ("vda", "/new", PCI ("0x09")) NIC ("52:54:00:00:00:01", PCI ("0x06")) "</devices>" },
 
   { "both-attach-the-same-name", "<devices>" DISK ("vda", "/a", "") "</devices>",
     "<devices>" DISK ("vda", "/a", "") DISK ("vdb", "/b", "<readonly/>") "</devices>",
@@ -251,6 +307,39 @@ static const Case cases[] = {
   { "arguments-removed-and-changed", ARGS (ARG ("-a") ARG ("1") ARG ("-z")), ARGS (ARG ("-a") ARG ("5") ARG ("-z")),
     ARGS (ARG ("-z")), ARGS (ARG ("-a") ARG ("5") ARG ("-z")) },
 
+  /* A switch and its value are one thing. */
+  { "each-removes-one-of-two-globals", ARGS (GLOBAL ("A") GLOBAL ("B")), ARGS (GLOBAL ("B")), ARGS (GLOBAL ("A")),
+    ARGS ("") },
+
+  { "each-removes-another-of-three-globals", ARGS (GLOBAL ("A") GLOBAL ("B") GLOBAL ("C")),
+    ARGS (GLOBAL ("B") GLOBAL ("C")), ARGS (GLOBAL ("A") GLOBAL ("B")), ARGS (GLOBAL ("B")) },
+
+  { "each-removes-one-of-two-equal-globals", ARGS (GLOBAL ("A") GLOBAL ("A") GLOBAL ("B")),
+    ARGS (GLOBAL ("A") GLOBAL ("A")), ARGS (GLOBAL ("A") GLOBAL ("B")), ARGS (GLOBAL ("A")) },
+
+  { "one-global-changed-the-other-removed", ARGS (GLOBAL ("A") GLOBAL ("B")), ARGS (GLOBAL ("A=1") GLOBAL ("B")),
+    ARGS (GLOBAL ("A")), ARGS (GLOBAL ("A=1")) },
+
+  { "both-globals-changed", ARGS (GLOBAL ("A") GLOBAL ("B")), ARGS (GLOBAL ("A=1") GLOBAL ("B")),
+    ARGS (GLOBAL ("A") GLOBAL ("B=2")), ARGS (GLOBAL ("A=1") GLOBAL ("B=2")) },
+
+  { "flag-alone-before-a-global", ARGS (ARG ("-snapshot") GLOBAL ("A") ARG ("-nodefaults") GLOBAL ("B")),
+    ARGS (GLOBAL ("A") ARG ("-nodefaults") GLOBAL ("B")), ARGS (ARG ("-snapshot") GLOBAL ("A") GLOBAL ("B")),
+    ARGS (GLOBAL ("A") GLOBAL ("B")) },
+
+  { "values-that-begin-with-a-dash",
+    ARGS (ARG ("-serial") ARG ("-") ARG ("-icount") ARG ("-1") ARG ("--global") ARG ("A")),
+    ARGS (ARG ("-icount") ARG ("-1") ARG ("--global") ARG ("A")),
+    ARGS (ARG ("-serial") ARG ("-") ARG ("--global") ARG ("A")), ARGS (ARG ("--global") ARG ("A")) },
+
+  { "value-without-a-flag", ARGS (ARG ("disk.img") GLOBAL ("A") ARG ("b.img") ARG ("c.img")),
+    ARGS (GLOBAL ("A") ARG ("b.img") ARG ("c.img")), ARGS (ARG ("disk.img") GLOBAL ("A") ARG ("c.img")),
+    ARGS (GLOBAL ("A") ARG ("c.img")) },
+
+  { "global-and-environment", ARGS (GLOBAL ("A") GLOBAL ("B") "<qemu:env name='X' value='1'/>"),
+    ARGS (GLOBAL ("B") "<qemu:env name='X' value='1'/>"), ARGS (GLOBAL ("A") "<qemu:env name='X' value='2'/>"),
+    ARGS ("<qemu:env name='X' value='2'/>") },
+
   { "override-of-two-devices",
     "<qemu:override " QEMU "><qemu:device alias='ua-a'><qemu:frontend>"
     "<qemu:property name='x' type='bool' value='on'/>"
@@ -293,6 +382,9 @@ static const Case cases[] = {
 
 /* The same, but where the edit cannot be told from a new one when it is merged into the result again. */
 static const Case cases_once[] = {
+  { "globals-in-another-order", ARGS (GLOBAL ("A") GLOBAL ("B") GLOBAL ("C")),
+    ARGS (GLOBAL ("B") GLOBAL ("A") GLOBAL ("C")), ARGS (GLOBAL ("A") GLOBAL ("B")), ARGS (GLOBAL ("B") GLOBAL ("A")) },
+
   { "iothreads-without-names", "<iothreads>2</iothreads>", "<iothreads>3</iothreads>", "<iothreads>1</iothreads>",
     "<iothreads>2</iothreads>" },
 

@@ -6,6 +6,7 @@
 #include "test-merge-cases.h"
 
 #include "base/error.h"
+#include "base/xml.h"
 #include "merge/merge.h"
 
 #include <libxml/parser.h>
@@ -193,7 +194,7 @@ static char *
 merge_bare (xmlDoc *base, xmlDoc *ours, xmlDoc *theirs)
 {
   g_autoptr (GError) error = NULL;
-  xmlDoc *merged = vp_merge_three_way (base, ours, theirs, &error);
+  xmlDoc *merged = vp_merge_three_way (base, ours, theirs, NULL, &error);
   char *text;
 
   g_assert_no_error (error);
@@ -331,7 +332,7 @@ check_random_edits (GRand *random)
   /* One <cputune> of each side become one; two of the same side stay two. */
   if (cputune[OURS] && cputune[THEIRS])
     expected--;
-  merged = vp_merge_three_way (base, sides[OURS], sides[THEIRS], NULL);
+  merged = vp_merge_three_way (base, sides[OURS], sides[THEIRS], NULL, NULL);
   g_assert_nonnull (merged);
   for (gsize i = 0; i < G_N_ELEMENTS (edits); i++)
     if (edit_is_in (merged, &edits[i]) != (whose[i] != NOBODY)) {
@@ -375,7 +376,7 @@ test_layout (void)
   g_autofree char *text = NULL;
   g_autofree char *untouched = dump (base);
 
-  merged = vp_merge_three_way (base, ours, theirs, NULL);
+  merged = vp_merge_three_way (base, ours, theirs, NULL, NULL);
   text = dump (merged);
   g_assert_cmpstr (text, ==, untouched);
   g_clear_pointer (&text, g_free);
@@ -384,7 +385,7 @@ test_layout (void)
   xmlNodeSetContent (find (ours, "//memory"), (const xmlChar *) "1");
   xmlSetProp (find (ours, "//listen"), (const xmlChar *) "type", (const xmlChar *) "none");
   xmlSetProp (find (theirs, "//memballoon"), (const xmlChar *) "model", (const xmlChar *) "none");
-  merged = vp_merge_three_way (base, ours, theirs, NULL);
+  merged = vp_merge_three_way (base, ours, theirs, NULL, NULL);
   text = dump (merged);
   xmlNodeSetContent (find (base, "//memory"), (const xmlChar *) "1");
   xmlSetProp (find (base, "//listen"), (const xmlChar *) "type", (const xmlChar *) "none");
@@ -420,7 +421,7 @@ assert_refused (xmlDoc *base, xmlDoc *ours, xmlDoc *theirs, const char *said)
 {
   g_autoptr (GError) error = NULL;
 
-  g_assert_null (vp_merge_three_way (base, ours, theirs, &error));
+  g_assert_null (vp_merge_three_way (base, ours, theirs, NULL, &error));
   g_assert_error (error, VP_ERROR, VP_ERROR_XML);
   g_assert_nonnull (strstr (error->message, said));
 }
@@ -439,6 +440,72 @@ test_other_documents (void)
   xmlFreeDoc (one);
   xmlFreeDoc (network);
   xmlFreeDoc (empty);
+}
+
+#define CARD(managed)                                                                                                  \
+  "<hostdev mode='subsystem' type='pci' managed='" managed "'><source><address bus='1'/></source></hostdev>"
+#define SCSI(model) "<controller type='scsi' index='0' model='" model "'/>"
+#define CONFLICT_MAC "52:54:00:00:00:01"
+
+/* What is told of edits that cannot both stand: "K element", K a kind. */
+static const struct {
+  const char *base;
+  const char *ours;
+  const char *theirs;
+  const char *told;
+} conflicts[] = {
+  { "<devices/>", "<devices>" DISK ("vdb", "/b", "") "</devices>", "<devices>" DISK ("vdb", "/c", "") "</devices>",
+    "item disk" },
+  { "<devices/>", "<devices>" DISK ("vdb", "/b", "") "</devices>", "<devices>" DISK ("vdb", "/b", "") "</devices>",
+    "" },
+  { "<devices/>", "<devices>" NIC (CONFLICT_MAC, "") "</devices>",
+    "<devices>" NIC (CONFLICT_MAC, "<link state='up'/>") "</devices>", "item interface" },
+  { "<devices/>", "<devices>" SCSI ("virtio-scsi") "</devices>", "<devices>" SCSI ("lsilogic") "</devices>",
+    "item controller" },
+  { "<devices/>", "<devices>" CARD ("yes") "</devices>", "<devices>" CARD ("no") "</devices>", "item hostdev" },
+  { "<devices/>", "<devices>" RNG ("0x07") "</devices>", "<devices>" NIC (CONFLICT_MAC, PCI ("0x07")) "</devices>",
+    "claim rng" },
+  { "<devices/>", "<devices>" DISK ("vda", "/a", "<alias name='ua-a'/><boot order='1'/>") "</devices>",
+    "<devices>" DISK ("vdb", "/a", "<alias name='ua-a'/><boot order='1'/>") "</devices>", "claim disk, claim disk" },
+  { "<devices>" DISK ("vda", "/a", "") "</devices>", "<devices/>", "<devices>" DISK ("vda", "/b", "") "</devices>",
+    "removal disk" },
+  { "<devices>" DISK ("vda", "/a", "") "</devices>", "<devices>" DISK ("vda", "/b", "") "</devices>", "<devices/>",
+    "removal disk" },
+  { "<devices>" DISK ("vda", "/a", "") "</devices>", "<devices>" DISK ("vda", "/b", "") "</devices>",
+    "<devices>" DISK ("vda", "/c", "") "</devices>", "value source" },
+  { "<memory>1</memory>", "<memory>2</memory>", "<memory>3</memory>", "value memory" },
+  { "<memory>1</memory>", "<memory>2</memory>", "<memory>2</memory><title>a</title>", "" },
+  { "<vcpu current='1'>4</vcpu>", "<vcpu>4</vcpu>", "<vcpu current='2'>4</vcpu>", "value vcpu" },
+  { "<vcpu current='1'>4</vcpu>", "<vcpu>4</vcpu>", "<vcpu current='1' placement='auto'>4</vcpu>", "" },
+  { ARGS (ARG ("-a") ARG ("1")), ARGS (ARG ("-b") ARG ("2")), ARGS (ARG ("-a") ARG ("9")), "item arg" },
+  { ARGS (ARG ("-a") ARG ("1") ARG ("-z")), ARGS (ARG ("-b") ARG ("2") ARG ("-c")), ARGS (ARG ("-d") ARG ("9")),
+    "item arg, item arg" },
+  { ARGS (ARG ("-a")), ARGS (ARG ("-a") ARG ("-b")), ARGS (ARG ("-a") ARG ("-c")), "" },
+  { ARGS (GLOBAL ("A") GLOBAL ("B")), ARGS (GLOBAL ("A")), ARGS (GLOBAL ("B")), "" },
+  { "<metadata/>", "<metadata><a:x xmlns:a='urn:x'/></metadata>", "<metadata><a:x xmlns:a='urn:x' b='1'/></metadata>",
+    "item x" },
+};
+
+static void
+test_conflicts (void)
+{
+  static const char *const kinds[] = { "item", "value", "claim", "removal" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (conflicts); i++) {
+    g_autoptr (GArray) told = g_array_new (FALSE, FALSE, sizeof (VpMergeConflict));
+    g_autoptr (GString) words = g_string_new (NULL);
+    g_autoptr (xmlDoc) base = parse_domain (conflicts[i].base);
+    g_autoptr (xmlDoc) ours = parse_domain (conflicts[i].ours);
+    g_autoptr (xmlDoc) theirs = parse_domain (conflicts[i].theirs);
+    g_autoptr (xmlDoc) merged = vp_merge_three_way (base, ours, theirs, told, NULL);
+    g_assert_nonnull (merged);
+    for (guint k = 0; k < told->len; k++) {
+      const VpMergeConflict *conflict = &g_array_index (told, VpMergeConflict, k);
+      g_string_append_printf (words, "%s%s %s", k > 0 ? ", " : "", kinds[conflict->kind],
+                              (const char *) conflict->node->name);
+    }
+    g_assert_cmpstr (words->str, ==, conflicts[i].told);
+  }
 }
 
 /* A large domain: n disks, and as many arguments that all differ between the sides here and there. */
@@ -473,7 +540,7 @@ test_large (void)
   double seconds;
 
   g_test_timer_start ();
-  merged = vp_merge_three_way (base, ours, theirs, NULL);
+  merged = vp_merge_three_way (base, ours, theirs, NULL, NULL);
   seconds = g_test_timer_elapsed ();
   g_test_message ("%d devices and %d arguments: %.3f s", n, 2 * n, seconds);
   g_assert_cmpfloat (evaluate (merged, "count(//disk)"), ==, n);
@@ -506,6 +573,7 @@ main (int argc, char **argv)
   g_test_add_func ("/merge/layout", test_layout);
   g_test_add_func ("/merge/comments", test_comments);
   g_test_add_func ("/merge/other-documents", test_other_documents);
+  g_test_add_func ("/merge/conflicts", test_conflicts);
   g_test_add_func ("/merge/large", test_large);
   return g_test_run ();
 }

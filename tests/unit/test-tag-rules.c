@@ -529,7 +529,7 @@ expect_merged (const World *world, const VpDomain *base, const VpDomain *ours, c
                const char *names)
 {
   g_autoptr (GError) error = NULL;
-  VpDomain merged = { vp_merge_three_way (base->doc, ours->doc, theirs->doc, &error) };
+  VpDomain merged = { vp_merge_three_way (base->doc, ours->doc, theirs->doc, NULL, &error) };
 
   g_assert_no_error (error);
   g_autoptr (VpPlan) plan = plan_tagged (world, &merged, VP_PLAN_DEFAULT, names, NULL);
