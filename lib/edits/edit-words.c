@@ -6,7 +6,10 @@
  */
 #include "edits/edit-words.h"
 
-#define MOST_WORDS 8 /* items that are named; the rest is a number */
+#include "merge/merge.h"
+
+#define MOST_WORDS 8     /* items that are named; the rest is a number */
+#define MOST_LISTED 1000 /* that are looked at */
 
 typedef struct {
   GHashTable *texts; /* char *, an item's text -> how many there are */
@@ -128,9 +131,22 @@ add_words (GPtrArray *words, const Bag *from, const Bag *with, const char *alone
     if (what == NULL || g_hash_table_lookup (from->texts, item->text) <= g_hash_table_lookup (with->texts, item->text))
       continue;
     g_autofree char *word = g_strdup_printf ("%s %s", item->name, what);
-    if (!g_ptr_array_find_with_equal_func (words, word, g_str_equal, NULL) && words->len < 1000)
+    if (!g_ptr_array_find_with_equal_func (words, word, g_str_equal, NULL) && words->len < MOST_LISTED)
       g_ptr_array_add (words, g_steal_pointer (&word));
   }
+}
+
+/* The first few, and how many more there are. */
+static char *
+join_words (GPtrArray *words)
+{
+  if (words->len > MOST_WORDS) {
+    guint more = words->len - MOST_WORDS;
+    g_ptr_array_set_size (words, MOST_WORDS);
+    g_ptr_array_add (words, g_strdup_printf ("and %u more", more));
+  }
+  g_ptr_array_add (words, NULL);
+  return g_strjoinv (", ", (char **) words->pdata);
 }
 
 char *
@@ -146,11 +162,54 @@ vp_edit_dup_words (const VpDomain *before, const VpDomain *after)
   add_words (words, old, new, "removed", NULL);
   if (words->len == 0)
     return g_strdup ("the order of elements");
-  if (words->len > MOST_WORDS) {
-    guint more = words->len - MOST_WORDS;
-    g_ptr_array_set_size (words, MOST_WORDS);
-    g_ptr_array_add (words, g_strdup_printf ("and %u more", more));
+  return join_words (words);
+}
+
+/* "disk 'vdb' in two versions", with the name of the item that the node is in. */
+static char *
+dup_conflict (const VpMergeConflict *conflict)
+{
+  const xmlNode *item = conflict->node;
+
+  while (item->parent->parent != NULL && item->parent->parent->type == XML_ELEMENT_NODE &&
+         !(is_container (item->parent) && item->parent->parent->parent->type != XML_ELEMENT_NODE))
+    item = item->parent;
+  g_autofree char *name = dup_name (item);
+  switch (conflict->kind) {
+    case VP_MERGE_CONFLICT_ITEM:
+      return g_strdup_printf ("%s in two versions", name);
+    case VP_MERGE_CONFLICT_CLAIM:
+      return g_strdup_printf ("%s, whose %s another has", name, conflict->part);
+    case VP_MERGE_CONFLICT_REMOVAL:
+      return g_strdup_printf ("%s removed and changed, so it stays", name);
+    case VP_MERGE_CONFLICT_VALUE:
+    default:
+      return g_strdup_printf ("%s set twice", name);
   }
-  g_ptr_array_add (words, NULL);
-  return g_strjoinv (", ", (char **) words->pdata);
+}
+
+/* Our own notes go along with what they are about. */
+static gboolean
+is_state (const xmlNode *node)
+{
+  for (; node != NULL && node->type == XML_ELEMENT_NODE; node = node->parent)
+    if (node->ns != NULL && xmlStrEqual (node->ns->href, BAD_CAST VP_STATE_NS))
+      return TRUE;
+  return FALSE;
+}
+
+char *
+vp_edit_dup_conflicts (const GArray *conflicts)
+{
+  g_autoptr (GPtrArray) words = g_ptr_array_new_with_free_func (g_free);
+
+  for (guint i = 0; i < conflicts->len && words->len < MOST_LISTED; i++) {
+    const VpMergeConflict *conflict = &g_array_index (conflicts, VpMergeConflict, i);
+    if (is_state (conflict->node))
+      continue;
+    g_autofree char *word = dup_conflict (conflict);
+    if (!g_ptr_array_find_with_equal_func (words, word, g_str_equal, NULL))
+      g_ptr_array_add (words, g_steal_pointer (&word));
+  }
+  return words->len > 0 ? join_words (words) : NULL;
 }

@@ -11,6 +11,7 @@
 
 #define PREFIX "d-" /* no name of a domain is one of the file system's then */
 #define KEPT "kept"
+#define MOST_KEPT 500                              /* who may edit could fill the disk with them */
 #define MOST_INTENT (4 * (gsize) VP_XML_MAX_BYTES) /* three documents, and what escaping them takes */
 #define MOST_VERSIONS 2048 /* of one intent; each has what those before it had, so the oldest go */
 
@@ -367,7 +368,13 @@ vp_intents_keep (const VpIntents *intents, const char *domain, const VpDomain *e
   g_autofree char *id = vp_write_id_new (); /* two of one second */
   g_autofree char *path = g_strdup_printf (KEPT "/%s-%" G_GINT64_FORMAT "-%.8s.xml", domain, (gint64) time (NULL), id);
   g_autofree char *text = vp_domain_dup_text (edit);
+  g_auto (GStrv) kept = vp_root_list (intents->root, KEPT);
 
+  if (g_strv_length (kept) >= MOST_KEPT) {
+    g_set_error (error, VP_ERROR, VP_ERROR_IO, "%s/" KEPT " has %u files already: look at them, and remove them",
+                 intents->folder, g_strv_length (kept));
+    return NULL;
+  }
   if (!vp_root_make_folder (intents->root, KEPT, error) || !vp_root_store (intents->root, path, text, error))
     return NULL;
   return g_build_filename (intents->folder, path, NULL);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "daemon/keep/edit-words.h"
 #include "domain/write-id.h"
 #include "merge/merge.h"
 
@@ -139,33 +140,50 @@ vp_lost_find (const VpWrite *write, const GPtrArray *versions)
   return lost;
 }
 
-static VpDomain *
-merge (const VpDomain *base, const VpDomain *ours, const VpDomain *theirs, GError **error)
+void
+vp_overruled_clear (VpOverruled *overruled)
 {
+  g_clear_pointer (&overruled->words, g_free);
+  g_clear_pointer (&overruled->loser, vp_domain_free);
+}
+
+/* `overruled` NULL: ours are changes of our own, which are planned anew. */
+static VpDomain *
+merge (const VpDomain *base, const VpDomain *ours, const VpDomain *theirs, VpOverruled *overruled, GError **error)
+{
+  g_autoptr (GArray) conflicts = g_array_new (FALSE, FALSE, sizeof (VpMergeConflict));
   g_autoptr (VpDomain) merged = g_new0 (VpDomain, 1);
 
-  merged->doc = vp_merge_three_way (base->doc, ours->doc, theirs->doc, NULL, error);
-  return merged->doc != NULL ? g_steal_pointer (&merged) : NULL;
+  merged->doc = vp_merge_three_way (base->doc, ours->doc, theirs->doc, conflicts, error);
+  if (merged->doc == NULL)
+    return NULL;
+  if (overruled != NULL)
+    overruled->words = vp_edit_dup_conflicts (conflicts);
+  for (guint i = 0; i < conflicts->len; i++)
+    if (overruled != NULL && overruled->words != NULL && overruled->loser == NULL &&
+        g_array_index (conflicts, VpMergeConflict, i).kind == VP_MERGE_CONFLICT_ITEM)
+      overruled->loser = vp_domain_copy (ours);
+  return g_steal_pointer (&merged);
 }
 
 /* In the order of time: M's edit of B goes onto R, over what R changed; what was edited since, R to N, over that. */
 static VpDomain *
-sum_followed (const VpLost *lost, const VpWrite *write, const VpDomain *stored, GError **error)
+sum_followed (const VpLost *lost, const VpWrite *write, const VpDomain *stored, VpOverruled *overruled, GError **error)
 {
   /* Where not all was seen, the first with the mark may be N, and hold an edit of somebody. */
   const VpDomain *ours = lost->missed ? write->written : lost->ours;
   g_autoptr (VpDomain) recovered =
-    lost->anew ? vp_domain_copy (lost->last) : merge (write->base, write->written, lost->last, error);
+    lost->anew ? vp_domain_copy (lost->last) : merge (write->base, write->written, lost->last, NULL, error);
 
-  return recovered != NULL ? merge (ours, recovered, stored, error) : NULL;
+  return recovered != NULL ? merge (ours, recovered, stored, overruled, error) : NULL;
 }
 
 VpDomain *
-vp_lost_sum (const VpLost *lost, const VpWrite *write, const VpDomain *stored, GError **error)
+vp_lost_sum (const VpLost *lost, const VpWrite *write, const VpDomain *stored, VpOverruled *overruled, GError **error)
 {
   if (lost->followed || lost->missed)
-    return sum_followed (lost, write, stored, error);
+    return sum_followed (lost, write, stored, overruled, error);
   if (write->carry == NULL || lost->anew)
     return vp_domain_copy (lost->last);
-  return merge (write->base, write->carry, lost->last, error);
+  return merge (write->base, write->carry, lost->last, overruled, error);
 }

@@ -45,13 +45,24 @@ typedef struct {
 VpLost *vp_lost_find (const VpWrite *write, const GPtrArray *versions);
 void vp_lost_free (VpLost *lost);
 
+/* What of the earlier of two edits cannot stand beside the later one. */
+typedef struct {
+  char *words;     /* NULL: all of it does */
+  VpDomain *loser; /* the earlier version, if more than a value of it is gone; NULL */
+} VpOverruled;
+
+void vp_overruled_clear (VpOverruled *overruled); /* frees what it owns, not the struct */
+
 /*
  * Where an edit was lost: the document that has it and all else, not planned. `stored` is what
  * stands now. M itself where nothing but R is against it, so that nothing is merged that need
  * not be. The caller's; NULL and an error where the documents are not versions of one domain.
+ * `overruled`, empty before, is the caller's to clear.
  */
-VpDomain *vp_lost_sum (const VpLost *lost, const VpWrite *write, const VpDomain *stored, GError **error);
+VpDomain *vp_lost_sum (const VpLost *lost, const VpWrite *write, const VpDomain *stored, VpOverruled *overruled,
+                       GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpLost, vp_lost_free)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (VpOverruled, vp_overruled_clear)
 
 G_END_DECLS

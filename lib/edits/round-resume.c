@@ -33,7 +33,7 @@ carry_on (VpRound *round, const VpIntent *intent, GError **error)
 
   if (intent->carry == NULL)
     return TRUE;
-  vp_round_take (&round->carry, vp_lost_sum (&lost, &write, round->base, error));
+  vp_round_take (&round->carry, vp_round_sum (round, &lost, &write, round->base, error));
   return round->carry != NULL;
 }
 
@@ -55,7 +55,7 @@ resume_lost (VpRound *round, const VpIntent *intent, GError **error)
   if (lost->kind != VP_LOST_EDIT)
     return TRUE;
   lost->followed = lost->followed || lost->ours == NULL || !vp_domain_equal (round->base, lost->ours);
-  vp_round_take (&round->carry, vp_lost_sum (lost, &write, round->base, error));
+  vp_round_take (&round->carry, vp_round_sum (round, lost, &write, round->base, error));
   round->theirs = g_steal_pointer (&lost->last);
   return round->carry != NULL;
 }

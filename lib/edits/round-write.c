@@ -51,7 +51,7 @@ static void
 carry_lost (VpRound *round, VpLost *lost, VpDomain **stored, guint64 serial, GError **error)
 {
   const VpWrite write = vp_round_get_write (round);
-  VpDomain *sum = vp_lost_sum (lost, &write, *stored, error);
+  VpDomain *sum = vp_round_sum (round, lost, &write, *stored, error);
 
   if (sum == NULL)
     return;
@@ -59,24 +59,6 @@ carry_lost (VpRound *round, VpLost *lost, VpDomain **stored, guint64 serial, GEr
   vp_round_take (&round->theirs, g_steal_pointer (&lost->last));
   vp_round_take (&round->base, g_steal_pointer (stored));
   round->serial = serial;
-}
-
-/* The last resort: their edit as a file, and its name in the log. */
-static void
-keep_edit (const VpRound *round, const char *why)
-{
-  const VpDomain *edit = round->carry != NULL ? round->carry : round->theirs;
-  g_autoptr (GError) error = NULL;
-
-  if (edit == NULL)
-    return;
-  g_autofree char *path = vp_intents_keep (round->context->intents, round->name, edit, &error);
-  if (path != NULL)
-    g_warning ("domain '%s': an edit that was overwritten cannot be put back (%s): it is in %s, for 'virsh define'",
-               round->name, why, path);
-  else
-    g_warning ("domain '%s': an edit that was overwritten cannot be put back (%s), nor be kept in a file: %s",
-               round->name, why, error->message);
 }
 
 /*
@@ -97,12 +79,14 @@ define_simpler (VpRound *round, GError **error)
     vp_round_note_intent (round);
     if (vp_libvirt_define (round->context->connection, round->result, &problem)) {
       g_clear_pointer (&round->plan, vp_plan_free); /* that is not what stands now */
+      if (choices[i] != round->carry)
+        vp_round_keep_edit (round, round->carry, first->message); /* it has edits that theirs has not */
       return TRUE;
     }
     if (first == NULL)
       first = g_steal_pointer (&problem);
   }
-  keep_edit (round, first != NULL ? first->message : "");
+  vp_round_keep_edit (round, round->carry != NULL ? round->carry : round->theirs, first != NULL ? first->message : "");
   g_propagate_error (error, g_steal_pointer (&first));
   return FALSE;
 }
@@ -222,7 +206,7 @@ vp_round_write (VpRound *round, GError **error)
     vp_round_note_intent (round);
     if (i == (round->noted ? most : MAX_ROUNDS_UNNOTED)) {
       if (!round->noted)
-        keep_edit (round, "it is edited again and again, and the disk takes no note");
+        vp_round_keep_edit (round, round->carry, "it is edited again and again, and the disk takes no note");
       g_set_error (error, VP_ERROR, VP_ERROR_BUSY,
                    "it is edited again and again while it is written: trying again in a moment");
       return FALSE;

@@ -160,6 +160,38 @@ vp_round_log_recovery (const VpRound *round, const VpLost *lost)
                round->name, round->name);
 }
 
+void
+vp_round_keep_edit (const VpRound *round, const VpDomain *edit, const char *why)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (edit == NULL)
+    return;
+  g_autofree char *path = vp_intents_keep (round->context->intents, round->name, edit, &error);
+  if (path != NULL)
+    g_warning ("domain '%s': an edit that was overwritten cannot be put back (%s): it is in %s, for 'virsh define'",
+               round->name, why, path);
+  else
+    g_warning ("domain '%s': an edit that was overwritten cannot be put back (%s), nor be kept in a file: %s",
+               round->name, why, error->message);
+}
+
+VpDomain *
+vp_round_sum (const VpRound *round, const VpLost *lost, const VpWrite *write, const VpDomain *stored, GError **error)
+{
+  g_auto (VpOverruled) overruled = { 0 };
+  VpDomain *sum = vp_lost_sum (lost, write, stored, &overruled, error);
+
+  if (sum == NULL || overruled.words == NULL)
+    return sum;
+  g_autofree char *words = g_strdup_printf ("%s: the later edit stands", overruled.words);
+  if (overruled.loser != NULL)
+    vp_round_keep_edit (round, overruled.loser, words);
+  else
+    g_message ("domain '%s': edits were made at once: %s", round->name, words);
+  return sum;
+}
+
 /* "cpu, memory": the rules that change something. */
 static char *
 dup_rules (const VpPlan *plan)

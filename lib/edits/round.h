@@ -56,6 +56,12 @@ void vp_round_log_plan (const VpPlan *plan, virDomainPtr domain, VpWritten *writ
 /* What was put back, and that something could not be read. */
 void vp_round_log_recovery (const VpRound *round, const VpLost *lost);
 
+/* The last resort: an edit as a file, and its name in the log. NULL: there is none, and nothing is said. */
+void vp_round_keep_edit (const VpRound *round, const VpDomain *edit, const char *why);
+/* vp_lost_sum, and what it could not put back is said and kept. */
+VpDomain *vp_round_sum (const VpRound *round, const VpLost *lost, const VpWrite *write, const VpDomain *stored,
+                        GError **error);
+
 /* --- the steps --- */
 
 /* Defines the round's result, and again for as long as it finds that an edit came between: round-write.c */

@@ -89,7 +89,8 @@ static void
 assert_sum (const Fixture *fixture, const VpLost *lost, const VpDomain *stored, const char *disks)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (VpDomain) sum = vp_lost_sum (lost, &fixture->write, stored, &error);
+  g_auto (VpOverruled) overruled = { 0 };
+  g_autoptr (VpDomain) sum = vp_lost_sum (lost, &fixture->write, stored, &overruled, &error);
   g_autoptr (GString) names = g_string_new (NULL);
 
   g_assert_no_error (error);
@@ -178,6 +179,52 @@ test_carry (Fixture *fixture, gconstpointer data)
   g_autoptr (VpLost) lost = vp_lost_find (&fixture->write, fixture->versions);
   g_assert_cmpint (lost->kind, ==, VP_LOST_EDIT);
   assert_sum (fixture, lost, fixture->written, "vda vdb vdc");
+}
+
+#define DISK_OF(name, file) "<disk type='file'><source file='" file "'/><target dev='" name "'/></disk>"
+
+/* Two commands attached a disk as vdb, and both succeeded: one alone can be, and the other is there to be looked at. */
+static void
+test_overruled (Fixture *fixture, gconstpointer data)
+{
+  static const struct {
+    const char *last;
+    const char *stored; /* NULL: ours */
+    const char *carry;  /* NULL: none */
+    const char *words;
+    const char *loser; /* in it; NULL: none */
+  } cases[] = {
+    { DISK ("vda") DISK_OF ("vdb", "/m"), DISK ("vda") DISK_OF ("vdb", "/n"), NULL, "disk 'vdb' in two versions",
+      "/m" },
+    { DISK ("vda") DISK_OF ("vdb", "/m"), NULL, DISK ("vda") DISK_OF ("vdb", "/c"), "disk 'vdb' in two versions",
+      "/c" },
+    { DISK ("vda") DISK_OF ("vdb", "/m"), DISK ("vda") DISK_OF ("vdb", "/m"), NULL, NULL, NULL },
+    { DISK ("vda") DISK_OF ("vdb", "/m"), DISK ("vda") DISK_OF ("vdc", "/n"), NULL, NULL, NULL },
+    { DISK_OF ("vda", "/m"), DISK_OF ("vda", "/n") DISK ("vdb"), NULL, "disk 'vda' set twice", NULL },
+    { DISK_OF ("vda", "/m"), "", NULL, "disk 'vda' removed and changed, so it stays", NULL },
+    { DISK ("vda") "<rng><boot order='1'/></rng>", DISK ("vda") "<hub><boot order='1'/></hub>", NULL,
+      "rng, whose boot another has", NULL },
+  };
+
+  (void) data;
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (VpDomain) stored = new_domain (cases[i].stored != NULL ? cases[i].stored : DISK ("vda"), ID, TRUE);
+    g_autoptr (VpDomain) carry = cases[i].carry != NULL ? new_domain (cases[i].carry, OLD_ID, FALSE) : NULL;
+    g_auto (VpOverruled) overruled = { 0 };
+    g_ptr_array_set_size (fixture->versions, 0);
+    fixture->write.carry = carry;
+    add (fixture, cases[i].last, OLD_ID, FALSE);
+    add (fixture, DISK ("vda"), ID, TRUE);
+    if (cases[i].stored != NULL)
+      add (fixture, cases[i].stored, ID, TRUE);
+    g_autoptr (VpLost) lost = vp_lost_find (&fixture->write, fixture->versions);
+    g_autoptr (VpDomain) sum = vp_lost_sum (lost, &fixture->write, stored, &overruled, NULL);
+    g_assert_nonnull (sum);
+    g_assert_cmpstr (overruled.words, ==, cases[i].words);
+    g_assert_cmpint (overruled.loser != NULL, ==, cases[i].loser != NULL);
+    g_autofree char *text = overruled.loser != NULL ? vp_domain_dup_text (overruled.loser) : NULL;
+    g_assert_true (text == NULL || strstr (text, cases[i].loser) != NULL);
+  }
 }
 
 static void
@@ -327,6 +374,7 @@ test_damaged_and_kept (Fixture *fixture, gconstpointer data)
   g_autofree char *path = g_build_filename (folder, "d-a", "intent", NULL);
   g_autoptr (VpIntents) intents = vp_intents_new (folder, NULL);
   g_autoptr (GError) error = NULL;
+  g_autoptr (GError) problem = NULL;
   GStatBuf info;
 
   (void) data;
@@ -341,6 +389,14 @@ test_damaged_and_kept (Fixture *fixture, gconstpointer data)
   g_assert_nonnull (kept);
   g_assert_cmpint (g_stat (kept, &info), ==, 0);
   g_assert_cmpuint (info.st_mode & 07777, ==, 0600);
+
+  /* Nobody fills the disk with them. */
+  for (guint i = 1; i < 500; i++) {
+    g_autofree char *another = g_strdup_printf ("%s-%u", kept, i);
+    g_assert_true (g_file_set_contents_full (another, "", 0, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
+  }
+  g_assert_null (vp_intents_keep (intents, "a", fixture->base, &problem));
+  g_assert_nonnull (strstr (problem->message, "kept has 500 files"));
   remove_below (above);
 }
 
@@ -379,6 +435,7 @@ static const struct {
   { "completed", test_completed },
   { "base-itself", test_base_itself },
   { "carry", test_carry },
+  { "overruled", test_overruled },
   { "undefined", test_undefined },
   { "defined-anew", test_defined_anew },
   { "undefined-after", test_undefined_after },
