@@ -13,12 +13,14 @@ typedef enum { VP_CACHE_ANY, VP_CACHE_LARGEST } VpCache;
 /*
  * The rules, in the order in which one gives way to the next (the first that
  * differs decides; see placement-view.h for the same list as numbers):
- *   no CPU of another guest, the host's reserve kept, no CPU that a stopped
- *   guest is planned on, the large cache where asked, isolated CPUs, one kind
- *   of core, a guest core's threads on one host core, nodes with memory, the
- *   fewest nodes, memory that fits them, the devices' node, one vCPU a core
- *   (threads = 1), the fewest cores, the fewest L3s; then whole L3s, the
- *   fewest fragments left, and the highest-numbered cores.
+ *   no CPU of another guest, as many cores left as the host reserves, a guest
+ *   core's threads on one host core, no CPU that a stopped guest is planned on
+ *   (nor the last that the host would have beside it), the large cache where
+ *   asked, isolated CPUs, one kind of core, nodes with memory, the fewest nodes,
+ *   CPU 0's core left to the host (which others keep for it where one of the
+ *   rules before asks for that), memory that fits the nodes, the devices' node,
+ *   one vCPU a core (threads = 1), the fewest cores, the fewest L3s; then whole
+ *   L3s, the fewest fragments left, and the highest-numbered cores.
  * A guest with threads = 1 that has more vCPUs than there are cores is put on as
  * few whole cores as hold it, two a core: no half cores, and all vCPUs alike.
  * `current` stays as long as all of these but those after "then" are as good
@@ -37,7 +39,7 @@ typedef struct {
   guint64 page_kib;        /* size of the pages that its memory is made of; 0: 2 MiB; only the cells need it */
   /* the profile */
   VpPin pin;           /* VP_PIN_YES or VP_PIN_REQUIRED here */
-  guint reserve_cores; /* whole cores that the host keeps, the one of CPU 0 first */
+  guint reserve_cores; /* whole cores that the host keeps, the one of CPU 0 first where that costs the guest nothing */
   VpCoreKind kind;
   VpCache cache;
   gboolean match;  /* the guest's topology follows the host's: `threads` is chosen here */
@@ -71,7 +73,7 @@ typedef struct {
   int *vcpus;              /* OS index for each vCPU; NULL when level is VP_LEVEL_UNPINNED */
   char **reasons;          /* n_vcpus + NULL, "CPU 6: core 2, L3 0, node 0, second thread of vCPU 0's core";
                           * NULL when unpinned */
-  hwloc_bitmap_t emulator; /* the host's CPUs nearest to the guest; NULL: not pinned */
+  hwloc_bitmap_t emulator; /* the host's CPUs nearest to the guest, see placement-host.c; NULL: not pinned */
   guint n_iothreads;
   hwloc_bitmap_t *iothreads; /* one for each iothread, in order; NULL: not pinned */
   hwloc_bitmap_t nodes;      /* OS indexes of the NUMA nodes that the memory comes from; NULL: not bound */

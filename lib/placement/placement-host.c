@@ -3,15 +3,17 @@
  * The host's cores in the order of their nearness to the guest:
  *
  *   0 behind an L3 of the guest    1 on a node of the guest
- *   2 the reserve                  3 all others
+ *   2 in a package of the guest    3 all others
  *
- * The emulator has the nearest group that is not empty. An iothread has a core
+ * A guest on fast cores has its host threads on slower ones where there are any,
+ * in the same order of nearness: the fast ones are for guests. The emulator has the nearest group that is not empty. An iothread has a core
  * of its own as long as one is left for the emulator, else they share its CPUs.
  * None of these cores is a guest's, in part or planned.
  */
 #include "placement/placement-host.h"
 
 #define DEFAULT_PAGE_KIB 2048
+#define N_GROUPS 4
 
 typedef struct {
   guint position;
@@ -66,6 +68,21 @@ compare_host_cores (const void *left, const void *right)
   return a->position < b->position ? -1 : a->position > b->position;
 }
 
+/* The place of the guest's worst kind; those after it are the host's rather. */
+static guint
+find_guest_kind (const VpPlacementView *view, const guint *on_core)
+{
+  guint worst = 0;
+
+  if (view->request->kind != VP_KIND_PERFORMANCE)
+    return view->topology->n_kinds;
+  for (guint i = 0; i < view->topology->n_cores; i++) {
+    if (on_core[i] > 0)
+      worst = MAX (worst, vp_placement_view_rank_kind (view, view->topology->cores[i].kind));
+  }
+  return worst;
+}
+
 static HostCore *
 list_host_cores (const VpPlacementView *view, const guint *on_core, gboolean planned, gboolean isolated, guint *n)
 {
@@ -73,11 +90,14 @@ list_host_cores (const VpPlacementView *view, const guint *on_core, gboolean pla
   HostCore *list = g_new (HostCore, topology->n_cores);
   g_autofree gboolean *l3s = g_new0 (gboolean, topology->n_l3s);
   g_autofree gboolean *nodes = g_new0 (gboolean, topology->n_nodes);
+  g_autofree gboolean *packages = g_new0 (gboolean, topology->n_packages);
+  guint kind = find_guest_kind (view, on_core);
 
   *n = 0;
   for (guint i = 0; i < topology->n_cores; i++) {
     l3s[topology->cores[i].l3] |= on_core[i] > 0;
     nodes[topology->cores[i].node] |= on_core[i] > 0;
+    packages[topology->cores[i].package] |= on_core[i] > 0;
   }
   for (guint i = 0; i < topology->n_cores; i++) {
     const VpCore *core = &topology->cores[i];
@@ -86,7 +106,9 @@ list_host_cores (const VpPlacementView *view, const guint *on_core, gboolean pla
     if (on_core[i] > 0 || seen->width == 0 || seen->taken > 0 || (!planned && seen->planned > 0) ||
         (!isolated && seen->isolated))
       continue;
-    guint group = l3s[core->l3] ? 0 : nodes[core->node] ? 1 : seen->keep < view->reserve ? 2 : 3;
+    guint group = l3s[core->l3] ? 0 : nodes[core->node] ? 1 : packages[core->package] ? 2 : 3;
+    if (vp_placement_view_rank_kind (view, core->kind) <= kind)
+      group += N_GROUPS;
     list[(*n)++] = (HostCore){ .position = i, .group = group };
   }
   qsort (list, *n, sizeof *list, compare_host_cores);
@@ -137,8 +159,8 @@ find_level (const VpPlacementView *view, const VpPlacementKey *key, const guint 
 {
   const VpTopology *topology = view->topology;
 
-  if (key->part[VP_PART_RUNG] >= 2)
-    return key->part[VP_PART_RUNG] == 3 ? VP_LEVEL_SHARED : VP_LEVEL_RESERVE;
+  if (key->part[VP_PART_RUNG] >= 1)
+    return key->part[VP_PART_RUNG] == 2 ? VP_LEVEL_SHARED : VP_LEVEL_RESERVE;
   for (guint i = 0; i < topology->n_l3s; i++) {
     guint n_own = 0;
     guint n_usable = 0;

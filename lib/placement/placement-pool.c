@@ -45,7 +45,7 @@ is_member (const VpCorePool *pool, guint position)
 {
   const VpCoreView *core = &pool->view->cores[position];
 
-  return core->width > 0 && core->taken == 0 && core->keep >= pool->reserve &&
+  return core->width > 0 && core->taken == 0 && core->keep >= pool->home &&
          (!pool->avoid_planned || core->planned == 0) && (!pool->large_only || core->large) &&
          (!pool->isolated_only || core->isolated) &&
          (pool->kind == VP_ANY_KIND || pool->view->topology->cores[position].kind == pool->kind);
@@ -323,16 +323,18 @@ list_nodes (const Work *work, guint *n)
   return nodes;
 }
 
-/* Sorts nodes so that the first k hold the demand; k is the fewest that can. */
+/* Sorts nodes so that the first k hold the demand; k is the fewest that can, and one fewer lack n_short. */
 static guint
-order_nodes (Node *nodes, guint n, guint demand)
+order_nodes (Node *nodes, guint n, guint demand, guint *n_short)
 {
   guint k = 0;
   guint sum = 0;
 
   qsort (nodes, n, sizeof *nodes, compare_by_room);
-  while (k < n && sum < demand)
+  while (k < n && sum < demand) {
+    *n_short = demand - sum;
     sum += nodes[k++].room;
+  }
   qsort (nodes, n, sizeof *nodes, compare_by_package);
   if (sum_room (nodes, k) >= demand)
     return k;
@@ -369,7 +371,7 @@ static void
 pick_several_nodes (const Work *work, VpCorePick *pick, Node *nodes, guint n)
 {
   const VpTopology *topology = work->pool->view->topology;
-  guint k = order_nodes (nodes, n, work->demand);
+  guint k = order_nodes (nodes, n, work->demand, &pick->n_short);
   guint left = sum_room (nodes, k) - work->demand;
   guint partial = find_partial_node (work, nodes, k, left);
   guint64 memory = 0;
@@ -408,9 +410,38 @@ pick_all_and_more (const Work *work, VpCorePick *pick, const Node *nodes, guint 
   }
 }
 
+guint
+vp_core_pool_count_nodes (const VpCorePool *pool, guint n_vcpus)
+{
+  Work work;
+  guint n = 0;
+  guint sum = 0;
+  guint k = 0;
+
+  work_init (&work, pool, n_vcpus);
+  g_autofree Node *nodes = list_nodes (&work, &n);
+  qsort (nodes, n, sizeof *nodes, compare_by_room);
+  while (k < n && sum < work.demand)
+    sum += nodes[k++].room;
+  k = sum < work.demand ? G_MAXUINT : k;
+  work_clear (&work);
+  return k;
+}
+
+guint
+vp_core_pool_count_host (const VpCorePool *pool, const GArray *cores)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < cores->len; i++)
+    n += vp_placement_view_is_host (pool->view, g_array_index (cores, guint, i)) ? 1 : 0;
+  return n;
+}
+
 gboolean
 vp_core_pool_pick (const VpCorePool *pool, guint n_vcpus, VpCorePick *pick)
 {
+  guint n_host = pool->avoid_planned ? pool->view->n_host_clear : pool->view->n_host;
   Work work;
   guint n = 0;
 
@@ -429,5 +460,5 @@ vp_core_pool_pick (const VpCorePool *pool, guint n_vcpus, VpCorePick *pick)
   }
   g_array_sort (pick->cores, vp_number_compare_guint);
   work_clear (&work);
-  return fits;
+  return fits && pool->used + vp_core_pool_count_host (pool, pick->cores) + pool->leave <= MAX (n_host, pool->leave);
 }

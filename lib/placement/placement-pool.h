@@ -20,8 +20,11 @@ typedef struct {
   gboolean large_only;
   gboolean isolated_only;
   gboolean avoid_planned;
-  guint reserve;  /* cores that the host keeps, by VpCoreView.keep */
+  guint home;     /* cores that stay out of it, by VpCoreView.keep */
+  guint leave;    /* cores that must be left to the host, whichever */
+  guint used;     /* of those that it could live on, what the guest has from other pools */
   guint kind;     /* one kind, or VP_ANY_KIND */
+  gboolean whole; /* VP_SHAPE_PAIRED alone, where the guest has threads */
   gboolean dense; /* no VP_SHAPE_SPREAD */
   VpCoreShape shape;
 } VpCorePool;
@@ -32,6 +35,7 @@ typedef struct {
   GArray *cores; /* of guint, positions; ascending */
   gboolean memoryless;
   guint n_nodes;
+  guint n_short; /* units that one node fewer would lack; only of several nodes with memory */
   gboolean memory_short;
   guint device_rank;
 } VpCorePick;
@@ -44,7 +48,16 @@ guint vp_core_pool_count_demand (const VpPlacementView *view, VpCoreShape shape,
 /* All vCPUs that the pool could take. */
 guint vp_core_pool_count_room (const VpCorePool *pool);
 
-/* FALSE where the pool is too small. The cores are in the pick's array, which the caller gives. */
+/*
+ * FALSE where the pool is too small, or would leave too little to the host. The cores are in the pick's array,
+ * which the caller gives.
+ */
 gboolean vp_core_pool_pick (const VpCorePool *pool, guint n_vcpus, VpCorePick *pick);
+
+/* The nodes with memory that so many vCPUs need; G_MAXUINT: all of them are too small. */
+guint vp_core_pool_count_nodes (const VpCorePool *pool, guint n_vcpus);
+
+/* Of these cores such as the host could live on. */
+guint vp_core_pool_count_host (const VpCorePool *pool, const GArray *cores);
 
 G_END_DECLS

@@ -117,8 +117,43 @@ append_nodes (const VpPlacementView *view, const GArray *nodes, gboolean beside,
     g_string_append_printf (text, " beside %s", device_name (view));
 }
 
+/* Why the guest has cores that the host would have kept of itself. */
+static const char *
+find_home_reason (const VpPlacementView *view, const VpPlacementKey *key, guint core)
+{
+  if (view->has_large && view->cores[core].large && key->part[VP_PART_CACHE] == 0)
+    return "behind the large L3";
+  if (view->topology->n_kinds > 1)
+    return "on its kind of core";
+  if (view->n_nodes > 1)
+    return key->part[VP_PART_NODES] == 1 ? "on one node" : "on fewer nodes";
+  return "on whole cores";
+}
+
 static void
-append_host_side (const VpPlacementView *view, const VpPlacement *answer, GString *text)
+append_home (const VpPlacementView *view, const VpPlacementKey *key, const guint *on_core, GString *text)
+{
+  const VpTopology *topology = view->topology;
+  g_autoptr (VpBitmap) cpus = hwloc_bitmap_alloc ();
+  guint last = 0;
+
+  for (guint i = 0; i < view->reserve; i++) {
+    const VpCore *core = &topology->cores[view->by_keep[i]];
+
+    if (on_core[view->by_keep[i]] == 0)
+      continue;
+    last = view->by_keep[i];
+    for (guint j = core->first_pu; j < core->first_pu + core->n_pus; j++)
+      hwloc_bitmap_set (cpus, topology->pus[j].os_index);
+  }
+  g_autofree char *list = vp_list_dup (cpus);
+  g_string_append_printf (text, ", the guest has %s%s to be %s", hwloc_bitmap_weight (cpus) == 1 ? "CPU " : "CPUs ",
+                          list, find_home_reason (view, key, last));
+}
+
+static void
+append_host_side (const VpPlacementView *view, const VpPlacementKey *key, const guint *on_core,
+                  const VpPlacement *answer, GString *text)
 {
   g_autoptr (VpBitmap) host = vp_host_side_dup_cpus (view, answer);
   g_autofree char *list = vp_list_dup (host);
@@ -127,6 +162,8 @@ append_host_side (const VpPlacementView *view, const VpPlacement *answer, GStrin
     g_string_append (text, "; host keeps no CPU");
   else
     g_string_append_printf (text, "; host keeps CPUs %s", list);
+  if (key->part[VP_PART_RUNG] == 0 && key->part[VP_PART_HOME] > 0)
+    append_home (view, key, on_core, text);
 }
 
 static void
@@ -154,35 +191,29 @@ fill_summary (const VpPlacementView *view, const VpPlacementKey *key, const guin
   g_autofree char *l3_list = dup_enumeration (l3s);
   GString *text = g_string_new (NULL);
   g_string_append_printf (text, "%u vCPU%s on ", answer->n_vcpus, plural (answer->n_vcpus));
-  g_string_append_printf (text, "%u %score%s of L3 %s", n_cores, key->part[VP_PART_RUNG] < 3 ? "whole " : "",
+  g_string_append_printf (text, "%u %score%s of L3 %s", n_cores, key->part[VP_PART_RUNG] < 2 ? "whole " : "",
                           plural (n_cores), l3_list);
   append_nodes (view, nodes, beside, text);
-  append_host_side (view, answer, text);
+  append_host_side (view, key, on_core, answer, text);
   answer->summary = g_string_free (text, FALSE);
 }
 
-/* Free CPUs beside the reserve, or with it. */
-static hwloc_bitmap_t
-dup_free (const VpPlacementView *view, gboolean with_reserve)
-{
-  const VpTopology *topology = view->topology;
-  hwloc_bitmap_t cpus = hwloc_bitmap_alloc ();
-
-  for (guint i = 0; i < topology->n_pus; i++) {
-    const VpCoreView *core = &view->cores[topology->pus[i].core];
-
-    if (topology->pus[i].usable && core->taken == 0 && (with_reserve || core->keep >= view->reserve))
-      hwloc_bitmap_set (cpus, topology->pus[i].os_index);
-  }
-  return cpus;
-}
-
+/* CPUs that are free beside the first cores that the host would keep, or with these. */
 static guint
 count_free (const VpPlacementView *view, gboolean with_reserve)
 {
-  g_autoptr (VpBitmap) cpus = dup_free (view, with_reserve);
+  guint to_keep = with_reserve ? 0 : view->reserve;
+  guint n = 0;
 
-  return (guint) hwloc_bitmap_weight (cpus);
+  for (guint i = 0; i < view->n_cores; i++) {
+    const VpCoreView *core = &view->cores[view->by_keep[i]];
+
+    if (core->taken > 0)
+      continue;
+    n += to_keep > 0 ? 0 : core->width;
+    to_keep -= MIN (to_keep, 1);
+  }
+  return n;
 }
 
 static guint
@@ -214,16 +245,21 @@ warn_rung (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *
   g_autofree char *beside = dup_free_count (view, FALSE);
   g_autofree char *all = dup_free_count (view, TRUE);
 
-  if (key->part[VP_PART_RUNG] == 1)
+  if (key->part[VP_PART_PLANNED] != 0 && key->part[VP_PART_RUNG] == 0 && key->n_planned > 0)
     warn (answer,
           "%u of the %u CPUs are planned for guests that are not running: they cannot run beside this one "
           "as planned",
           key->n_planned, n);
-  if (key->part[VP_PART_RUNG] == 2)
+  else if (key->part[VP_PART_PLANNED] != 0 && key->part[VP_PART_RUNG] == 0)
+    warn (answer,
+          "guests that are not running are planned on all cores but this one's and fewer than the host's %u "
+          "reserved: they cannot run beside it as planned",
+          view->reserve);
+  if (key->part[VP_PART_RUNG] == 1)
     warn (answer, "%u vCPUs%s do not fit on the %s free beside the host's %u reserved core%s: %u of these %s used too",
           n, shape, beside, view->reserve, plural (view->reserve), key->part[VP_PART_RESERVE],
           key->part[VP_PART_RESERVE] == 1 ? "is" : "are");
-  if (key->part[VP_PART_RUNG] == 3)
+  if (key->part[VP_PART_RUNG] == 2)
     warn (answer,
           "%u vCPUs%s do not fit on the %s free, the host's reserve with them; other guests "
           "hold the cores of %u: %u CPU%s shared with them%s",
@@ -247,7 +283,7 @@ warn_cores (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement 
   if (key->part[VP_PART_ISOLATED] != 0 && view->n_isolated > 0)
     warn (answer, "%u vCPUs do not fit on the isolated CPUs (%u cores) that are free: others are used too", n,
           view->n_isolated);
-  if (view->request->kind != VP_KIND_ANY && key->part[VP_PART_KIND] == n_kinds && n_kinds > 1)
+  if (view->request->kind != VP_KIND_ANY && key->part[VP_PART_KIND] >= n_kinds && n_kinds > 1)
     warn (answer, "%u vCPUs fit on no one kind of core: cores of several kinds are used", n);
   else if (view->request->kind != VP_KIND_ANY && key->part[VP_PART_KIND] > 0)
     warn (answer, "%u vCPUs do not fit on the free %s cores: the next kind is used", n, wanted);
@@ -314,7 +350,7 @@ warn_l3s (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *a
 {
   guint ideal = count_ideal_l3s (view, key->part[VP_PART_CORES]);
 
-  if (key->part[VP_PART_RUNG] < 3 && view->request->taken != NULL && count_taken (view) > 0 &&
+  if (key->part[VP_PART_RUNG] < 2 && view->request->taken != NULL && count_taken (view) > 0 &&
       key->part[VP_PART_L3S] > ideal)
     warn (answer,
           "the guest's %u cores are spread over %u L3s where %u would hold them: other guests hold the cores "

@@ -2,18 +2,23 @@
 /*
  * Pools in the order of the rules, the first that holds the guest wins:
  *
- *   rung      clean; on CPUs planned for others; on the host's reserve; shared
- *     cache     large (where asked), any
- *       isolated  only these, any
- *         kind      one after the other, then several together
- *           shape     threads >= 2: a guest core on a host core, else filled
- *                     threads == 1: spread or filled, whichever is on fewer
- *                     nodes, then nearer to the devices
+ *   rung      clean; on the host's reserve; shared
+ *     whole     threads >= 2: a guest core on a host core, else filled
+ *       planned   beside the guests that do not run, on their CPUs
+ *         cache     large (where asked), any
+ *           isolated  only these, any
+ *             kind      one after the other, then several together
+ *               home      without the host's favourite cores, with some, where
+ *                         that holds the guest at all or saves a node
+ *                 shape     threads == 1: spread or filled, whichever is on
+ *                           fewer nodes, then nearer to the devices
  *
  * Every pool costs its cores once, so that all is linear in cores times the
  * handful of pools (reserve: times the logarithm of it).
  */
 #include "placement/placement-search.h"
+
+#include <string.h>
 
 #include "base/number.h"
 #include "placement/placement-pool.h"
@@ -90,44 +95,102 @@ compare_picks (const VpCorePick *a, const VpCorePick *b)
 }
 
 static gboolean
-try_threads (VpCorePool *pool, guint n_vcpus, GArray *cores, int *vcpus)
+try_threads (VpCorePool *pool, guint n_vcpus, VpCorePick *pick, int *vcpus)
 {
-  VpCorePick pick = { .cores = cores };
+  gboolean odd = n_vcpus % pool->view->threads != 0;
 
-  for (guint i = 0; i < 2; i++) {
+  /* The last guest core, where it is not complete, is whole on a smaller core too. */
+  for (guint i = 0; i < (pool->whole && !odd ? 1 : 2); i++) {
     pool->shape = i == 0 ? VP_SHAPE_PAIRED : VP_SHAPE_FILLED;
-    if (vp_core_pool_pick (pool, n_vcpus, &pick)) {
-      deal (pool->view, cores, pool->shape, n_vcpus, vcpus);
+    if (!vp_core_pool_pick (pool, n_vcpus, pick))
+      continue;
+    deal (pool->view, pick->cores, pool->shape, n_vcpus, vcpus);
+    if (!pool->whole || !vp_placement_view_has_split_core (pool->view, vcpus, n_vcpus))
       return TRUE;
-    }
   }
   return FALSE;
 }
 
 static gboolean
-try_no_threads (VpCorePool *pool, guint n_vcpus, GArray *cores, int *vcpus)
+try_no_threads (VpCorePool *pool, guint n_vcpus, VpCorePick *pick, int *vcpus)
 {
-  g_autoptr (GArray) others = g_array_new (FALSE, FALSE, sizeof (guint));
+  g_autoptr (GArray) cores = g_array_new (FALSE, FALSE, sizeof (guint));
   VpCorePick spread = { .cores = cores };
-  VpCorePick filled = { .cores = others };
 
   pool->shape = VP_SHAPE_FILLED;
-  if (!vp_core_pool_pick (pool, n_vcpus, &filled))
+  if (!vp_core_pool_pick (pool, n_vcpus, pick))
     return FALSE;
   pool->shape = VP_SHAPE_SPREAD;
-  gboolean best_spread =
-    !pool->dense && vp_core_pool_pick (pool, n_vcpus, &spread) && compare_picks (&spread, &filled) <= 0;
-  deal (pool->view, best_spread ? cores : others, best_spread ? VP_SHAPE_SPREAD : VP_SHAPE_FILLED, n_vcpus, vcpus);
+  if (!pool->dense && vp_core_pool_pick (pool, n_vcpus, &spread) && compare_picks (&spread, pick) <= 0) {
+    deal (pool->view, cores, VP_SHAPE_SPREAD, n_vcpus, vcpus);
+    spread.cores = pick->cores;
+    *pick = spread;
+    g_array_set_size (pick->cores, 0);
+    g_array_append_vals (pick->cores, cores->data, cores->len);
+  } else {
+    deal (pool->view, pick->cores, VP_SHAPE_FILLED, n_vcpus, vcpus);
+  }
+  pool->shape = VP_SHAPE_FILLED;
   return TRUE;
 }
 
+/* `pick` says which cores they are. */
 static gboolean
-try_shapes (VpCorePool *pool, guint n_vcpus, int *vcpus)
+try_shapes (VpCorePool *pool, guint n_vcpus, VpCorePick *pick, int *vcpus)
+{
+  return pool->view->threads > 1 ? try_threads (pool, n_vcpus, pick, vcpus)
+                                 : try_no_threads (pool, n_vcpus, pick, vcpus);
+}
+
+/* All of them are in it, which saves something; as many stay out as can at no cost. */
+static void
+spare_home (VpCorePool *pool, VpCorePick *pick, int *vcpus)
+{
+  guint n_nodes = pick->n_nodes;
+  gboolean memoryless = pick->memoryless;
+  guint low = 0;
+  guint high = pool->leave;
+
+  if (pool->leave == 1)
+    return;
+  /* `low` can stay out, `high` cannot. */
+  while (high - low > 1) {
+    pool->home = low + (high - low) / 2;
+    if (try_shapes (pool, pool->view->request->n_vcpus, pick, vcpus) && pick->memoryless == memoryless &&
+        pick->n_nodes == n_nodes)
+      low = pool->home;
+    else
+      high = pool->home;
+  }
+  pool->home = low;
+  try_shapes (pool, pool->view->request->n_vcpus, pick, vcpus);
+}
+
+static gboolean
+try_home (VpCorePool *pool, int *vcpus)
 {
   g_autoptr (GArray) cores = g_array_new (FALSE, FALSE, sizeof (guint));
+  VpCorePick pick = { .cores = cores };
+  guint n_vcpus = pool->view->request->n_vcpus;
 
-  return pool->view->threads > 1 ? try_threads (pool, n_vcpus, cores, vcpus)
-                                 : try_no_threads (pool, n_vcpus, cores, vcpus);
+  pool->home = pool->leave;
+  gboolean fits = try_shapes (pool, n_vcpus, &pick, vcpus);
+  if (pool->leave == 0 || (fits && !pick.memoryless && pick.n_nodes == 1))
+    return fits;
+  pool->home = 0;
+  if (fits && !pick.memoryless && pick.n_short > pool->leave * pool->view->width)
+    return TRUE;
+  if (fits) {
+    guint n_nodes = vp_core_pool_count_nodes (pool, n_vcpus);
+    if (pick.memoryless ? n_nodes == G_MAXUINT : n_nodes >= pick.n_nodes)
+      return TRUE;
+  }
+  g_autofree int *others = g_new (int, n_vcpus);
+  if (!try_shapes (pool, n_vcpus, &pick, others))
+    return fits;
+  spare_home (pool, &pick, others);
+  memcpy (vcpus, others, n_vcpus * sizeof *vcpus);
+  return TRUE;
 }
 
 /* The kind that stands at this place of the request's order. */
@@ -143,26 +206,33 @@ count_share (VpCorePool *pool, guint need)
 {
   guint threads = pool->view->threads;
 
-  pool->shape = VP_SHAPE_FILLED;
+  pool->shape = pool->whole && threads > 1 ? VP_SHAPE_PAIRED : VP_SHAPE_FILLED;
   guint room = vp_core_pool_count_room (pool);
   if (room >= need)
     return need;
   return room / threads * threads;
 }
 
+/* One kind is used up first, then the next; what the host keeps is of the last. */
 static gboolean
-try_several_kinds (VpCorePool *pool, int *vcpus)
+try_kinds_in_turn (VpCorePool *pool, gboolean best_first, int *vcpus)
 {
   const VpPlacementView *view = pool->view;
+  g_autoptr (GArray) cores = g_array_new (FALSE, FALSE, sizeof (guint));
+  VpCorePick pick = { .cores = cores };
   guint need = view->request->n_vcpus;
 
-  for (guint rank = 0; rank < view->topology->n_kinds && need > 0; rank++) {
-    pool->kind = kind_at (view, rank);
+  pool->home = 0;
+  pool->used = 0;
+  for (guint i = 0; i < view->topology->n_kinds && need > 0; i++) {
+    pool->kind = kind_at (view, best_first ? i : view->topology->n_kinds - 1 - i);
     guint part = count_share (pool, need);
-    if (part > 0 && !try_shapes (pool, part, vcpus + (view->request->n_vcpus - need)))
-      return FALSE;
+    if (part > 0 && !try_shapes (pool, part, &pick, vcpus + (view->request->n_vcpus - need)))
+      break;
+    pool->used += part > 0 ? vp_core_pool_count_host (pool, cores) : 0;
     need -= part;
   }
+  pool->used = 0;
   return need == 0;
 }
 
@@ -173,27 +243,46 @@ try_kinds (VpCorePool *pool, int *vcpus)
 
   for (guint rank = 0; rank < view->topology->n_kinds; rank++) {
     pool->kind = kind_at (view, rank);
-    if (try_shapes (pool, view->request->n_vcpus, vcpus))
+    if (try_home (pool, vcpus))
       return TRUE;
   }
-  return view->topology->n_kinds > 1 && try_several_kinds (pool, vcpus);
+  /* Where the best ones are the narrow ones, the others first leave more to the host. */
+  return view->topology->n_kinds > 1 &&
+         (try_kinds_in_turn (pool, TRUE, vcpus) || try_kinds_in_turn (pool, FALSE, vcpus));
 }
 
 static gboolean
-try_rung (const VpPlacementView *view, guint reserve, gboolean avoid_planned, int *vcpus)
+try_pools (VpCorePool *pool, int *vcpus)
 {
-  VpCorePool pool = { .view = view, .reserve = reserve, .avoid_planned = avoid_planned };
+  const VpPlacementView *view = pool->view;
 
   /* Who is in the way of guests that are planned does not spread. */
-  pool.dense = view->request->dense || (!avoid_planned && view->has_planned);
-
+  pool->dense = view->request->dense || (!pool->avoid_planned && view->has_planned);
   for (int large = view->has_large ? 1 : 0; large >= 0; large--) {
     for (int isolated = view->n_isolated > 0 ? 1 : 0; isolated >= 0; isolated--) {
-      pool.large_only = large == 1;
-      pool.isolated_only = isolated == 1;
-      if (try_kinds (&pool, vcpus))
+      pool->large_only = large == 1;
+      pool->isolated_only = isolated == 1;
+      if (try_kinds (pool, vcpus))
         return TRUE;
     }
+  }
+  return FALSE;
+}
+
+/* With `leave` cores left to the host. */
+static gboolean
+try_rung (const VpPlacementView *view, guint leave, gboolean avoid_planned, int *vcpus)
+{
+  gboolean whole = view->threads > 1 && view->threads <= view->width;
+
+  for (guint split = whole ? 0 : 1; split <= 1; split++) {
+    VpCorePool pool = { .view = view, .leave = leave, .whole = split == 0, .avoid_planned = avoid_planned };
+
+    if (try_pools (&pool, vcpus))
+      return TRUE;
+    pool.avoid_planned = FALSE;
+    if (avoid_planned && view->has_planned && try_pools (&pool, vcpus))
+      return TRUE;
   }
   return FALSE;
 }
@@ -294,7 +383,5 @@ vp_placement_search (const VpPlacementView *view, int *vcpus)
 {
   if (view->request->n_vcpus > view->n_cpus)
     return FALSE;
-  return try_rung (view, view->reserve, TRUE, vcpus) ||
-         (view->has_planned && try_rung (view, view->reserve, FALSE, vcpus)) || try_reserve (view, vcpus) ||
-         try_shared (view, vcpus);
+  return try_rung (view, view->reserve, TRUE, vcpus) || try_reserve (view, vcpus) || try_shared (view, vcpus);
 }

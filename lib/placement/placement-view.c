@@ -45,6 +45,7 @@ fill_core (VpPlacementView *self, guint position, guint64 smallest_l3)
   view->large = smallest_l3 != 0 && size >= smallest_l3 && size - smallest_l3 >= VP_LARGE_CACHE;
   self->n_cores += view->width > 0 ? 1 : 0;
   self->n_cpus += view->width;
+  self->width = MAX (self->width, view->width);
   self->n_isolated += view->isolated ? 1 : 0;
 }
 
@@ -65,8 +66,7 @@ fill_cores (VpPlacementView *self)
 
 typedef struct {
   guint position;
-  gboolean large;
-  gboolean isolated;
+  guint rank;         /* 0 free, 1 planned for others, 2 other guests hold it, 3 isolated */
   gboolean elsewhere; /* not on the node of the lowest CPU */
   unsigned cpu;       /* its lowest usable */
 } Candidate;
@@ -77,10 +77,8 @@ compare_candidates (const void *left, const void *right)
   const Candidate *a = left;
   const Candidate *b = right;
 
-  if (a->isolated != b->isolated)
-    return a->isolated ? 1 : -1;
-  if (a->large != b->large)
-    return a->large ? 1 : -1;
+  if (a->rank != b->rank)
+    return a->rank < b->rank ? -1 : 1;
   if (a->elsewhere != b->elsewhere)
     return a->elsewhere ? 1 : -1;
   return a->cpu < b->cpu ? -1 : a->cpu > b->cpu;
@@ -96,10 +94,15 @@ lowest_cpu (const VpTopology *topology, const VpCore *core)
   return topology->pus[i].os_index;
 }
 
+static guint
+rank_candidate (const VpCoreView *core)
+{
+  return core->isolated ? 3 : core->taken > 0 ? 2 : core->planned > 0 ? 1 : 0;
+}
+
 /*
- * The core of CPU 0 first (or of the lowest CPU there is), others of its node
- * after it; not from behind the large cache when that is for guests, and
- * isolated CPUs last, which exist for guests.
+ * The core of CPU 0 first (or of the lowest CPU that the host can have), others of its
+ * node after it; isolated CPUs last, which exist for guests.
  */
 static void
 order_reserve (VpPlacementView *self)
@@ -113,8 +116,7 @@ order_reserve (VpPlacementView *self)
     if (self->cores[i].width == 0)
       continue;
     candidates[n++] = (Candidate){ .position = i,
-                                   .large = self->has_large && self->cores[i].large,
-                                   .isolated = self->cores[i].isolated,
+                                   .rank = rank_candidate (&self->cores[i]),
                                    .cpu = lowest_cpu (topology, &topology->cores[i]) };
   }
   for (guint i = 0; i < n; i++) {
@@ -130,6 +132,28 @@ order_reserve (VpPlacementView *self)
   for (guint i = 0; i < n; i++) {
     self->by_keep[i] = candidates[i].position;
     self->cores[candidates[i].position].keep = i;
+  }
+}
+
+gboolean
+vp_placement_view_is_host (const VpPlacementView *view, guint core)
+{
+  const VpCoreView *seen = &view->cores[core];
+
+  return seen->width > 0 && seen->taken == 0 && (!seen->isolated || view->n_isolated == view->n_cores);
+}
+
+static void
+fill_host (VpPlacementView *self)
+{
+  self->reserve = MIN (self->request->reserve_cores, self->n_cores);
+  if (self->n_isolated < self->n_cores)
+    self->reserve = MIN (self->reserve, self->n_cores - self->n_isolated);
+  for (guint i = 0; i < self->topology->n_cores; i++) {
+    gboolean host = vp_placement_view_is_host (self, i);
+
+    self->n_host += host ? 1 : 0;
+    self->n_host_clear += host && self->cores[i].planned == 0 ? 1 : 0;
   }
 }
 
@@ -168,10 +192,8 @@ vp_placement_view_new (const VpTopology *topology, const VpPlacementRequest *req
   fill_cores (self);
   self->by_keep = g_new0 (guint, self->n_cores);
   order_reserve (self);
+  fill_host (self);
   fill_devices (self);
-  self->reserve = MIN (request->reserve_cores, self->n_cores);
-  if (self->n_isolated > 0 && self->n_isolated < self->n_cores)
-    self->reserve = MIN (self->reserve, self->n_cores - self->n_isolated);
   return self;
 }
 
@@ -197,6 +219,9 @@ typedef struct {
   guint *on_core; /* vCPUs on each core */
   guint overlap_taken;
   guint overlap_planned;
+  guint n_beside; /* cores of which other guests hold a part */
+  guint n_host;   /* cores that the host could live on */
+  guint n_clear;  /* of these such as nobody is planned on */
 } Count;
 
 static gboolean
@@ -221,13 +246,13 @@ count_cpus (const VpPlacementView *self, const int *vcpus, Count *count)
   return TRUE;
 }
 
-static gboolean
-has_split_core (const VpPlacementView *self, const int *vcpus)
+gboolean
+vp_placement_view_has_split_core (const VpPlacementView *view, const int *vcpus, guint n_vcpus)
 {
-  const VpTopology *topology = self->topology;
+  const VpTopology *topology = view->topology;
 
-  for (guint i = 0; i < self->request->n_vcpus; i++) {
-    guint first = i - i % self->threads;
+  for (guint i = 0; i < n_vcpus; i++) {
+    guint first = i - i % view->threads;
     int a = vp_topology_find_pu (topology, (unsigned) vcpus[first]);
     int b = vp_topology_find_pu (topology, (unsigned) vcpus[i]);
 
@@ -255,32 +280,52 @@ has_scattered_core (const VpPlacementView *self, const int *vcpus)
   return FALSE;
 }
 
+/* Of one kind: its place. Of several: the more on the best ones, the better. */
+static guint
+rate_kinds (const VpPlacementView *self, const guint *on_core)
+{
+  guint first = G_MAXUINT;
+  guint sum = 0;
+  gboolean several = FALSE;
+
+  for (guint i = 0; i < self->topology->n_cores; i++) {
+    guint kind = vp_placement_view_rank_kind (self, self->topology->cores[i].kind);
+
+    if (on_core[i] == 0)
+      continue;
+    several |= first != G_MAXUINT && kind != first;
+    first = kind;
+    sum += kind * on_core[i];
+  }
+  return several ? self->topology->n_kinds + sum : first;
+}
+
 static void
-rate_core (const VpPlacementView *self, guint position, guint on_core, VpPlacementKey *key)
+rate_core (const VpPlacementView *self, guint position, Count *count, VpPlacementKey *key)
 {
   const VpCore *core = &self->topology->cores[position];
   const VpCoreView *view = &self->cores[position];
-  guint kind = vp_placement_view_rank_kind (self, core->kind);
+  gboolean host = vp_placement_view_is_host (self, position);
 
-  if (key->part[VP_PART_CORES]++ == 0)
-    key->part[VP_PART_KIND] = kind;
-  else if (key->part[VP_PART_KIND] != kind)
-    key->part[VP_PART_KIND] = self->topology->n_kinds;
+  key->part[VP_PART_CORES]++;
+  count->n_beside += view->taken > 0 ? 1 : 0;
+  count->n_host += host ? 1 : 0;
+  count->n_clear += host && view->planned == 0 ? 1 : 0;
   if (view->keep < self->reserve)
-    key->part[VP_PART_RESERVE]++;
+    key->part[VP_PART_HOME]++;
   if (self->has_large && !view->large)
     key->part[VP_PART_CACHE] = 1;
   if (self->n_isolated > 0 && !view->isolated)
     key->part[VP_PART_ISOLATED] = 1;
   if (!self->topology->nodes[core->node].usable)
     key->part[VP_PART_MEMORYLESS] = 1;
-  if (self->threads == 1 && on_core > 1)
+  if (self->threads == 1 && count->on_core[position] > 1)
     key->part[VP_PART_PAIRS] = 1;
 }
 
 /* Cores of an L3 and of a node stand together, so that a change of either counts each once. */
 static void
-rate_places (const VpPlacementView *self, const guint *on_core, VpPlacementKey *key)
+rate_places (const VpPlacementView *self, Count *count, VpPlacementKey *key)
 {
   const VpTopology *topology = self->topology;
   guint last_l3 = G_MAXUINT;
@@ -292,9 +337,9 @@ rate_places (const VpPlacementView *self, const guint *on_core, VpPlacementKey *
   for (guint i = 0; i < topology->n_cores; i++) {
     const VpCore *core = &topology->cores[i];
 
-    if (on_core[i] == 0)
+    if (count->on_core[i] == 0)
       continue;
-    rate_core (self, i, on_core[i], key);
+    rate_core (self, i, count, key);
     if (core->l3 != last_l3)
       key->part[VP_PART_L3S]++;
     last_l3 = core->l3;
@@ -309,32 +354,35 @@ rate_places (const VpPlacementView *self, const guint *on_core, VpPlacementKey *
   key->part[VP_PART_MEMORY] = self->n_nodes > 1 && known && memory < self->request->memory_kib;
 }
 
+/* How many of `reserve` the host is short of when the guest has `used` of its cores. */
+static guint
+count_short (guint reserve, guint cores, guint used)
+{
+  return reserve - MIN (reserve, cores - used);
+}
+
 gboolean
 vp_placement_view_rate (const VpPlacementView *view, const int *vcpus, VpPlacementKey *key)
 {
   g_autofree guint *on_core = g_new0 (guint, view->topology->n_cores);
   Count count = { .on_core = on_core };
-  guint beside = 0;
 
   *key = (VpPlacementKey){ .n_planned = 0 };
   if (!count_cpus (view, vcpus, &count))
     return FALSE;
-  rate_places (view, on_core, key);
-  key->part[VP_PART_SPLIT] = view->threads > 1 ? has_split_core (view, vcpus) : has_scattered_core (view, vcpus);
-  for (guint i = 0; i < view->topology->n_cores; i++)
-    beside += on_core[i] > 0 && view->cores[i].taken > 0 ? 1 : 0;
-
+  rate_places (view, &count, key);
+  key->part[VP_PART_KIND] = rate_kinds (view, on_core);
+  key->part[VP_PART_SPLIT] = view->threads > 1 ? vp_placement_view_has_split_core (view, vcpus, view->request->n_vcpus)
+                                               : has_scattered_core (view, vcpus);
   key->part[VP_PART_OVERLAP] = count.overlap_taken;
-  if (count.overlap_taken > 0 || beside > 0) {
-    key->part[VP_PART_RUNG] = 3;
-  } else if (key->part[VP_PART_RESERVE] > 0) {
-    key->part[VP_PART_RUNG] = 2;
-  } else if (count.overlap_planned > 0) {
-    key->part[VP_PART_RUNG] = 1;
-    /* Who is in the way of others does not spread. */
+  key->part[VP_PART_RESERVE] = count_short (view->reserve, view->n_host, count.n_host);
+  key->part[VP_PART_RUNG] = count.n_beside > 0 ? 2 : key->part[VP_PART_RESERVE] > 0 ? 1 : 0;
+  key->n_planned = count.overlap_planned;
+  key->part[VP_PART_PLANNED] =
+    count.overlap_planned > 0 || count_short (view->reserve, view->n_host_clear, count.n_clear) > 0;
+  /* Who is in the way of others does not spread. */
+  if (key->part[VP_PART_PLANNED] != 0)
     key->part[VP_PART_PAIRS] = 0;
-    key->n_planned = count.overlap_planned;
-  }
   return TRUE;
 }
 

@@ -13,7 +13,7 @@ typedef struct {
   guint width;       /* CPUs of the core that are usable; 0: none */
   guint taken;       /* CPUs of the core that other guests hold */
   guint planned;     /* CPUs of the core that stopped guests are planned on */
-  guint keep;        /* the host keeps cores in this order, 0 first; G_MAXUINT: not usable */
+  guint keep;        /* the host keeps cores in this order if it may, 0 first; G_MAXUINT: not usable */
   gboolean isolated; /* all its usable CPUs are */
   gboolean large;    /* behind an L3 that is larger than others by VP_LARGE_CACHE or more */
 } VpCoreView;
@@ -24,11 +24,14 @@ typedef struct {
   const VpTopology *topology;
   const VpPlacementRequest *request;
   guint threads;        /* of a guest core, at least 1 */
-  guint reserve;        /* cores that the host keeps while it can */
+  guint reserve;        /* cores that the host keeps while it can: these in number, and by keep where it may choose */
   VpCoreView *cores;    /* one for each of the topology's */
   guint *by_keep;       /* positions of the usable cores, in the order of keep */
   guint n_cores;        /* usable ones */
   guint n_cpus;         /* usable ones */
+  guint width;          /* CPUs of the widest core */
+  guint n_host;         /* cores that the host can live on */
+  guint n_host_clear;   /* of these such as no stopped guest is planned on */
   guint n_isolated;     /* usable cores that are isolated */
   guint n_nodes;        /* usable nodes */
   gboolean has_planned; /* other guests' plans are to be avoided */
@@ -39,19 +42,22 @@ typedef struct {
 
 /* How good an assignment is: the first number that differs decides, less is better. */
 typedef enum {
-  VP_PART_RUNG,       /* 0 clean, 1 on CPUs planned for others, 2 on the host's reserve, 3 shared */
+  VP_PART_RUNG,       /* 0 clean, 1 on the host's reserve, 2 shared */
   VP_PART_OVERLAP,    /* CPUs that it shares with guests that run */
-  VP_PART_RESERVE,    /* cores of the reserve in it */
-  VP_PART_CACHE,      /* 1: not all behind the large cache */
-  VP_PART_ISOLATED,   /* 1: not all isolated */
-  VP_PART_KIND,       /* place of its kind in the order asked for; n_kinds: several */
+  VP_PART_RESERVE,    /* cores that the host is left short of its reserve */
   VP_PART_SPLIT,      /* 1: a guest core has threads on several host cores, or (threads == 1) the
                       * vCPUs of a host core do not stand together */
+  VP_PART_PLANNED,    /* 1: it cannot run beside the guests that do not run now, as those are planned */
+  VP_PART_CACHE,      /* 1: not all behind the large cache */
+  VP_PART_ISOLATED,   /* 1: not all isolated */
+  VP_PART_KIND,       /* place of its kind in the order asked for; n_kinds or more: several, the best ones
+                      * in part */
   VP_PART_MEMORYLESS, /* 1: some core has no usable node */
   VP_PART_NODES,
+  VP_PART_HOME,   /* cores in it that the host would keep if it may choose */
   VP_PART_MEMORY, /* 1: its nodes have less memory than the guest */
   VP_PART_DEVICE, /* place of the first device that is near it */
-  VP_PART_PAIRS,  /* threads == 1: 1 where two vCPUs share a core (rung 1: 0) */
+  VP_PART_PAIRS,  /* threads == 1: 1 where two vCPUs share a core (planned: 0) */
   VP_PART_CORES,
   VP_PART_L3S,
   VP_PART_N,
@@ -59,16 +65,22 @@ typedef enum {
 
 typedef struct {
   guint part[VP_PART_N];
-  guint n_planned; /* rung 1: how many of its CPUs are planned for others; not compared, or guests would
-                    * make way for each other for ever */
+  guint n_planned; /* how many of its CPUs are planned for others; not compared, or guests would make way for
+                    * each other for ever */
 } VpPlacementKey;
 
 /* `threads` as the guest has them or will have them. The caller's; it points to the other two. */
 VpPlacementView *vp_placement_view_new (const VpTopology *topology, const VpPlacementRequest *request, guint threads);
 void vp_placement_view_free (VpPlacementView *view);
 
+/* Whether the host could live on a core: nobody holds it, and it is not isolated. */
+gboolean vp_placement_view_is_host (const VpPlacementView *view, guint core);
+
 /* The place of a kind in the order that the request asks for, 0 first. */
 guint vp_placement_view_rank_kind (const VpPlacementView *view, guint kind);
+
+/* Whether a guest core, of threads that stand together in `vcpus`, is on several host cores. */
+gboolean vp_placement_view_has_split_core (const VpPlacementView *view, const int *vcpus, guint n_vcpus);
 
 /* FALSE where vcpus is no assignment at all: a CPU unknown, not usable or twice. */
 gboolean vp_placement_view_rate (const VpPlacementView *view, const int *vcpus, VpPlacementKey *key);

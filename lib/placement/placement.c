@@ -104,10 +104,8 @@ solve (const VpPlacementView *view, VpPlacementKey *key)
 static guint
 find_matching_threads (const VpPlacementView *view)
 {
-  guint width = 1;
+  guint width = MAX (view->width, 1);
 
-  for (guint i = 0; i < view->topology->n_cores; i++)
-    width = MAX (width, view->cores[i].width);
   while (view->request->n_vcpus % width != 0)
     width--;
   return width;

@@ -59,6 +59,39 @@ test_device_node (void)
   g_assert_cmpint (away->level, ==, VP_LEVEL_WHOLE_L3);
 }
 
+/* Where CPU 0's core would cost the guest its one node, the host keeps a core of the other; all of these are near. */
+static void
+test_host_moves (void)
+{
+  g_autoptr (VpTopology) topology = describe (THREADRIPPER_1950X);
+  hwloc_bitmap_t others = made_set ("12-15,28-31");
+  VpPlacementRequest request = guest (16, 2);
+
+  request.taken = others;
+  g_autoptr (VpPlacement) whole =
+    check_request (topology, &request, "0 16 1 17 2 18 3 19 4 20 5 21 6 22 7 23", "8-11,24-27");
+  g_assert_cmpuint (whole->warnings->len, ==, 0);
+  check_set (whole->nodes, "0");
+  g_assert_nonnull (strstr (whole->summary, "host keeps CPUs 8-11,24-27, the guest has CPUs 0,16 to be on one node"));
+  /* A core less, and CPU 0's is the host's. */
+  request.n_vcpus = 14;
+  g_autoptr (VpPlacement) most = check_request (topology, &request, "1 17 2 18 3 19 4 20 5 21 6 22 7 23", "0,16");
+  g_assert_cmpuint (most->warnings->len, ==, 0);
+  /* The other node is all another's: nothing can move there. */
+  hwloc_bitmap_list_sscanf (others, "8-15,24-31");
+  request.n_vcpus = 16;
+  g_autoptr (VpPlacement) none = place (topology, &request);
+  g_assert_cmpint (none->level, ==, VP_LEVEL_RESERVE);
+  /* Two nodes of three, not three. */
+  g_autoptr (VpTopology) three = describe ("pack:1 numa:3 l3:1 core:4 pu:1");
+  hwloc_bitmap_list_sscanf (others, "8-10");
+  request = guest (8, 1);
+  request.taken = others;
+  g_autoptr (VpPlacement) two = check_request (three, &request, "0 1 2 3 4 5 6 7", "11");
+  g_assert_nonnull (strstr (two->summary, "the guest has CPU 0 to be on fewer nodes"));
+  hwloc_bitmap_free (others);
+}
+
 /* Four nodes a package: the second node of a large guest is in the card's package. */
 static void
 test_nps4 (void)
@@ -109,7 +142,7 @@ test_node_memory (void)
   VpPlacementRequest request = guest (4, 1);
 
   request.memory_kib = 4 << 20;
-  g_autoptr (VpPlacement) one = check_request (topology, &request, "4 5 6 7", "0");
+  g_autoptr (VpPlacement) one = check_request (topology, &request, "4 5 6 7", "0-3,8-11");
   check_set (one->nodes, "1");
   request.memory_kib = 12 << 20;
   g_autoptr (VpPlacement) more = place (topology, &request);
@@ -152,21 +185,106 @@ test_hybrid (void)
   g_autoptr (VpTopology) topology = made_host_load (&hybrid);
   VpPlacementRequest request = guest (8, 2);
 
-  g_autoptr (VpPlacement) fast = check_request (topology, &request, "4 5 6 7 8 9 10 11", "0-3,12,14,16,18");
+  g_autoptr (VpPlacement) fast = check_request (topology, &request, "4 5 6 7 8 9 10 11", "12,14,16,18");
   g_assert_cmpuint (fast->warnings->len, ==, 0);
   g_assert_nonnull (strstr (fast->reasons[0], "core kind 1 of 0-1"));
   request = guest (2, 1);
   request.kind = VP_KIND_EFFICIENCY;
   g_autoptr (VpPlacement) slow = check_request (topology, &request, "16 18", "0-12,14");
   g_assert_cmpuint (slow->warnings->len, ==, 0);
+  /* The host lives on the efficiency cores; that is no shortage, and the reason is in the line that sums up. */
   request = guest (12, 2);
-  g_autoptr (VpPlacement) mixed = place (topology, &request);
-  check_warning (mixed, "12 vCPUs fit on no one kind of core");
+  g_autoptr (VpPlacement) all = check_request (topology, &request, "0 1 2 3 4 5 6 7 8 9 10 11", "12,14,16,18");
+  g_assert_cmpuint (all->warnings->len, ==, 0);
+  g_assert_cmpint (all->level, ==, VP_LEVEL_WHOLE_CORES);
+  g_assert_nonnull (strstr (all->summary,
+                            "host keeps CPUs 12,14,16,18, the guest has CPUs 0-1 to be on its kind of core"));
+  request.reserve_cores = 2;
+  g_autoptr (VpPlacement) two = check_request (topology, &request, "0 1 2 3 4 5 6 7 8 9 10 11", "12,14,16,18");
+  g_assert_cmpuint (two->warnings->len, ==, 0);
+  /* More than these: all of them, and as few of the others as it takes. */
+  request = guest (14, 2);
+  g_autoptr (VpPlacement) mixed = check_request (topology, &request, "0 1 2 3 4 5 6 7 8 9 10 11 16 18", "12,14");
+  check_warning (mixed, "14 vCPUs fit on no one kind of core");
   g_assert_cmpint (mixed->level, ==, VP_LEVEL_WHOLE_CORES);
   request.kind = VP_KIND_ANY;
   g_autoptr (VpPlacement) any = place (topology, &request);
   g_assert_cmpuint (any->warnings->len, ==, 1);
   check_warning (any, "some guest cores are on several host cores");
+}
+
+/* Another guest on the P cores: those that are left, CPU 0's too; E cores only where a guest that runs holds the P cores. */
+static void
+test_hybrid_beside (void)
+{
+  g_autoptr (VpTopology) topology = recorded_host_load ("made-i9-13900k.xml");
+  hwloc_bitmap_t others = made_set ("8-15");
+  VpPlacementRequest request = guest (8, 2);
+  VpPlacementRequest single = guest (8, 1);
+
+  request.taken = others;
+  g_autoptr (VpPlacement) rest = check_request (topology, &request, "0 1 2 3 4 5 6 7", "16-31");
+  g_assert_cmpuint (rest->warnings->len, ==, 0);
+  hwloc_bitmap_set_range (others, 0, 15);
+  g_autoptr (VpPlacement) slow = check_request (topology, &request, "24 25 26 27 28 29 30 31", "16-23");
+  check_warning (slow, "performance cores");
+  check_warning (slow, "2 threads");
+  /* Of a guest that is only planned there: no guest core is on two E cores for its sake, a guest without threads is. */
+  request.taken = NULL;
+  request.planned = single.planned = others;
+  g_autoptr (VpPlacement) over = check_request (topology, &request, "8 9 10 11 12 13 14 15", "16-31");
+  check_warning (over, "8 of the 8 CPUs are planned");
+  g_autoptr (VpPlacement) beside = check_request (topology, &single, "24 25 26 27 28 29 30 31", "16-23");
+  check_warning (beside, "performance cores");
+  /* All E cores are another's: then the host has nothing but a P core. */
+  hwloc_bitmap_zero (others);
+  hwloc_bitmap_set_range (others, 16, 31);
+  request = guest (16, 2);
+  request.taken = others;
+  g_autoptr (VpPlacement) all = place (topology, &request);
+  g_assert_cmpint (all->level, ==, VP_LEVEL_RESERVE);
+  request.n_vcpus = 14;
+  g_autoptr (VpPlacement) most = check_request (topology, &request, "2 3 4 5 6 7 8 9 10 11 12 13 14 15", "0-1");
+  g_assert_cmpuint (most->warnings->len, ==, 0);
+  hwloc_bitmap_free (others);
+}
+
+/* P cores without SMT, E cores between them in number, and two that are slower still: those are the host's first. */
+static void
+test_core_ultra (void)
+{
+  const MadeHost host = { .synthetic = "pack:1 l3:1 core:24 pu:1",
+                          .kinds = { { "8-9,20-21", "LinuxCapacity", "400" },
+                                     { "2-7,14-19", "LinuxCapacity", "700" },
+                                     { "0-1,10-13,22-23", "LinuxCapacity", "1024" } } };
+  g_autoptr (VpTopology) topology = made_host_load (&host);
+  VpPlacementRequest request = guest (8, 1);
+
+  g_assert_cmpuint (topology->n_kinds, ==, 3);
+  g_autoptr (VpPlacement) all = check_request (topology, &request, "0 1 10 11 12 13 22 23", "2-9,14-21");
+  g_assert_cmpuint (all->warnings->len, ==, 0);
+  request.n_vcpus = 7;
+  g_autoptr (VpPlacement) most = check_request (topology, &request, "1 10 11 12 13 22 23", "2-9,14-21");
+  g_assert_cmpuint (most->warnings->len, ==, 0);
+  request.n_vcpus = 12;
+  g_autoptr (VpPlacement) more = check_request (topology, &request, "2 3 4 5 6 7 14 15 16 17 18 19", "8-9,20-21");
+  check_warning (more, "the next kind is used");
+}
+
+/* Both kinds have threads (Zen 5 and 5c): four fast cores are four guest cores. */
+static void
+test_two_smt_kinds (void)
+{
+  const MadeHost host = { .synthetic = "pack:1 l3:1 core:12 pu:2",
+                          .kinds = { { "8-23", "FrequencyMaxMHz", "3300" }, { "0-7", "FrequencyMaxMHz", "5100" } } };
+  g_autoptr (VpTopology) topology = made_host_load (&host);
+  VpPlacementRequest request = guest (8, 2);
+
+  g_autoptr (VpPlacement) fast = check_request (topology, &request, "0 1 2 3 4 5 6 7", "8-23");
+  g_assert_cmpuint (fast->warnings->len, ==, 0);
+  request.n_vcpus = 12;
+  g_autoptr (VpPlacement) more = check_request (topology, &request, "12 13 14 15 16 17 18 19 20 21 22 23", "0-11");
+  check_warning (more, "the next kind is used");
 }
 
 /* One P core, four E cores, CPU 0 an E core: two vCPUs are not one of each. */
@@ -190,7 +308,7 @@ test_big_little (void)
   VpPlacementRequest four = guest (4, 1);
   VpPlacementRequest six = guest (6, 1);
 
-  g_autoptr (VpPlacement) one_kind = check_request (topology, &four, "3 4 5 6", "0-2,7");
+  g_autoptr (VpPlacement) one_kind = check_request (topology, &four, "3 4 5 6", "0-2");
   /* The best kinds first; one slow core is enough. */
   g_autoptr (VpPlacement) several = check_request (topology, &six, "7 3 4 5 6 2", "0-1");
   check_warning (several, "several kinds");
@@ -202,7 +320,8 @@ test_offline_node (void)
 {
   g_autoptr (VpTopology) topology = recorded_host_load ("16_intel-2s-offline-cpu0-node0_2xe5-2680v3.xml");
   VpPlacementRequest request = guest (8, 1);
-  g_autoptr (VpPlacement) answer = check_request (topology, &request, "5 7 9 11 13 15 17 19", "4");
+  g_autoptr (VpPlacement) answer =
+    check_request (topology, &request, "5 7 9 11 13 15 17 19", "4,6,8,10,12,14,16,18,20");
 
   g_assert_cmpuint (answer->warnings->len, ==, 0);
   g_assert_cmpint (answer->level, ==, VP_LEVEL_WHOLE_L3);
@@ -218,7 +337,7 @@ test_cgroup (void)
 {
   g_autoptr (VpTopology) topology = recorded_host_load ("17b_amd-cgroup2-disallowed-kept_4xopteron-6134.xml");
   VpPlacementRequest request = guest (2, 1);
-  g_autoptr (VpPlacement) two = check_request (topology, &request, "4 5", "0");
+  g_autoptr (VpPlacement) two = check_request (topology, &request, "4 5", "0-3");
 
   g_assert_cmpint (two->level, ==, VP_LEVEL_WHOLE_L3);
   check_set (two->nodes, "1");
@@ -276,11 +395,15 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/placement/l3/large-cache", test_large_cache);
   g_test_add_func ("/placement/numa/device-node", test_device_node);
+  g_test_add_func ("/placement/numa/host-moves", test_host_moves);
   g_test_add_func ("/placement/numa/nps4", test_nps4);
   g_test_add_func ("/placement/numa/cells", test_cells);
   g_test_add_func ("/placement/numa/memory", test_node_memory);
   g_test_add_func ("/placement/numa/memoryless", test_memoryless_nodes);
   g_test_add_func ("/placement/kinds/hybrid", test_hybrid);
+  g_test_add_func ("/placement/kinds/hybrid-beside", test_hybrid_beside);
+  g_test_add_func ("/placement/kinds/core-ultra", test_core_ultra);
+  g_test_add_func ("/placement/kinds/two-smt-kinds", test_two_smt_kinds);
   g_test_add_func ("/placement/kinds/lakefield", test_lakefield);
   g_test_add_func ("/placement/kinds/big-little", test_big_little);
   g_test_add_func ("/placement/hosts/offline-node", test_offline_node);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Guests that people have, on the hosts that they have: what an expert would write for them. */
+#include <string.h>
+
+#include "domain/pins.h"
+#include "made-host.h"
+#include "support.h"
+
+typedef struct {
+  const char *domain; /* in ../data/domains, without ".xml" */
+  const char *host;   /* in ../data/hosts, without ".xml" */
+  const char *pins;   /* of all vCPUs, in order */
+  const char *within; /* CPUs that the emulator may have */
+} Guest;
+
+static VpPlan *
+plan_guest (const char *name, const char *host_name, VpHost **host)
+{
+  g_autofree char *file = g_strconcat (name, ".xml", NULL);
+  g_autofree char *path = g_test_build_filename (G_TEST_DIST, "..", "data", "domains", file, NULL);
+  g_autofree char *host_file = g_strconcat (host_name, ".xml", NULL);
+  g_autofree char *host_path = g_test_build_filename (G_TEST_DIST, "..", "data", "hosts", host_file, NULL);
+  g_autoptr (VpDomain) domain = test_domain_load (path);
+
+  *host = test_host (NULL, host_path);
+  return test_plan (domain, *host, VP_PLAN_DEFAULT);
+}
+
+static char *
+dup_vcpu_pins (const VpDomain *domain)
+{
+  g_autoptr (VpPins) pins = vp_pins_read (domain);
+  GString *text = g_string_new (NULL);
+
+  for (guint i = 0; i < pins->vcpus->len; i++)
+    g_string_append_printf (text, "%s%d", i > 0 ? " " : "", vp_pins_vcpu_cpu (pins, i));
+  return g_string_free (text, FALSE);
+}
+
+static void
+assert_emulator_within (const VpPlan *plan, const char *cpus)
+{
+  g_autoptr (VpBitmap) within = made_set (cpus);
+
+  g_assert_nonnull (plan->placement->emulator);
+  g_assert_false (hwloc_bitmap_iszero (plan->placement->emulator));
+  g_assert_true (hwloc_bitmap_isincluded (plan->placement->emulator, within));
+}
+
+static const Guest guests[] = {
+  /* All performance cores are the guest's, CPU 0's too; the host lives on the efficiency cores. */
+  { "hybrid-13900k-16", "made-i9-13900k", "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15", "16-31" },
+  { "hybrid-13650hx-12", "made-i7-13650hx", "0 1 2 3 4 5 6 7 8 9 10 11", "12-19" },
+  { "hybrid-12500h-8", "made-i5-12500h", "0 1 2 3 4 5 6 7", "8-15" },
+  /* Where there are enough of them, CPU 0's stays the host's. */
+  { "hybrid-12500h-8", "made-i9-13900k", "8 9 10 11 12 13 14 15", "16-31" },
+  { "hybrid-13650hx-12", "made-i9-13900k", "4 5 6 7 8 9 10 11 12 13 14 15", "16-31" },
+};
+
+static void
+test_guest (gconstpointer data)
+{
+  const Guest *guest = data;
+  g_autoptr (VpHost) host = NULL;
+  g_autoptr (VpPlan) plan = plan_guest (guest->domain, guest->host, &host);
+  g_autofree char *pins = dup_vcpu_pins (plan->result);
+  g_autoptr (VpPlan) again = test_plan (plan->result, host, VP_PLAN_DEFAULT);
+
+  g_assert_cmpstr (pins, ==, guest->pins);
+  assert_emulator_within (plan, guest->within);
+  g_assert_false (test_warns (plan, "core"));
+  g_assert_true (vp_plan_is_ready (again));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (guests); i++) {
+    g_autofree char *path = g_strdup_printf ("/placement-cases/%s/%s", guests[i].host, guests[i].domain);
+
+    g_test_add_data_func (path, &guests[i], test_guest);
+  }
+  return g_test_run ();
+}
