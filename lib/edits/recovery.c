@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "daemon/keep/edit-words.h"
 #include "domain/write-id.h"
+#include "edits/edit-words.h"
 #include "merge/merge.h"
 
 void
