@@ -84,7 +84,7 @@ test_cpu_far_emulator (void)
   g_autoptr (VpPlan) without_pages = plan_checked (pageless, small);
   g_autoptr (VpPlan) near = plan_checked (domain, large);
 
-  assert_value (far, "cputune/emulatorpin", "<emulatorpin cpuset=\"0-1\"/>");
+  assert_value (far, "cputune/emulatorpin", "<emulatorpin cpuset=\"0-3\"/>");
   assert_value (far, "numatune/memory", "<memory mode=\"restrictive\" nodeset=\"1\"/>");
   assert_value (far_preferred, "numatune/memory", "<memory mode=\"restrictive\" nodeset=\"1\"/>");
   assert_value (without_pages, "numatune/memory", "<memory mode=\"strict\" nodeset=\"1\"/>");
