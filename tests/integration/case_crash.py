@@ -195,7 +195,7 @@ def stop_beside_hung_libvirtd(busy):
     finally:
         os.kill(libvirtd.pid(), signal.SIGCONT)
     note(f"{taken:.2f} s")
-    check(taken < 2, f"it took {taken:.1f} s")
+    check(taken < 10, f"it took {taken:.1f} s")
     check_equal(daemon.process.wait(5), 0, "its exit status")
     daemon.start()
 
