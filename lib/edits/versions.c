@@ -48,13 +48,13 @@ struct VpVersions {
   gint prompt;          /* atomic: it has a real-time priority */
   GHashTable *files;    /* domain -> File; the thread's own */
   guint64 backlog;      /* the last serial at which no event was waiting; the thread's own */
+  gsize sync_asked;     /* atomic */
 
   GMutex mutex; /* guards all below */
   GCond synced;
   int watch_descriptor; /* -1: not watching */
   guint64 serial;
-  guint64 sync_asked;
-  guint64 sync_done;
+  gsize sync_done;
   gboolean stopping;
   guint64 missed; /* the serial at which events were lost last, or the folder was another one */
   VpVersionTable *table;
@@ -405,17 +405,9 @@ read_events (VpVersions *versions)
   note_read (versions);
 }
 
-static guint64
-get_asked (VpVersions *versions)
-{
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
-
-  return versions->sync_asked;
-}
-
 /* FALSE: it is time to end. */
 static gboolean
-answer_sync (VpVersions *versions, guint64 asked)
+answer_sync (VpVersions *versions, gsize asked)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
 
@@ -440,7 +432,7 @@ watch_thread (gpointer data)
       g_usleep (WAIT_MS * 1000);
     /* In this order no request is missed: one that comes after the note wakes us once more. */
     (void) !read (versions->wake_fd, &wakes, sizeof wakes);
-    guint64 asked = get_asked (versions);
+    gsize asked = (gsize) g_atomic_pointer_get (&versions->sync_asked);
     read_events (versions);
     going = answer_sync (versions, asked);
   }
@@ -475,6 +467,10 @@ vp_versions_new (const char *folder, VpVersionsFunc changed, gpointer data, VpVe
   return versions;
 }
 
+/*
+ * Never with the mutex: the thread runs at once where it has a real-time priority, and would wait for whoever woke it,
+ * who has none and may get no CPU for a while. Versions come and go meanwhile.
+ */
 static void
 wake (VpVersions *versions)
 {
@@ -486,9 +482,10 @@ wake (VpVersions *versions)
 static void
 stop (VpVersions *versions)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
-
-  versions->stopping = TRUE;
+  {
+    g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
+    versions->stopping = TRUE;
+  }
   wake (versions);
 }
 
@@ -543,10 +540,10 @@ vp_versions_sync (VpVersions *versions, guint64 *serial)
 {
   gint64 deadline = g_get_monotonic_time () + SYNC_SECONDS * G_TIME_SPAN_SECOND;
   gboolean in_time = TRUE;
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
+  gsize asked = (gsize) g_atomic_pointer_add (&versions->sync_asked, 1) + 1;
 
-  guint64 asked = ++versions->sync_asked;
   wake (versions);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&versions->mutex);
   while (versions->sync_done < asked && in_time)
     in_time = g_cond_wait_until (&versions->synced, &versions->mutex, deadline);
   *serial = versions->serial;

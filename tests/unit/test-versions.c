@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -629,6 +632,79 @@ test_cannot_wait (Fixture *fixture, gconstpointer data)
   assert_versions (fixture, "a", serial, "one");
 }
 
+static void
+set_real_time (int priority)
+{
+  const struct sched_param param = { .sched_priority = priority };
+
+  g_assert_cmpint (pthread_setschedparam (pthread_self (), SCHED_RR, &param), ==, 0);
+}
+
+/* All threads of this process, as on a machine whose other CPUs are busy. */
+static void
+stay_on_one_cpu (const cpu_set_t *cpus)
+{
+  g_autoptr (GDir) tasks = g_dir_open ("/proc/self/task", 0, NULL);
+
+  for (const char *name = g_dir_read_name (tasks); name != NULL; name = g_dir_read_name (tasks))
+    g_assert_cmpint (sched_setaffinity ((pid_t) atoi (name), sizeof *cpus, cpus), ==, 0);
+}
+
+/* The witness makes it behind the one that it watches with. */
+static int
+find_wake_fd (void)
+{
+  for (int fd = 0; fd < 64; fd++) {
+    g_autofree char *path = g_strdup_printf ("/proc/self/fd/%d", fd);
+    g_autofree char *target = g_file_read_link (path, NULL);
+    if (g_strcmp0 (target, "anon_inode:inotify") == 0)
+      return fd + 1;
+  }
+  g_assert_not_reached ();
+}
+
+/* Woken with the witness, it lets it run, but nobody without a real-time priority. */
+static gpointer
+store_when_woken (gpointer data)
+{
+  struct pollfd fd = { find_wake_fd (), POLLIN, 0 };
+
+  set_real_time (2);
+  g_assert_cmpint (poll (&fd, 1, 5000), ==, 1);
+  set_real_time (1);
+  store (data, "a", "one");
+  g_assert_cmpint (sched_yield (), ==, 0);
+  store (data, "a", "two");
+  g_assert_cmpint (sched_yield (), ==, 0);
+  return NULL;
+}
+
+/* Who asks for a sync may get no CPU just then; the witness does not wait for him. */
+static void
+test_waits_for_nobody (Fixture *fixture, gconstpointer data)
+{
+  cpu_set_t before;
+  cpu_set_t one;
+
+  (void) data;
+  settle (fixture);
+  if (!vp_versions_is_prompt (fixture->versions)) {
+    g_test_skip ("needs the right to a real-time priority");
+    return;
+  }
+  g_assert_cmpint (sched_getaffinity (0, sizeof before, &before), ==, 0);
+  CPU_ZERO (&one);
+  CPU_SET (sched_getcpu (), &one);
+  GThread *thread = g_thread_new ("store", store_when_woken, fixture);
+  stay_on_one_cpu (&one);
+  g_usleep (50 * 1000); /* it waits by now */
+  settle (fixture);
+  g_thread_join (thread);
+  settle (fixture);
+  stay_on_one_cpu (&before);
+  assert_versions (fixture, "a", 0, "one two");
+}
+
 static guint
 queue_limit (void)
 {
@@ -713,6 +789,7 @@ static const struct {
   { "not-a-folder", test_not_a_folder },
   { "sync-deadline", test_sync_deadline },
   { "cannot-wait", test_cannot_wait },
+  { "waits-for-nobody", test_waits_for_nobody },
   { "overflow", test_overflow },
   { "freed-with-versions", test_freed_with_versions },
 };
