@@ -158,7 +158,7 @@ vp_domain_set_rule_tag (VpDomain *domain, const char *names, const char *rule)
   for (; names == NULL && tag != NULL; tag = vp_domain_tag (domain)) { /* one who writes XML by hand may have two */
     xmlNode *metadata = tag->parent;
     vp_xml_remove (tag);
-    if (metadata->children == NULL) /* a comment is somebody's, too */
+    if (metadata->children == NULL && metadata->properties == NULL) /* a comment is somebody's, too */
       vp_xml_remove (metadata);
   }
   if (names == NULL)

@@ -76,6 +76,17 @@ vp_places_find (const VpPlaces *places, const char *place)
   return queue != NULL ? g_queue_peek_head (queue) : NULL;
 }
 
+gboolean
+vp_places_is_double (const VpPlaces *places, const char *place)
+{
+  if (is_listed (place)) {
+    GQueue *queue = g_hash_table_lookup (places->nodes, place);
+    return queue != NULL && queue->length > 1;
+  }
+  g_autofree char *second = g_strconcat ("(", place, ")[2]", NULL);
+  return !vp_xml_place_is_attribute (place) && vp_xml_find (places->domain->doc, second) != NULL;
+}
+
 void
 vp_places_note (VpPlaces *places, const char *place, xmlNode *now)
 {

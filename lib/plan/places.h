@@ -21,6 +21,8 @@ void vp_places_free (VpPlaces *places); /* may be NULL */
 
 /* As vp_xml_find. */
 xmlNode *vp_places_find (const VpPlaces *places, const char *place);
+/* More than one element is at the place: whose original one slot holds could not be said. */
+gboolean vp_places_is_double (const VpPlaces *places, const char *place);
 /* What was found there is gone, or another element (NULL: none) is in its place or is new. */
 void vp_places_note (VpPlaces *places, const char *place, xmlNode *now);
 

@@ -216,7 +216,7 @@ vp_slots_write (VpDomain *domain, const GPtrArray *slots)
   for (; old != NULL; old = vp_domain_state (domain)) {
     xmlNode *metadata = old->parent;
     vp_xml_remove (old);
-    if (slots->len == 0 && metadata->children == NULL)
+    if (slots->len == 0 && metadata->children == NULL && metadata->properties == NULL)
       vp_xml_remove (metadata);
   }
   xmlNode *state = slots->len > 0 ? vp_domain_ensure_state (domain) : NULL;
@@ -383,6 +383,8 @@ vp_want_apply (const VpWant *want, VpPlaces *places, const VpSlotOwners *owners,
                           : equal_or_both_null (present, want->element))
     return NULL;
   *problem = owners->dup_problem (slot);
+  if (*problem == NULL && vp_places_is_double (places, want->find != NULL ? want->find : want->place))
+    *problem = g_strdup ("there are two of it");
   if (*problem != NULL)
     return NULL;
   if (is_attribute (slot))
