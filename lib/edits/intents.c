@@ -2,6 +2,7 @@
 /* A folder a domain, below a folder of our own. Decides nothing. */
 #include "edits/intents.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -9,7 +10,8 @@
 #include "base/root.h"
 #include "domain/write-id.h"
 
-#define PREFIX "d-" /* no name of a domain is one of the file system's then */
+#define PREFIX "d-"      /* no name of a domain is one of the file system's then */
+#define SERIAL_DIGITS 20 /* so that names are in the order of serials */
 #define KEPT "kept"
 #define MOST_KEPT 500                              /* who may edit could fill the disk with them */
 #define MOST_INTENT (4 * (gsize) VP_XML_MAX_BYTES) /* three documents, and what escaping them takes */
@@ -25,16 +27,17 @@ struct VpIntents {
 typedef struct {
   char *id; /* of its versions */
   gboolean has_carry;
+  gboolean settled; /* closed, but its file could not be removed */
 } Open;
 
 static void
-open_free (gpointer data)
+open_free (Open *open)
 {
-  Open *open = data;
-
   g_free (open->id);
   g_free (open);
 }
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Open, open_free)
 
 VpIntents *
 vp_intents_new (const char *folder, GError **error)
@@ -52,7 +55,7 @@ vp_intents_new (const char *folder, GError **error)
   intents->root = g_steal_pointer (&root);
   intents->folder = g_strdup (folder);
   g_mutex_init (&intents->mutex);
-  intents->open = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, open_free);
+  intents->open = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) open_free);
   return intents;
 }
 
@@ -66,6 +69,12 @@ vp_intents_free (VpIntents *intents)
   g_mutex_clear (&intents->mutex);
   g_free (intents->folder);
   g_free (intents);
+}
+
+VpRoot *
+vp_intents_get_root (VpIntents *intents)
+{
+  return intents->root;
 }
 
 void
@@ -88,30 +97,34 @@ dup_file (const char *domain, const char *id, guint64 serial, const char *kind)
   return g_strdup_printf (PREFIX "%s/%s.%020" G_GUINT64_FORMAT ".%s", domain, id, serial, kind);
 }
 
-static void
+static gboolean
 save_file (const VpIntents *intents, const char *domain, const char *id, guint64 serial, const char *kind,
            const char *text)
 {
   g_autofree char *path = dup_file (domain, id, serial, kind);
   g_autoptr (GError) error = NULL;
 
-  if (!vp_root_store_unsynced (intents->root, path, text, &error))
-    g_warning ("domain '%s': a version of its definition could not be saved: %s", domain, error->message);
+  if (vp_root_store_unsynced (intents->root, path, text, &error))
+    return TRUE;
+  g_warning ("domain '%s': a version of its definition could not be saved: %s", domain, error->message);
+  return FALSE;
 }
 
+/* A full disk may still have room for an empty file. */
 static void
 save_version (const VpIntents *intents, const char *domain, const char *id, const VpVersion *version)
 {
   gsize length = 0;
   const char *data = version->text != NULL ? g_bytes_get_data (version->text, &length) : NULL;
   g_autofree char *text = data != NULL ? g_strndup (data, length) : NULL;
+  gboolean missed = version->missed || (!version->deleted && text == NULL);
 
-  if (version->missed || (!version->deleted && text == NULL))
-    save_file (intents, domain, id, version->serial, "missed", "");
   if (version->deleted)
-    save_file (intents, domain, id, version->serial, "deleted", "");
+    (void) save_file (intents, domain, id, version->serial, "deleted", "");
   else if (text != NULL)
-    save_file (intents, domain, id, version->serial, "xml", text);
+    missed = !save_file (intents, domain, id, version->serial, "xml", text) || missed;
+  if (missed)
+    (void) save_file (intents, domain, id, version->serial, "missed", "");
 }
 
 /* NULL: it is not open. */
@@ -121,7 +134,7 @@ dup_open (VpIntents *intents, const char *domain)
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&intents->mutex);
   const Open *open = g_hash_table_lookup (intents->open, domain);
 
-  return open != NULL ? g_strdup (open->id) : NULL;
+  return open != NULL && !open->settled ? g_strdup (open->id) : NULL;
 }
 
 void
@@ -146,40 +159,59 @@ get_version (GPtrArray *versions, guint64 serial)
   return last;
 }
 
+/* What is there and cannot be read now is read later; what nobody ever can is a version that was missed. */
+static gboolean
+load_text (const VpIntents *intents, const char *path, VpVersion *version, GError **error)
+{
+  g_autoptr (GError) problem = NULL;
+  char *text = vp_root_load_own (intents->root, path, VP_XML_MAX_BYTES, &problem);
+
+  if (g_error_matches (problem, VP_ERROR, VP_ERROR_HOST)) {
+    g_propagate_error (error, g_steal_pointer (&problem));
+    return FALSE;
+  }
+  version->text = text != NULL ? g_bytes_new_take (text, strlen (text)) : NULL;
+  return TRUE;
+}
+
 /* "ID.SERIAL.KIND", in the order of serials, because names are sorted. */
-static void
-load_version (const VpIntents *intents, const char *domain, const char *name, const char *id, GPtrArray *versions)
+static gboolean
+load_version (const VpIntents *intents, const char *domain, const char *name, const char *id, GPtrArray *versions,
+              GError **error)
 {
   g_auto (GStrv) parts = g_strsplit (name, ".", 3);
   g_autofree char *path = g_strdup_printf (PREFIX "%s/%s", domain, name);
   guint64 serial = 0;
 
-  if (g_strv_length (parts) != 3 || strcmp (parts[0], id) != 0 ||
+  if (g_strv_length (parts) != 3 || strcmp (parts[0], id) != 0 || strlen (parts[1]) != SERIAL_DIGITS ||
       !g_ascii_string_to_unsigned (parts[1], 10, 0, G_MAXUINT64, &serial, NULL))
-    return;
+    return TRUE;
   VpVersion *version = get_version (versions, serial);
   if (strcmp (parts[2], "missed") == 0) {
     version->missed = TRUE;
   } else if (strcmp (parts[2], "deleted") == 0) {
     version->deleted = TRUE;
   } else if (strcmp (parts[2], "xml") == 0) {
-    char *text = vp_root_load_own (intents->root, path, VP_XML_MAX_BYTES, NULL);
-    version->text = text != NULL ? g_bytes_new_take (text, strlen (text)) : NULL;
+    return load_text (intents, path, version, error);
   }
+  return TRUE;
 }
 
 GPtrArray *
-vp_intents_load_versions (const VpIntents *intents, const char *domain, const VpIntent *intent)
+vp_intents_load_versions (const VpIntents *intents, const char *domain, const VpIntent *intent, GError **error)
 {
-  GPtrArray *versions = g_ptr_array_new_with_free_func ((GDestroyNotify) vp_version_free);
+  g_autoptr (GPtrArray) versions = g_ptr_array_new_with_free_func ((GDestroyNotify) vp_version_free);
   g_autofree char *folder = g_strconcat (PREFIX, domain, NULL);
-  g_auto (GStrv) names = vp_root_list (intents->root, folder);
+  g_auto (GStrv) names = vp_root_read_folder (intents->root, folder, error);
 
+  if (names == NULL)
+    return NULL;
   for (guint i = 0; names[i] != NULL; i++)
-    load_version (intents, domain, names[i], intent->id, versions);
+    if (!load_version (intents, domain, names[i], intent->id, versions, error))
+      return NULL;
   if (versions->len > MOST_VERSIONS)
     g_ptr_array_remove_range (versions, 0, versions->len - MOST_VERSIONS);
-  return versions;
+  return g_steal_pointer (&versions);
 }
 
 /* --- the intent --- */
@@ -212,7 +244,7 @@ dup_intent_path (const char *domain)
   return g_strdup_printf (PREFIX "%s/intent", domain);
 }
 
-/* Versions of intents that this one took the place of. */
+/* Versions of intents that this one took the place of; a damaged one is a person's. */
 static void
 remove_old (const VpIntents *intents, const char *domain, const char *id)
 {
@@ -221,32 +253,33 @@ remove_old (const VpIntents *intents, const char *domain, const char *id)
 
   for (guint i = 0; names[i] != NULL; i++) {
     g_autofree char *path = g_build_filename (folder, names[i], NULL);
-    if (strcmp (names[i], "intent") != 0 && !g_str_has_prefix (names[i], id))
+    if (!g_str_has_prefix (names[i], "intent") && !g_str_has_prefix (names[i], id))
       (void) vp_root_remove_unsynced (intents->root, path, NULL); /* they are looked at no more */
   }
 }
 
-static void
-set_open (VpIntents *intents, const char *domain, const char *id, gboolean has_carry)
+static Open *
+open_new (const char *id, gboolean has_carry)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&intents->mutex);
   Open *open = g_new0 (Open, 1);
 
   open->id = g_strdup (id);
   open->has_carry = has_carry;
-  g_hash_table_replace (intents->open, g_strdup (domain), open);
+  return open;
 }
 
-/* TRUE: should the intent come back after a power cut, it would put back what was put back already. */
-static gboolean
-set_closed (VpIntents *intents, const char *domain)
+/* `open` NULL: none is from now on. What was there before is the caller's; NULL: nothing. */
+static Open *
+exchange_open (VpIntents *intents, const char *domain, Open *open)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&intents->mutex);
-  const Open *open = g_hash_table_lookup (intents->open, domain);
-  gboolean matters = open == NULL || open->has_carry;
+  g_autofree char *key = NULL;
+  Open *before = NULL;
 
-  g_hash_table_remove (intents->open, domain);
-  return matters;
+  (void) g_hash_table_steal_extended (intents->open, domain, (gpointer *) &key, (gpointer *) &before);
+  if (open != NULL)
+    g_hash_table_insert (intents->open, g_strdup (domain), open);
+  return before;
 }
 
 gboolean
@@ -260,38 +293,56 @@ vp_intents_open (VpIntents *intents, const char *domain, const VpWrite *write, c
 
   if (!vp_root_make_folder (intents->root, folder, error))
     return FALSE;
-  set_open (intents, domain, id, write->carry != NULL);
+  g_autoptr (Open) before = exchange_open (intents, domain, open_new (id, write->carry != NULL));
   for (guint i = 0; i < versions->len; i++)
     save_version (intents, domain, id, versions->pdata[i]);
   if (!vp_root_store (intents->root, path, text, error)) {
-    (void) set_closed (intents, domain);
+    g_autoptr (Open) failed = exchange_open (intents, domain, g_steal_pointer (&before));
     return FALSE;
   }
   remove_old (intents, domain, id);
   return TRUE;
 }
 
-gboolean
-vp_intents_has (const VpIntents *intents, const char *domain)
+/* What cannot be looked at now is there. */
+static gboolean
+has_file (const VpIntents *intents, const char *path)
 {
-  g_autofree char *path = dup_intent_path (domain);
   struct stat info;
 
-  return vp_root_stat (intents->root, path, &info);
+  return vp_root_stat (intents->root, path, &info) || (errno != ENOENT && errno != ENOTDIR);
+}
+
+gboolean
+vp_intents_has (VpIntents *intents, const char *domain)
+{
+  g_autofree char *path = dup_intent_path (domain);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&intents->mutex);
+  const Open *open = g_hash_table_lookup (intents->open, domain);
+
+  return (open == NULL || !open->settled) && has_file (intents, path);
 }
 
 void
 vp_intents_close (VpIntents *intents, const char *domain)
 {
-  gboolean matters = set_closed (intents, domain);
+  g_autoptr (Open) open = exchange_open (intents, domain, NULL);
+  /* Should the intent come back after a power cut, it would put back what was put back already. */
+  gboolean matters = open == NULL || open->has_carry;
   g_autofree char *path = dup_intent_path (domain);
   g_autoptr (GError) error = NULL;
 
-  if (!vp_intents_has (intents, domain))
+  if (!has_file (intents, path))
     return;
   /* First the intent: versions without one mean nothing. */
-  if (!(matters ? vp_root_remove : vp_root_remove_unsynced) (intents->root, path, &error))
-    g_warning ("domain '%s': what was noted of its last change cannot be removed: %s", domain, error->message);
+  if (!(matters ? vp_root_remove : vp_root_remove_unsynced) (intents->root, path, &error)) {
+    if (open == NULL || !open->settled)
+      g_warning ("domain '%s': what was noted of its last change cannot be removed: %s", domain, error->message);
+    Open *settled = open_new ("-", matters);
+    settled->settled = TRUE;
+    (void) exchange_open (intents, domain, settled);
+    return;
+  }
   remove_old (intents, domain, "-");
 }
 
@@ -333,21 +384,38 @@ parse_intent (const char *text, GError **error)
   return g_steal_pointer (&intent);
 }
 
-VpIntent *
-vp_intents_load (const VpIntents *intents, const char *domain, GError **error)
+/* An older one that was damaged stays. */
+static void
+set_aside (const VpIntents *intents, const char *domain, GError *problem)
 {
   g_autofree char *path = dup_intent_path (domain);
+  g_autofree char *id = vp_write_id_new ();
+  g_autofree char *name = g_strdup_printf ("intent.damaged-%.8s", id);
+  g_autoptr (GError) error = NULL;
+
+  if (vp_root_rename (intents->root, path, name, &error))
+    g_prefix_error (&problem, "%s/%s is damaged, and is called %s now: ", intents->folder, path, name);
+  else
+    g_prefix_error (&problem, "%s/%s is damaged, and stays (%s): ", intents->folder, path, error->message);
+}
+
+VpIntent *
+vp_intents_load (VpIntents *intents, const char *domain, GError **error)
+{
+  g_autofree char *path = dup_intent_path (domain);
+  g_autoptr (GError) problem = NULL;
   g_autofree char *text = NULL;
 
   if (!vp_intents_has (intents, domain))
     return NULL;
-  text = vp_root_load_own (intents->root, path, MOST_INTENT, error);
-  VpIntent *intent = text != NULL ? parse_intent (text, error) : NULL;
-  if (intent == NULL) {
-    g_prefix_error (error, "%s/%s is damaged, and is called %s.damaged now: ", intents->folder, path, path);
-    (void) vp_root_rename (intents->root, path, "intent.damaged", NULL);
-  }
-  return intent;
+  text = vp_root_load_own (intents->root, path, MOST_INTENT, &problem);
+  VpIntent *intent = text != NULL ? parse_intent (text, &problem) : NULL;
+  if (intent != NULL)
+    return intent;
+  if (!g_error_matches (problem, VP_ERROR, VP_ERROR_HOST)) /* what cannot be read now is not damaged */
+    set_aside (intents, domain, problem);
+  g_propagate_error (error, g_steal_pointer (&problem));
+  return NULL;
 }
 
 GStrv

@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "base/root.h"
 #include "edits/recovery.h"
 
 G_BEGIN_DECLS
@@ -23,6 +24,7 @@ typedef struct VpIntents VpIntents;
 /* The folder is made, mode 0700; its parent must be there. */
 VpIntents *vp_intents_new (const char *folder, GError **error);
 void vp_intents_free (VpIntents *intents);
+VpRoot *vp_intents_get_root (VpIntents *intents); /* the intents'; tests put a shim there */
 
 typedef struct {
   char *id; /* of the versions that belong to it */
@@ -39,14 +41,18 @@ gboolean vp_intents_open (VpIntents *intents, const char *domain, const VpWrite 
                           GError **error);
 /* Nothing is to be done any more. What cannot be removed is warned of, and taken up again at the next start. */
 void vp_intents_close (VpIntents *intents, const char *domain);
-void vp_intents_forget (VpIntents *intents, const char *domain); /* that, for a domain that is gone */
-gboolean vp_intents_has (const VpIntents *intents, const char *domain);
+void vp_intents_forget (VpIntents *intents, const char *domain);  /* that, for a domain that is gone */
+gboolean vp_intents_has (VpIntents *intents, const char *domain); /* FALSE, too: it is closed, but cannot be removed */
 
-/* The caller's; NULL without an error: there is none. A damaged one is set aside, and that is the error. */
-VpIntent *vp_intents_load (const VpIntents *intents, const char *domain, GError **error);
+/*
+ * The caller's; NULL without an error: there is none. A damaged one is set aside, and that is the error; with
+ * VP_ERROR_HOST it is there and cannot be read now.
+ */
+VpIntent *vp_intents_load (VpIntents *intents, const char *domain, GError **error);
 void vp_intent_free (VpIntent *intent);
-/* Of VpVersion, those saved for the intent; the caller's. */
-GPtrArray *vp_intents_load_versions (const VpIntents *intents, const char *domain, const VpIntent *intent);
+/* Of VpVersion, those saved for the intent; the caller's. NULL and VP_ERROR_HOST: not all can be read now. */
+GPtrArray *vp_intents_load_versions (const VpIntents *intents, const char *domain, const VpIntent *intent,
+                                     GError **error);
 GStrv vp_intents_list (const VpIntents *intents); /* the domains that have one; the caller's */
 
 /* From any thread, at once: it is saved if the domain has an intent. */

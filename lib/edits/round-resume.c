@@ -41,8 +41,10 @@ static gboolean
 resume_lost (VpRound *round, const VpIntent *intent, GError **error)
 {
   const VpWrite write = { intent->base, intent->carry, intent->written };
-  g_autoptr (GPtrArray) versions = vp_intents_load_versions (round->context->intents, round->name, intent);
+  g_autoptr (GPtrArray) versions = vp_intents_load_versions (round->context->intents, round->name, intent, error);
 
+  if (versions == NULL)
+    return FALSE;
   add_unseen (versions, intent, round->base);
   g_autoptr (VpLost) lost = vp_lost_find (&write, versions);
   if (!lost->defined)
