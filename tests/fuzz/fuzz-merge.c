@@ -23,13 +23,20 @@ parse (const char *text)
 static char *
 dup_merged (const xmlDoc *base, const xmlDoc *ours, const xmlDoc *theirs)
 {
+  g_autoptr (GArray) conflicts = g_array_new (FALSE, FALSE, sizeof (VpMergeConflict));
   g_autoptr (GError) error = NULL;
-  g_autoptr (xmlDoc) merged = vp_merge_three_way (base, ours, theirs, NULL, &error);
+  g_autoptr (xmlDoc) merged = vp_merge_three_way (base, ours, theirs, conflicts, &error);
 
   if (merged == NULL) {
     g_assert_error (error, VP_ERROR, VP_ERROR_XML);
     return NULL;
   }
+  for (guint i = 0; i < conflicts->len; i++) {
+    const VpMergeConflict *conflict = &g_array_index (conflicts, VpMergeConflict, i);
+    g_assert_true (conflict->node->doc == ours || conflict->node->doc == theirs);
+    g_assert_true ((conflict->kind == VP_MERGE_CONFLICT_CLAIM) == (conflict->part != NULL));
+  }
+  g_assert_true (conflicts->len == 0 || (ours != base && theirs != base));
   return vp_xml_dup_text (merged);
 }
 
@@ -46,6 +53,17 @@ check_one_sided (const xmlDoc *base, const xmlDoc *edited)
   g_assert_true (theirs != NULL && ours != NULL);
   g_assert_true (vp_xml_equal (xmlDocGetRootElement (theirs), xmlDocGetRootElement (edited)));
   g_assert_true (vp_xml_equal (xmlDocGetRootElement (ours), xmlDocGetRootElement (edited)));
+}
+
+/* Both sides did the same. */
+static void
+check_same (const xmlDoc *base, const xmlDoc *edited)
+{
+  g_autofree char *text = dup_merged (base, edited, edited);
+  g_autoptr (xmlDoc) merged = text != NULL ? parse (text) : NULL;
+
+  if (merged != NULL)
+    g_assert_true (vp_xml_equal (xmlDocGetRootElement (merged), xmlDocGetRootElement (edited)));
 }
 
 int
@@ -68,5 +86,6 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   g_assert_true ((merged != NULL) == (once != NULL));
   check_one_sided (base, ours);
   check_one_sided (base, theirs);
+  check_same (base, ours);
   return 0;
 }

@@ -1,14 +1,45 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Runs a fuzz target once over each file of the folders named, so that seeds are ordinary tests. */
+/*
+ * Runs a fuzz target once over each file of the folders named, so that seeds are ordinary tests;
+ * and over what the target's mutator, if it has one, makes of each, always the same.
+ */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #define SEED_MAX (1u << 20)
+#define MUTATIONS 12 /* of a seed */
+#define IN_A_ROW 6   /* then from the seed again */
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
+size_t LLVMFuzzerCustomMutator (uint8_t *data, size_t size, size_t max_size, unsigned int seed) __attribute__ ((weak));
+
+/* On a copy as long as what is in it, so that the sanitizers see who reads beyond it. */
+static void
+run_mutations (uint8_t *data, size_t size)
+{
+  uint8_t *seed = malloc (size + 1);
+  size_t length = size;
+
+  if (seed == NULL)
+    abort ();
+  memcpy (seed, data, size);
+  for (unsigned int i = 0; LLVMFuzzerCustomMutator != NULL && i < MUTATIONS; i++) {
+    if (i % IN_A_ROW == 0)
+      memcpy (data, seed, length = size);
+    length = LLVMFuzzerCustomMutator (data, length, SEED_MAX, i);
+    uint8_t *copy = malloc (length + 1);
+    if (copy == NULL)
+      abort ();
+    memcpy (copy, data, length);
+    (void) LLVMFuzzerTestOneInput (copy, length);
+    free (copy);
+  }
+  free (seed);
+}
 
 static int
 run_file (const char *path)
@@ -22,8 +53,10 @@ run_file (const char *path)
   } else {
     size_t size = fread (data, 1, SEED_MAX, file);
     bad = ferror (file) != 0;
-    if (!bad)
+    if (!bad) {
       (void) LLVMFuzzerTestOneInput (data, size);
+      run_mutations (data, size);
+    }
   }
   if (file != NULL)
     (void) fclose (file);

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "../forged.h"
 #include "../owned.h"
 #include "base/error.h"
 #include "support.h"
@@ -14,10 +15,10 @@
   "<s:slot rule='" rule "' place=\"" place "\" " visible "><s:was>" was "</s:was><s:set>" set "</s:set></s:slot>"
 #define REMOVED(rule, place, was)                                                                                      \
   "<s:slot rule='" rule "' place=\"" place "\" guest-visible='yes'><s:was>" was "</s:was></s:slot>"
-#define QEMU "xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'"
+#define QEMU FORGED_QEMU
 #define OVERRIDE "*[local-name()='override' and namespace-uri()='http://libvirt.org/schemas/domain/qemu/1.0']"
 #define VISIBLE "guest-visible='yes'"
-#define PIN "cputune/vcpupin[@vcpu='0']"
+#define PIN FORGED_PIN
 
 static VpDomain *
 new_domain (const char *metadata)
@@ -194,65 +195,6 @@ test_not_taken (void)
   g_assert_true (vp_plan_is_ready (again));
 }
 
-static const struct {
-  const char *rule;
-  const char *place;
-  gboolean visible;
-  const char *was;
-  const char *set;
-} honest[] = {
-  { "cpu", PIN, FALSE, "<vcpupin vcpu='0' cpuset='0-3'/>", "<vcpupin vcpu='0' cpuset='1'/>" },
-  { "cpu", "cputune/vcpupin[@vcpu='1']", FALSE, "", "<vcpupin vcpu='1' cpuset='1'/>" },
-  { "topology", "cpu/topology", TRUE, "<topology sockets='2'/>", "<topology sockets='1' cores='1' threads='2'/>" },
-  { "hypervisor", "features/kvm/hidden", TRUE, "", "<hidden state='on'/>" },
-  { "hypervisor", "features/hyperv", TRUE, "<hyperv><stimer state='on'><direct state='on'/></stimer></hyperv>", "" },
-  { "hypervisor", "clock/timer[@name='hypervclock']", TRUE, "<timer name='hypervclock' present='yes'/>", "" },
-  { "memory", "memoryBacking/source", TRUE, "<source type='anonymous'/>", "" },
-  { "vga", "devices/hostdev/alias[@name='ua-a-x-vga']", TRUE, "<alias name='ua-a'/>", "<alias name='ua-a-x-vga'/>" },
-  { "vga", "devices/emulator", FALSE, "<emulator>/usr/bin/qemu-system-x86_64</emulator>",
-    "<emulator>/var/lib/vfio-profile/emulators/qemu-system-x86_64-00000000</emulator>" },
-  { "trim", "devices/video[1]", TRUE, "<video><model type='qxl'><acceleration accel3d='yes'/></model></video>",
-    "<video><model type='none'/></video>" },
-  { "trim", "devices/sound[1]", TRUE, "<sound model='ich9'><codec type='micro'/></sound>", "" },
-  { "trim", "devices/graphics[@type='vnc'][1]", TRUE, "<graphics type='vnc' port='-1'><listen type='none'/></graphics>",
-    "" },
-  { "trim", "devices/channel[@type='spicevmc'][1]", TRUE, "<channel type='spicevmc'><target name='x'/></channel>", "" },
-};
-
-static const char *const evil[] = {
-  "<emulator>/tmp/evil</emulator>",
-  "<hostdev mode='subsystem' type='pci'><source><address bus='0'/></source></hostdev>",
-  "<disk type='block'><source dev='/dev/sda'/></disk>",
-  "<channel type='spicevmc'><log file='/etc/x'/></channel>",
-  "<graphics type='vnc' socket='/x'/>",
-  "<video><driver vgaconf='on'/><disk/><model heads='/'/></video>",
-  "<hyperv><relaxed x='/etc/passwd'/><x:y xmlns:x='urn:x'/></hyperv>",
-  "<q:commandline " QEMU "><q:arg value='-s'/></q:commandline>",
-  "<q:override " QEMU "><q:device alias='ua-a'/></q:override>",
-};
-
-static char *
-dup_random_slot (GRand *rand, gsize which)
-{
-  gsize other = g_rand_int_range (rand, 0, G_N_ELEMENTS (honest));
-  gboolean lies = g_rand_int_range (rand, 0, 4) == 0;
-  const char *was = honest[which].was;
-  const char *set = honest[which].set;
-
-  if (lies && g_rand_boolean (rand))
-    was = g_rand_boolean (rand) ? evil[g_rand_int_range (rand, 0, G_N_ELEMENTS (evil))] : honest[other].was;
-  else if (lies)
-    set = g_rand_boolean (rand) ? evil[g_rand_int_range (rand, 0, G_N_ELEMENTS (evil))] : honest[other].set;
-  gboolean visible = honest[which].visible != (lies && g_rand_int_range (rand, 0, 8) == 0);
-  g_autofree char *before = was[0] != '\0'
-                              ? g_strdup_printf ("<s:was position='%d'>%s</s:was>", g_rand_int_range (rand, 0, 9), was)
-                              : g_strdup ("");
-  g_autofree char *after = set[0] != '\0' ? g_strdup_printf ("<s:set>%s</s:set>", set) : g_strdup ("");
-  return g_strdup_printf ("<s:slot rule='%s' place=\"%s\" guest-visible='%s' made='%d'>%s%s</s:slot>",
-                          honest[lies && g_rand_int_range (rand, 0, 8) == 0 ? other : which].rule, honest[which].place,
-                          visible ? "yes" : "no", g_rand_int_range (rand, 0, 5), before, after);
-}
-
 static void
 test_random (void)
 {
@@ -263,8 +205,8 @@ test_random (void)
 
   for (guint round = 0; round < 4000; round++) {
     g_autoptr (GString) state = g_string_new ("<s:state xmlns:s='urn:vfio-profile:state:1'>");
-    for (gsize i = 0; i < G_N_ELEMENTS (honest); i++) {
-      g_autofree char *slot = g_rand_int_range (rand, 0, 4) == 0 ? dup_random_slot (rand, i) : g_strdup ("");
+    for (gsize i = 0; i < G_N_ELEMENTS (forged_honest); i++) {
+      g_autofree char *slot = g_rand_int_range (rand, 0, 4) == 0 ? forged_dup_slot (rand, i) : g_strdup ("");
       g_string_append (state, slot);
     }
     g_string_append (state, "</s:state>");
