@@ -18,6 +18,7 @@ static const char *const owned[] = {
   "memoryBacking/nosharepages",
   "memoryBacking/source[@type='anonymous']",
   "features/kvm/hidden",
+  "features/kvm/hint-dedicated",
   "features/hyperv",
   "clock/timer[@name='hypervclock']",
   "cpu/topology",
@@ -90,7 +91,7 @@ list_owned (const VpDomain *domain)
   static const char *const places[] = {
     "cputune/vcpupin | cputune/emulatorpin | cputune/iothreadpin | numatune/memory | numatune/memnode | cpu/numa",
     "memoryBacking/hugepages | memoryBacking/allocation | memoryBacking/nosharepages | memoryBacking/source",
-    "features/kvm/hidden | features/hyperv | clock/timer | cpu/topology | cpu/feature | cpu/cache",
+    "features/kvm/* | features/hyperv | features/hyperv/* | clock/timer | cpu/topology | cpu/feature | cpu/cache",
     "devices/hostdev/alias | *[local-name()='override'] | *[local-name()='commandline']",
     "devices/video | devices/graphics | devices/sound | devices/audio | devices/input | devices/channel",
     "devices/redirdev | devices/smartcard",

@@ -341,15 +341,36 @@ vp_domain_memory_kib (const VpDomain *domain, GError **error)
   return kib;
 }
 
+char *
+vp_domain_dup_arch (const VpDomain *domain)
+{
+  xmlNode *type = vp_xml_find (domain->doc, "os/type");
+
+  return type != NULL ? vp_xml_dup_attr (type, "arch") : NULL;
+}
+
+static gboolean
+is_x86 (const VpDomain *domain)
+{
+  g_autofree char *arch = vp_domain_dup_arch (domain);
+
+  return g_strcmp0 (arch, "x86_64") == 0 || g_strcmp0 (arch, "i686") == 0;
+}
+
+gboolean
+vp_domain_is_x86_kvm (const VpDomain *domain)
+{
+  return vp_xml_attr_is (vp_domain_root (domain), "type", "kvm") && is_x86 (domain);
+}
+
 /* OVMF comes as <os firmware='efi'> or as a pflash loader; whatever else x86 boots with is SeaBIOS. */
 gboolean
 vp_domain_is_bios (const VpDomain *domain)
 {
   xmlNode *os = vp_xml_child (vp_domain_root (domain), "os");
   xmlNode *loader = os != NULL ? vp_xml_child (os, "loader") : NULL;
-  g_autofree char *arch = vp_domain_dup_arch (domain);
 
-  if (os == NULL || (g_strcmp0 (arch, "x86_64") != 0 && g_strcmp0 (arch, "i686") != 0))
+  if (os == NULL || !is_x86 (domain))
     return FALSE;
   return !vp_xml_attr_is (os, "firmware", "efi") && (loader == NULL || !vp_xml_attr_is (loader, "type", "pflash"));
 }
@@ -360,14 +381,6 @@ vp_domain_dup_emulator (const VpDomain *domain)
   xmlNode *node = vp_xml_find (domain->doc, "devices/emulator");
 
   return node != NULL ? vp_xml_dup_content (node) : NULL;
-}
-
-char *
-vp_domain_dup_arch (const VpDomain *domain)
-{
-  xmlNode *type = vp_xml_find (domain->doc, "os/type");
-
-  return type != NULL ? vp_xml_dup_attr (type, "arch") : NULL;
 }
 
 static gboolean

@@ -65,6 +65,8 @@ GArray *vp_domain_iothreads (const VpDomain *domain); /* of guint: the ids, asce
 guint64 vp_domain_memory_kib (const VpDomain *domain, GError **error);
 /* Of guint64, KiB of each guest NUMA cell, in order; empty when it has none. NULL and an error: a size is none. */
 GArray *vp_domain_cells_kib (const VpDomain *domain, GError **error);
+/* It runs on KVM, which has paravirtual features for x86 alone. */
+gboolean vp_domain_is_x86_kvm (const VpDomain *domain);
 /* An x86 guest that SeaBIOS boots, no UEFI. */
 gboolean vp_domain_is_bios (const VpDomain *domain);
 char *vp_domain_dup_emulator (const VpDomain *domain);       /* NULL: none named */

@@ -220,15 +220,16 @@ index_pus (VpTopology *self, GError **error)
   return TRUE;
 }
 
-static gboolean
-is_amd (hwloc_topology_t hwloc)
+static void
+read_vendor (VpTopology *self, hwloc_topology_t hwloc)
 {
   hwloc_obj_t package = hwloc_get_obj_by_type (hwloc, HWLOC_OBJ_PACKAGE, 0);
   const char *vendor = package != NULL ? hwloc_obj_get_info_by_name (package, "CPUVendor") : NULL;
 
   if (vendor == NULL)
     vendor = hwloc_obj_get_info_by_name (hwloc_get_root_obj (hwloc), "CPUVendor");
-  return g_strcmp0 (vendor, "AuthenticAMD") == 0 || g_strcmp0 (vendor, "HygonGenuine") == 0;
+  self->amd = g_strcmp0 (vendor, "AuthenticAMD") == 0 || g_strcmp0 (vendor, "HygonGenuine") == 0;
+  self->intel = g_strcmp0 (vendor, "GenuineIntel") == 0;
 }
 
 /* What firmware says of the ways between nodes (ACPI's SLIT): 10 to itself, 255 no way. Synthetic hosts have none. */
@@ -291,7 +292,7 @@ vp_topology_new_from_hwloc (hwloc_topology_t hwloc, hwloc_const_bitmap_t isolate
   self->l3s = g_new0 (VpL3, self->n_pus);
   self->nodes = g_new0 (VpNode, self->n_nodes + 1);
   self->by_os_index = g_new0 (guint, self->n_pus);
-  self->amd = is_amd (hwloc);
+  read_vendor (self, hwloc);
   fill_nodes (self, hwloc);
   g_autofree Place *places = find_places (self, hwloc);
   fill_tables (self, hwloc, isolated, places);

@@ -68,6 +68,7 @@ typedef struct {
   guint n_kinds; /* at least 1, after kinds that differ too little were merged */
   guint n_packages;
   gboolean amd;       /* CPUVendor AuthenticAMD or HygonGenuine */
+  gboolean intel;     /* CPUVendor GenuineIntel; neither: not known, or another one */
   guint *by_os_index; /* positions in pus, by os_index */
   guint n_distances;  /* 0: not known */
   VpDistance *distances;

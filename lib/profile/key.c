@@ -32,7 +32,7 @@ static const VpKeyInfo keys[VP_N_KEYS] = {
                                "a number of seconds from 0 to 999" },
   [VP_KEY_MEMORY_NOSHAREPAGES] = { "memory", "nosharepages", "no", { "no", "yes" }, NULL, NULL },
   [VP_KEY_HYPERVISOR_KVM_HIDDEN] = { "hypervisor", "kvm-hidden", "keep", { "keep", "on", "auto" }, NULL, NULL },
-  [VP_KEY_HYPERVISOR_HYPERV] = { "hypervisor", "hyperv", "keep", { "keep", "remove", "spoof" }, NULL, NULL },
+  [VP_KEY_HYPERVISOR_HYPERV] = { "hypervisor", "hyperv", "keep", { "keep", "remove", "spoof", "full" }, NULL, NULL },
   /* CPUID has room for 12 bytes; a comma would end QEMU's -cpu property. */
   [VP_KEY_HYPERVISOR_VENDOR_ID] = { "hypervisor",
                                     "vendor-id",
@@ -40,6 +40,7 @@ static const VpKeyInfo keys[VP_N_KEYS] = {
                                     { NULL },
                                     "[!-+.-~\\-]{1,12}",
                                     "1 to 12 printable characters without space and comma" },
+  [VP_KEY_HYPERVISOR_HINT_DEDICATED] = { "hypervisor", "hint-dedicated", "keep", { "keep", "auto" }, NULL, NULL },
   [VP_KEY_VGA_X_VGA] = { "vga", "x-vga", "off", { "off", "on", "auto" }, NULL, NULL },
   [VP_KEY_VGA_METHOD] = { "vga", "method", "wrapper", { "wrapper", "override" }, NULL, NULL },
   [VP_KEY_DEVICES_BOOT_VGA] = { "devices", "boot-vga", "allow", { "allow", "refuse" }, NULL, NULL },

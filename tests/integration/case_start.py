@@ -2,7 +2,12 @@
 """The main job: a tagged domain starts pinned, on hugepages, with KVM and Hyper-V hidden."""
 import json
 import os
+import re
 import signal
+import subprocess
+import xml.etree.ElementTree as ET
+
+import libvirt
 
 from lib import (LogWatch, Qemu, Skip, check, check_equal, connect, cpus_of_first_core, daemon, defined, definition, domain_xml, has,
                  main, need_cpus_beside_the_host, note, online_cpus, parse_cpus, pins, plan, profile_tool, test, virsh,
@@ -96,6 +101,83 @@ def spoofed_domain():
         check(has(text, "features/hyperv/relaxed"), "<relaxed> is gone")
         check(has(text, "features/hyperv/vendor_id[@state='on']"), "there is no vendor_id")
         check(has(text, "clock/timer[@name='hypervclock']"), "hypervclock is gone")
+
+
+# Without its clock: that comes with the set.
+FEW = {"features": HYPERV, "clock": "<clock offset='localtime'><timer name='hpet' present='no'/></clock>"}
+FULL = {"relaxed", "vapic", "spinlocks=0x1fff", "vpindex", "runtime", "synic", "stimer", "stimer-direct", "time",
+        "frequencies", "tlbflush", "ipi", "vendor-id=0123456789ab"}
+
+
+def tool_filter(*arguments, xml):
+    done = subprocess.run(["vfio-profile", *arguments], input=xml, capture_output=True, text=True, check=False)
+    check_equal(done.returncode, 0, f"{arguments}: {done.stderr}")
+    return done.stdout
+
+
+def for_kvm(text, cpu):
+    return text.replace("type='qemu'", "type='kvm'", 1).replace("<devices>", f"{cpu}<devices>", 1)
+
+
+def hyperv_words(cpu):
+    """Of QEMU's -cpu: {"vpindex", "spinlocks=0x1fff", …}"""
+    return {word[3:].removesuffix("=on") for word in cpu.split(",") if word.startswith("hv-")}
+
+
+def check_log(name):
+    with open(f"/var/log/libvirt/qemu/{name}.log", encoding="utf-8") as log:
+        said = [line for line in log if re.search("warning|error|not supported", line, re.I)]
+    check_equal(said, [], "QEMU's own words")
+
+
+def without_kvm(text):
+    """A machine without KVM can define it as well; the daemon leaves it alone, as it has no tag and no state."""
+    return re.sub("<metadata>.*</metadata>", "", text, flags=re.S).replace('type="kvm"', "type='qemu'", 1)
+
+
+def parts(text, place):
+    return sorted(ET.canonicalize(ET.tostring(node), strip_text=True) for node in ET.fromstring(text).find(place))
+
+
+@test("hyperv = full: libvirt keeps the set as it is, gives QEMU each with what it needs, and undo leaves the few")
+def full_set():
+    before = for_kvm(domain_xml("set", "gaming", **FEW), "")
+    full = tool_filter("rewrite", xml=before)
+    connection.defineXMLFlags(without_kvm(full), libvirt.VIR_DOMAIN_DEFINE_VALIDATE).undefine()
+    with defined(connection, without_kvm(full)) as domain:
+        arguments = virsh("domxml-to-native", "qemu-argv", "--domain", domain.name()).stdout.split()
+        check_equal(hyperv_words(arguments[arguments.index("-cpu") + 1]), FULL, "-cpu")
+        for place in ("features/hyperv", "clock"):
+            check_equal(parts(definition(domain), place), parts(full, place), place)
+    undone = tool_filter("rewrite", "--undo", xml=full)
+    for place in ("features/hyperv", "clock"):
+        check_equal(parts(undone, place), parts(before, place), f"undone, {place}")
+
+
+@test("hyperv = full beside vpindex off: none that needs it, so that QEMU starts, and says nothing")
+def full_set_without_one():
+    features = HYPERV.replace("</hyperv>", "<vpindex state='off'/></hyperv>")
+    full = tool_filter("rewrite", xml=for_kvm(domain_xml("part", "gaming", **{**FEW, "features": features}), ""))
+    with defined(connection, without_kvm(full)) as domain:
+        domain.create()
+        needing = {"vpindex", "synic", "stimer", "stimer-direct", "tlbflush", "ipi"}
+        check_equal(hyperv_words(Qemu("part").option("-cpu")[0]), FULL - needing, "-cpu")
+        check_log("part")
+
+
+@test("hyperv = full on a host that has KVM: QEMU starts, and says nothing")
+def full_on_kvm():
+    text = for_kvm(domain_xml("whole", "gaming", **FEW), "<cpu mode='host-passthrough'/>")
+    try:
+        domain = connection.defineXML(text)
+    except libvirt.libvirtError as error:
+        raise Skip(f"no KVM: {error}") from error
+    domain.undefine()
+    with defined(connection, text) as domain:
+        wait_ready("whole")
+        domain.create()
+        check_log("whole")
+        check(FULL <= hyperv_words(Qemu("whole").option("-cpu")[0]), "a feature is missing")
 
 
 @test("as many vCPUs as the machine has CPUs: pinned to all, with a warning")

@@ -69,6 +69,40 @@ test_hypervisor_host_model (void)
   g_assert_cmpuint (recent->warnings->len, ==, 0);
 }
 
+#define HINT(more) "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='gaming'>" more "</vfio:profile>"
+
+/* Only where the guest sees KVM, libvirt takes it, and no vCPU waits for the host or another guest. */
+static void
+test_hypervisor_hint (void)
+{
+  g_autofree char *card = g_strdup_printf (CARD, "");
+  g_autoptr (VpHost) host = test_host ("howto-2015", TEST_I7_3770K);
+  g_autoptr (VpHost) full = test_host (NULL, "pack:1 l3:1 core:2 pu:2");
+  g_autoptr (VpDomain) domain = test_tagged (HINT (""), "");
+  g_autoptr (VpDomain) hidden = test_tagged (HINT (""), card);
+  g_autoptr (VpDomain) by_user =
+    test_tagged (HINT (""), "  <features>\n    <kvm>\n      <hidden state='on'/>\n    </kvm>\n  </features>\n");
+  g_autoptr (VpDomain) unpinned = test_tagged (HINT ("<vfio:cpu pin='no' topology='keep'/>"), "");
+  g_autoptr (VpDomain) own =
+    test_tagged (HINT (""),
+                 "  <features>\n    <kvm>\n      <hint-dedicated state='off'/>\n    </kvm>\n  </features>\n");
+  g_autoptr (VpDomain) model = test_tagged (HINT (""), "");
+  VpDomain *const without[] = { hidden, by_user, unpinned, model };
+
+  xmlSetProp (vp_xml_find (model->doc, "cpu"), BAD_CAST "mode", BAD_CAST "host-model");
+  g_autoptr (VpPlan) plan = plan_checked (domain, host);
+  assert_value (plan, "features/kvm", "<kvm><hint-dedicated state=\"on\"/></kvm>");
+  g_assert_true (test_change (plan, "features/kvm/hint-dedicated")->guest_visible);
+  for (gsize i = 0; i < G_N_ELEMENTS (without); i++) {
+    g_autoptr (VpPlan) other = plan_checked (without[i], host);
+    assert_value (other, "features/kvm/hint-dedicated", NULL);
+  }
+  g_autoptr (VpPlan) kept = plan_checked (own, host);
+  assert_value (kept, "features/kvm/hint-dedicated", "<hint-dedicated state=\"off\"/>");
+  g_autoptr (VpPlan) reserve = plan_checked (domain, full);
+  assert_value (reserve, "features/kvm/hint-dedicated", NULL);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -76,5 +110,6 @@ main (int argc, char **argv)
   g_test_add_func ("/hypervisor/nvidia", test_hypervisor_nvidia);
   g_test_add_func ("/hypervisor/gaming", test_hypervisor_gaming);
   g_test_add_func ("/hypervisor/host-model", test_hypervisor_host_model);
+  g_test_add_func ("/hypervisor/hint", test_hypervisor_hint);
   return g_test_run ();
 }

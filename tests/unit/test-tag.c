@@ -40,7 +40,7 @@ test_names (void)
   g_assert_no_error (error);
   g_assert_cmpstr (tag->names, ==, "nvidia gaming");
   /* later ones over earlier ones */
-  g_assert_cmpstr (vp_settings_get (tag->settings, VP_KEY_HYPERVISOR_HYPERV), ==, "spoof");
+  g_assert_cmpstr (vp_settings_get (tag->settings, VP_KEY_HYPERVISOR_HYPERV), ==, "full");
   g_assert_cmpstr (vp_settings_get (tag->settings, VP_KEY_CPU_PIN), ==, "yes");
   g_assert_cmpstr (vp_settings_get (tag->settings, VP_KEY_START_ON_STALE), ==, "refuse");
 }

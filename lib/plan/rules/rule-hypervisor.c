@@ -29,24 +29,44 @@ has_hiding_gpu (const VpRuleContext *context)
   return answer;
 }
 
-static void
+/* Whether the guest does not see KVM, then. */
+static gboolean
 want_hidden (VpRuleContext *context)
 {
+  const xmlNode *own = vp_xml_find (context->original->doc, "features/kvm/hidden");
+  gboolean hidden = own != NULL && vp_xml_attr_is (own, "state", "on");
   int asked = vp_settings_choice (context->settings, VP_KEY_HYPERVISOR_KVM_HIDDEN);
   int gpu = asked == VP_HIDDEN_AUTO ? has_hiding_gpu (context) : 1;
 
   if (asked == VP_HIDDEN_KEEP || gpu == 0)
-    return;
+    return hidden;
   if (gpu < 0) {
     xmlNode *present = vp_xml_find (context->present->doc, "features/kvm/hidden");
     if (present == NULL || !vp_xml_attr_is (present, "state", "on")) {
       vp_rule_warn (context, "an assigned device is not on this host, so whether it is a GPU that wants KVM hidden is "
                              "not known: KVM stays visible; set hypervisor.kvm-hidden to on to hide it");
-      return;
+      return hidden;
     }
   }
   vp_rule_want (context, &vp_rule_hypervisor, VP_GUEST_VISIBLE, g_strdup ("features/kvm/hidden"),
                 vp_xml_new ("hidden", "state", "on", NULL), "GPU drivers look for KVM's signature in CPUID");
+  return TRUE;
+}
+
+/* libvirt refuses the hint with any other CPU, and QEMU's guide where vCPUs may be preempted. */
+static void
+want_hint (VpRuleContext *context)
+{
+  const VpPlacement *placement = context->plan->placement;
+  const xmlNode *cpu = vp_xml_find (context->original->doc, "cpu");
+
+  if (vp_settings_choice (context->settings, VP_KEY_HYPERVISOR_HINT_DEDICATED) != VP_HINT_AUTO || placement == NULL ||
+      placement->level > VP_LEVEL_WHOLE_CORES || !vp_domain_is_x86_kvm (context->original) || cpu == NULL ||
+      !vp_xml_attr_is (cpu, "mode", "host-passthrough") ||
+      vp_xml_find (context->original->doc, "features/kvm/hint-dedicated") != NULL)
+    return;
+  vp_rule_want (context, &vp_rule_hypervisor, VP_GUEST_VISIBLE, g_strdup ("features/kvm/hint-dedicated"),
+                vp_xml_new ("hint-dedicated", "state", "on", NULL), "all vCPUs have cores of their own");
 }
 
 static void
@@ -94,10 +114,11 @@ plan_hypervisor (VpRuleContext *context, GError **error)
   int hyperv = vp_settings_choice (context->settings, VP_KEY_HYPERVISOR_HYPERV);
 
   (void) error;
-  want_hidden (context);
+  if (!want_hidden (context))
+    want_hint (context);
   if (hyperv == VP_HYPERV_REMOVE)
     want_no_hyperv (context);
-  else if (hyperv == VP_HYPERV_SPOOF)
+  else if (hyperv == VP_HYPERV_SPOOF || hyperv == VP_HYPERV_FULL)
     want_vendor_id (context);
   return TRUE;
 }
@@ -108,6 +129,7 @@ plan_hypervisor (VpRuleContext *context, GError **error)
 
 static const VpRulePlace places[] = {
   { .place = "features/kvm/hidden", VP_GUEST_VISIBLE, HIDDEN, HIDDEN },
+  { .place = "features/kvm/hint-dedicated", VP_GUEST_VISIBLE, NULL, "hint-dedicated(?:/@state=on)?" },
   { .place = "features/hyperv",
     VP_GUEST_VISIBLE,
     "hyperv(?:/@mode=[a-z-]{1,20}|(?:/[a-z_]{1,40}){1,3}(?:/@[a-z_]{1,40}=" VALUE ")?)?",

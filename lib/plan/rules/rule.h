@@ -60,6 +60,7 @@ extern const VpRule vp_rule_topology;
 extern const VpRule vp_rule_numa;
 extern const VpRule vp_rule_memory;
 extern const VpRule vp_rule_hypervisor;
+extern const VpRule vp_rule_hyperv;
 extern const VpRule vp_rule_vga;
 extern const VpRule vp_rule_trim;
 
