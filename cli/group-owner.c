@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vfio-profile-group-owner NUMBER: prints the uid of the user who was granted all that is
- * in the IOMMU group, for udev's rule about /dev/vfio/NUMBER; exit 1 where it is nobody.
- * A group has another number at each boot, and nothing of its node leads to its devices.
+ * vfio-profile-group-owner NUMBER | vfioNUMBER: prints the uid of the user who was granted all
+ * that is in the IOMMU group, for udev's rules about /dev/vfio/NUMBER, and about the nodes of its
+ * devices for iommufd, /dev/vfio/devices/vfioNUMBER; exit 1 where it is nobody. Both have other
+ * numbers at each boot, and nothing of a group's node leads to its devices.
  *
  * It reads files by plain means: udev's sandbox has no openat2, which VpRoot needs.
  */
@@ -65,6 +66,18 @@ read_group (const char *number)
   return devices;
 }
 
+/* The group of what a node is of; NULL: it has none, or is gone. */
+static char *
+dup_group (const char *node)
+{
+  g_autofree char *path = g_strdup_printf ("/sys/class/vfio-dev/%s/device/iommu_group", node);
+  g_autofree char *target = g_file_read_link (path, NULL);
+
+  if (g_ascii_isdigit (node[0]))
+    return g_strdup (node);
+  return target != NULL ? g_path_get_basename (target) : NULL;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -72,18 +85,19 @@ main (int argc, char **argv)
   g_autofree char *text = NULL;
   guint uid = 0;
 
-  if (argc != 2 || !g_regex_match_simple ("^[0-9]{1,8}$", argv[1], 0, 0)) {
-    g_printerr ("Usage: vfio-profile-group-owner NUMBER\n");
+  if (argc != 2 || !g_regex_match_simple ("^(?:vfio)?[0-9]{1,8}$", argv[1], 0, 0)) {
+    g_printerr ("Usage: vfio-profile-group-owner NUMBER | vfioNUMBER\n");
     return 2;
   }
+  g_autofree char *group = dup_group (argv[1]);
   g_autoptr (GPtrArray) grants =
     g_file_get_contents (VP_GRANTS_FILE, &text, NULL, &error) ? vp_grants_parse (text, &error) : NULL;
   if (grants == NULL) {
     g_printerr ("vfio-profile-group-owner: %s\n", error->message);
     return 1;
   }
-  g_autoptr (GArray) devices = read_group (argv[1]);
-  if (!vp_grants_find_owner (grants, devices, atoi (argv[1]), &uid))
+  g_autoptr (GArray) devices = group != NULL ? read_group (group) : NULL;
+  if (devices == NULL || !vp_grants_find_owner (grants, devices, atoi (group), &uid))
     return 1;
   g_print ("%u\n", uid);
   return 0;

@@ -3,7 +3,7 @@
  * What a grant is on the disk, and udev and systemd made to take it up. Decides nothing.
  *
  *   /etc/vfio-profile/grants                          whose which card is
- *   /etc/udev/rules.d/72-vfio-profile.rules           the group's node is his
+ *   /etc/udev/rules.d/72-vfio-profile.rules           the nodes of group and device are his
  *   /etc/security/limits.d/vfio-profile-UID.conf      what he may lock after a login by PAM
  *   /etc/systemd/system/user@UID.service.d/vfio-profile.conf   and below his own systemd
  *
@@ -21,6 +21,10 @@
 
 #define RULES "etc/udev/rules.d/72-vfio-profile.rules"
 #define LIMIT "LimitMEMLOCK="
+#define OWNED ", PROGRAM=\"" VP_GROUP_OWNER_PROGRAM " %k\", OWNER=\"%c\", MODE=\"0600\"\n"
+#define IOMMU_RULE "SUBSYSTEM==\"misc\", KERNEL==\"iommu\", "
+#define IOMMU_NODE "/dev/iommu"
+#define IOMMU_MODE 0660 /* the kernel's own */
 
 gboolean
 vp_grant_open (VpGrantFiles *files, const VpRoot *root, const char *folder, GError **error)
@@ -78,16 +82,43 @@ write_list (const VpGrantFiles *files, GPtrArray *changed, GError **error)
   return store (files, &VP_GRANTS_FILE[1], list, changed, error);
 }
 
+/* The one user who has any grant; 0: there are several. */
+static guint
+find_only_user (const GPtrArray *grants)
+{
+  guint uid = grants->len > 0 ? ((const VpGrant *) grants->pdata[0])->uid : 0;
+
+  for (guint i = 0; i < grants->len; i++)
+    if (((const VpGrant *) grants->pdata[i])->uid != uid)
+      return 0;
+  return uid;
+}
+
+/*
+ * /dev/iommu holds what its opener maps and leads to no device, as /dev/vfio/vfio does, which is everybody's;
+ * so it is where two users have cards. One node has but one owner.
+ */
+static char *
+dup_iommu_rule (const GPtrArray *grants)
+{
+  guint uid = find_only_user (grants);
+
+  return uid != 0 ? g_strdup_printf (IOMMU_RULE "OWNER=\"%u\", MODE=\"0660\"\n", uid)
+                  : g_strdup (IOMMU_RULE "OWNER=\"root\", MODE=\"0666\"\n");
+}
+
 /* OWNER alone would leave the mode of some other rule; %c is what the program printed. */
 static gboolean
 write_rules (const VpGrantFiles *files, GPtrArray *changed, GError **error)
 {
-  return store (files, RULES,
-                VP_GRANT_MARK "# A group has another number at each boot, so a program looks whose its devices are.\n"
-                              "SUBSYSTEM==\"vfio\", KERNEL==\"[0-9]*\", PROGRAM=\"" VP_GROUP_OWNER_PROGRAM
-                              " %k\", OWNER=\"%c\", "
-                              "MODE=\"0600\"\n",
-                changed, error);
+  g_autofree char *iommu = dup_iommu_rule (files->grants);
+  g_autofree char *rules =
+    g_strconcat (VP_GRANT_MARK "# A group has another number at each boot, so a program looks whose its devices are.\n"
+                               "SUBSYSTEM==\"vfio\", KERNEL==\"[0-9]*\"" OWNED "# The same through iommufd.\n"
+                               "SUBSYSTEM==\"vfio-dev\", KERNEL==\"vfio[0-9]*\"" OWNED,
+                 iommu, NULL);
+
+  return store (files, RULES, rules, changed, error);
 }
 
 static gboolean
@@ -143,7 +174,7 @@ vp_grant_remove (const VpGrantFiles *files, guint uid, GPtrArray *changed, GErro
   if (!has_grant (files->grants, uid) && !remove_limits (files, uid, changed, error))
     return FALSE;
   if (files->grants->len > 0)
-    return write_list (files, changed, error);
+    return write_list (files, changed, error) && write_rules (files, changed, error);
   return vp_own_file_remove (&files->place, RULES, VP_GRANT_MARK, changed, error) &&
          vp_own_file_remove (&files->place, &VP_GRANTS_FILE[1], VP_GRANT_MARK, changed, error);
 }
@@ -164,9 +195,10 @@ run (const char *const *command)
 void
 vp_grant_apply (const VpGrantFiles *files)
 {
-  static const char *const commands[][6] = {
+  static const char *const commands[][7] = {
     { "udevadm", "control", "--reload", NULL },
-    { "udevadm", "trigger", "--action=add", "--subsystem-match=vfio", "--settle", NULL },
+    { "udevadm", "trigger", "--action=add", "--subsystem-match=vfio", "--subsystem-match=vfio-dev", "--settle", NULL },
+    { "udevadm", "trigger", "--action=add", "--subsystem-match=misc", "--sysname-match=iommu", "--settle", NULL },
     { "systemctl", "daemon-reload", NULL },
   };
   struct stat info;
@@ -177,7 +209,38 @@ vp_grant_apply (const VpGrantFiles *files)
     run (commands[i]);
 }
 
-/* udev does not give a node back by itself when its rule goes. */
+static void
+give_back (const char *node)
+{
+  if (lchown (node, 0, (gid_t) -1) != 0 && errno != ENOENT)
+    vp_output_warn ("%s is not given back to root: %s", node, g_strerror (errno));
+}
+
+/* Of its group, and its own for iommufd. */
+static void
+give_back_nodes (const VpGrantFiles *files, const VpPciDevice *device)
+{
+  g_autofree char *address = vp_pci_address_dup_text (&device->address);
+  g_autofree char *folder = g_strdup_printf ("sys/bus/pci/devices/%s/vfio-dev", address);
+  g_auto (GStrv) names = vp_root_list (files->root, folder);
+  g_autofree char *group = g_strdup_printf ("/dev/vfio/%d", device->iommu_group);
+
+  give_back (group);
+  for (guint i = 0; names[i] != NULL; i++) {
+    g_autofree char *node = g_build_filename ("/dev/vfio/devices", names[i], NULL);
+    give_back (node);
+  }
+}
+
+static void
+give_back_iommu (void)
+{
+  give_back (IOMMU_NODE);
+  if (chmod (IOMMU_NODE, IOMMU_MODE) != 0 && errno != ENOENT)
+    vp_output_warn ("the mode of %s is not as it was: %s", IOMMU_NODE, g_strerror (errno));
+}
+
+/* udev does not give a node back by itself when its rule goes; what other rules say of it they say again, after. */
 void
 vp_grant_take_back (const VpGrantFiles *files, const GPtrArray *taken)
 {
@@ -186,10 +249,9 @@ vp_grant_take_back (const VpGrantFiles *files, const GPtrArray *taken)
   for (guint i = 0; i < taken->len && strcmp (files->folder, "/") == 0; i++) {
     const VpGrant *grant = taken->pdata[i];
     const VpPciDevice *device = vp_pci_find (devices, &grant->ids.address);
-    if (device == NULL || device->iommu_group < 0)
-      continue;
-    g_autofree char *node = g_strdup_printf ("/dev/vfio/%d", device->iommu_group);
-    if (lchown (node, 0, 0) != 0 && errno != ENOENT)
-      vp_output_warn ("%s is not given back to root: %s", node, g_strerror (errno));
+    if (device != NULL && device->iommu_group >= 0)
+      give_back_nodes (files, device);
   }
+  if (files->grants->len == 0 && strcmp (files->folder, "/") == 0)
+    give_back_iommu ();
 }

@@ -28,7 +28,7 @@ gboolean vp_grant_remove (const VpGrantFiles *files, guint uid, GPtrArray *chang
 
 /* At once, and not from the next boot on, if it is this machine. What fails is a warning: a boot does the same. */
 void vp_grant_apply (const VpGrantFiles *files);
-/* The nodes of groups whose grants (of VpGrant *) are no more go back to root. */
+/* The nodes of those whose grants (of VpGrant *) are no more go back to root; before the files are applied. */
 void vp_grant_take_back (const VpGrantFiles *files, const GPtrArray *taken);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (VpGrantFiles, vp_grant_close)

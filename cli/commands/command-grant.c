@@ -87,8 +87,8 @@ undo (VpGrantFiles *files, VpSequester *sequester, const Options *options, const
     if (!vp_grant_remove (files, ((const VpGrant *) taken->pdata[i])->uid, changed, error))
       return FALSE;
   vp_own_files_say (changed, "changed or removed");
-  vp_grant_apply (files);
   vp_grant_take_back (files, taken);
+  vp_grant_apply (files);
   return vp_initramfs_finish (files->root, options->initramfs, boot, error);
 }
 

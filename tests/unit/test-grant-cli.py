@@ -8,11 +8,12 @@ Usage: as for test-doctor.py.
 import json
 import os
 import shutil
+import subprocess
 import sys
 
 sys.dont_write_bytecode = True  # the source tree stays as it is
-from doctor_machine import DATA, MIB, Machine, run  # noqa: E402
-from tap import main  # noqa: E402
+from doctor_machine import DATA, MIB, PROGRAM, Machine, run  # noqa: E402
+from tap import Skip, main  # noqa: E402
 
 UID = os.getuid() or 1000
 GRANTS = "etc/vfio-profile/grants"
@@ -90,8 +91,11 @@ def test_writes():
     assert limits(machine) == (9 * 1024 * MIB, 9 * 1024 * MIB)
     lines = text_of(machine, GRANTS).splitlines()[1:]
     assert lines == [f"{UID} alice 0000:01:00.0 10de:1381 sequestered", f"{UID} alice 0000:01:00.1 10de:0fbc sequestered"]
-    rule = text_of(machine, RULES).splitlines()[-1]
-    assert 'SUBSYSTEM=="vfio"' in rule and "vfio-profile-group-owner %k" in rule and 'OWNER="%c"' in rule, rule
+    rules = [line for line in text_of(machine, RULES).splitlines() if not line.startswith("#")]
+    nodes = 'SUBSYSTEM=="vfio", KERNEL=="[0-9]*"', 'SUBSYSTEM=="vfio-dev", KERNEL=="vfio[0-9]*"'
+    for rule, node in zip(rules, nodes):
+        assert node in rule and "vfio-profile-group-owner %k" in rule and 'OWNER="%c", MODE="0600"' in rule, rule
+    assert rules[2:] == [f'SUBSYSTEM=="misc", KERNEL=="iommu", OWNER="{UID}", MODE="0660"'], rules
     again = grant(machine, "alice", "01:00.0")[0]
     assert "wrote" not in again and limits(machine)[0] == 9 * 1024 * MIB, again
 
@@ -184,9 +188,11 @@ def test_undo_some():
     machine = host()
     grant(machine, "alice", "01:00.0", "--memory", "1GiB")
     grant(machine, "bob", "02:00.0", "--memory", "2GiB")
+    assert 'KERNEL=="iommu", OWNER="root", MODE="0666"' in text_of(machine, RULES)
     assert "granted to 'alice' already" in refused(machine, "bob", "01:00.0", "-m", "1GiB")
     assert "nothing of that" in grant(machine, "--undo", "bob", "01:00.0")[0]
     grant(machine, "--undo", "alice", "01:00.1")
+    assert 'KERNEL=="iommu", OWNER="4242", MODE="0660"' in text_of(machine, RULES)
     assert not os.path.exists(machine.path(UNIT)) and not os.path.exists(os.path.dirname(machine.path(UNIT)))
     assert not os.path.exists(machine.path(LIMITS)) and os.path.exists(machine.path(RULES))
     shown = json.loads(grant(machine, "--list", "--json")[0])
@@ -214,6 +220,31 @@ def test_refusals():
     err = refused(machine, "alice", "01:00.0", "-m", "1GiB")
     assert "0000:02:00.0" in err and "name that as well" in err, err
     grant(machine, "alice", "01:00.0", "02:00.0", "-m", "1GiB")
+
+
+def test_owner():
+    """udev's question whose a node is, of a group and of a device for iommufd"""
+    machine = host()
+    grant(machine, "alice", "01:00.0", "-m", "1GiB")
+    group = os.path.basename(os.readlink(machine.path("sys/bus/pci/devices/0000:01:00.0/iommu_group")))
+    for name, card in (("vfio3", "0000:01:00.0"), ("vfio4", "0000:02:00.0")):
+        os.makedirs(machine.path(f"sys/class/vfio-dev/{name}"))
+        os.symlink(f"../../../bus/pci/devices/{card}", machine.path(f"sys/class/vfio-dev/{name}/device"))
+    if not os.path.isdir(machine.path(f"sys/kernel/iommu_groups/{group}/devices")):
+        os.makedirs(machine.path(f"sys/kernel/iommu_groups/{group}/devices"))
+        for function in "01":
+            os.symlink(f"../../../../bus/pci/devices/0000:01:00.{function}",
+                       machine.path(f"sys/kernel/iommu_groups/{group}/devices/0000:01:00.{function}"))
+    program = os.path.join(os.path.dirname(PROGRAM), "vfio-profile-group-owner")
+    script = f"mount --bind '{machine.path('etc')}' /etc && mount --bind '{machine.path('sys')}' /sys && exec '{program}' "
+    for node, answer in ((group, f"{UID}\n"), ("vfio3", f"{UID}\n"), ("vfio4", ""), ("vfio5", ""), ("99", "")):
+        done = subprocess.run(["unshare", "--mount", "sh", "-c", script + node], capture_output=True, text=True,
+                              check=False)
+        if "unshare" in done.stderr or "mount:" in done.stderr:
+            raise Skip(f"it takes root, and mounts of its own: {done.stderr.strip()}")
+        assert (done.returncode, done.stdout) == (0 if answer else 1, answer), (node, done)
+    for wrong in ("vfio", "vfio3x", "../vfio3", "noiommu-0", ""):
+        assert subprocess.run([program, wrong], capture_output=True, check=False).returncode == 2, wrong
 
 
 def test_usage():
