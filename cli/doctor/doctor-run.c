@@ -9,9 +9,9 @@
 #define CLEAR_LINE "\r\033[K"
 
 static const VpCheck *const tables[] = {
-  vp_doctor_iommu_checks,  vp_doctor_devices_checks, vp_doctor_driver_checks,  vp_doctor_memory_checks,
-  vp_doctor_cpu_checks,    vp_doctor_libvirt_checks, vp_doctor_wrapper_checks, vp_doctor_security_checks,
-  vp_doctor_domain_checks, vp_doctor_running_checks,
+  vp_doctor_iommu_checks,    vp_doctor_devices_checks, vp_doctor_driver_checks,  vp_doctor_memory_checks,
+  vp_doctor_cpu_checks,      vp_doctor_libvirt_checks, vp_doctor_machine_checks, vp_doctor_wrapper_checks,
+  vp_doctor_security_checks, vp_doctor_domain_checks,  vp_doctor_running_checks,
 };
 
 /* A name that libvirt does not know is a mistake; where it cannot be asked, a check says so. */

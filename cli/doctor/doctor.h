@@ -61,6 +61,7 @@ extern const VpCheck vp_doctor_driver_checks[];
 extern const VpCheck vp_doctor_memory_checks[];
 extern const VpCheck vp_doctor_cpu_checks[];
 extern const VpCheck vp_doctor_libvirt_checks[];
+extern const VpCheck vp_doctor_machine_checks[];
 extern const VpCheck vp_doctor_wrapper_checks[];
 extern const VpCheck vp_doctor_security_checks[];
 extern const VpCheck vp_doctor_domain_checks[];

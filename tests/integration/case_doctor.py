@@ -56,6 +56,29 @@ def fresh():
     note(text)
 
 
+@test("machine types that QEMU has dropped, or is about to: libvirt keeps the definitions, the doctor says so")
+def machine_types():
+    # As an upgrade of QEMU leaves them: libvirt would not take them now.
+    for name, profile, machine in (("old", "pinned", "pc-i440fx-0.15"), ("older", None, "pc-q35-1.4"),
+                                   ("fine", "pinned", "q35"), ("ageing", None, "pc-i440fx-1.4")):
+        with open(f"/etc/libvirt/qemu/{name}.xml", "w", encoding="utf-8") as file:
+            file.write(domain_xml(name, profile, machine=machine))
+    libvirtd.restart()
+    reconnect()
+    try:
+        found = doctor()
+        expect(found, "guests.machines", "FAIL", "'old' has machine type pc-i440fx-0.15", "no longer has",
+               "put pc-i440fx-", "virsh edit old")
+        expect(found, "guests.machines", "WARN", "'older' has machine type pc-q35-1.4", "put pc-q35-")
+        expect(found, "guests.machines", "WARN", "'ageing'", "about to drop")
+        check_equal(len(found["guests.machines"]), 3, "what is said")
+    finally:
+        for name in ("old", "older", "fine", "ageing"):
+            connection.lookupByName(name).undefine()
+    with defined(connection, domain_xml("fine", "pinned")):
+        expect(doctor(), "guests.machines", "OK", "all guests")
+
+
 @test("groups: what the kernel lists, or that there are none")
 def groups():
     done = run("vfio-profile", "groups", "--json", ok=None)
