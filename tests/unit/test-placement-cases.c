@@ -55,6 +55,9 @@ static const Guest guests[] = {
   /* Where there are enough of them, CPU 0's stays the host's. */
   { "hybrid-12500h-8", "made-i9-13900k", "8 9 10 11 12 13 14 15", "16-31" },
   { "hybrid-13650hx-12", "made-i9-13900k", "4 5 6 7 8 9 10 11 12 13 14 15", "16-31" },
+  /* The large L3 whole, or without CPU 0's core. */
+  { "vcache-7950x3d-16", "made-7950x3d", "0 16 1 17 2 18 3 19 4 20 5 21 6 22 7 23", "8-15,24-31" },
+  { "vcache-7950x3d-12", "made-7950x3d", "2 18 3 19 4 20 5 21 6 22 7 23", "0-1,8-17,24-31" },
 };
 
 static void

@@ -31,6 +31,28 @@ test_large_cache (void)
   check_warning (more, "20 vCPUs do not fit on the free cores of the largest L3");
 }
 
+/* One L3, however large, and two that are alike: nothing to prefer, and CPU 0's core is the host's. */
+static void
+test_large_cache_alone (void)
+{
+  const MadeHost one_ccd = { .synthetic = "pack:1 l3:1 core:8 pu:2(indexes=2*8:8*1)", .l3_mib = { 96 } };
+  const MadeHost alike = { .synthetic = RYZEN_7950X, .l3_mib = { 96, 96 } };
+  const MadeHost small = { .synthetic = "pack:1 l3:2 core:6 pu:2(indexes=2*12:12*1)", .l3_mib = { 96, 32 } };
+  g_autoptr (VpTopology) single = made_host_load (&one_ccd);
+  g_autoptr (VpTopology) both = made_host_load (&alike);
+  g_autoptr (VpTopology) six = made_host_load (&small);
+  VpPlacementRequest request = guest (12, 2);
+
+  request.cache = VP_CACHE_LARGEST;
+  g_autoptr (VpPlacement) of_one = check_request (single, &request, "2 10 3 11 4 12 5 13 6 14 7 15", "0-1,8-9");
+  g_autoptr (VpPlacement) of_both = check_request (both, &request, "2 18 3 19 4 20 5 21 6 22 7 23", "0-1,16-17");
+  g_assert_cmpuint (of_one->warnings->len + of_both->warnings->len, ==, 0);
+  /* All six behind the large one. */
+  g_autoptr (VpPlacement) of_six = check_request (six, &request, "0 12 1 13 2 14 3 15 4 16 5 17", "6-11,18-23");
+  g_assert_cmpuint (of_six->warnings->len, ==, 0);
+  g_assert_nonnull (strstr (of_six->summary, "the guest has CPUs 0,12 to be behind the large L3"));
+}
+
 /* The card's node, also when another would do; memory strictly from there. */
 static void
 test_device_node (void)
@@ -394,6 +416,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/placement/l3/large-cache", test_large_cache);
+  g_test_add_func ("/placement/l3/large-cache-alone", test_large_cache_alone);
   g_test_add_func ("/placement/numa/device-node", test_device_node);
   g_test_add_func ("/placement/numa/host-moves", test_host_moves);
   g_test_add_func ("/placement/numa/nps4", test_nps4);
