@@ -19,8 +19,9 @@ typedef enum { VP_CACHE_ANY, VP_CACHE_LARGEST } VpCache;
  *   asked, isolated CPUs, one kind of core, nodes with memory, the fewest nodes,
  *   CPU 0's core left to the host (which others keep for it where one of the
  *   rules before asks for that), memory that fits the nodes, the devices' node,
- *   one vCPU a core (threads = 1), the fewest cores, the fewest L3s; then whole
- *   L3s, the fewest fragments left, and the highest-numbered cores.
+ *   one vCPU a core (threads = 1), the fewest cores, the fewest L3s, these in
+ *   the order of their sizes (match); then whole L3s, the fewest fragments left,
+ *   and the highest-numbered cores.
  * A guest with threads = 1 that has more vCPUs than there are cores is put on as
  * few whole cores as hold it, two a core: no half cores, and all vCPUs alike.
  * `current` stays as long as all of these but those after "then" are as good
@@ -81,6 +82,8 @@ typedef struct {
   guint dies;                /*   all 0 unless the request says match */
   guint cores;
   guint threads;
+  guint l3_run;  /* match: a guest that sees the host's caches takes runs of so many vCPUs for those of one L3,
+                  * wrongly; 0: it is right about them */
   guint n_cells; /* 0: nothing to expose */
   VpPlacementCell *cells;
   char *summary;       /* one line, "4 vCPUs on 2 whole cores of L3 0, node 0; host keeps CPUs 0-1,4-5" */

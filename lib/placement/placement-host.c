@@ -346,6 +346,26 @@ l3_of_vcpu (const VpPlacementView *view, const VpPlacement *answer, guint vcpu)
   return view->topology->cores[view->topology->pus[position].core].l3;
 }
 
+/* Bits that hold all numbers below n. */
+static guint
+count_bits (guint n)
+{
+  return n > 1 ? g_bit_storage (n - 1) : 0;
+}
+
+/* QEMU's number of a vCPU for the guest: thread, core, die and socket each have as many bits as they need. */
+static guint
+find_apic_id (const VpPlacement *answer, guint vcpu)
+{
+  guint core = vcpu / answer->threads;
+  guint die = core / answer->cores;
+  guint id = die / answer->dies;
+
+  id = id << count_bits (answer->dies) | die % answer->dies;
+  id = id << count_bits (answer->cores) | core % answer->cores;
+  return id << count_bits (answer->threads) | vcpu % answer->threads;
+}
+
 static guint
 package_of_vcpu (const VpPlacementView *view, const VpPlacement *answer, guint vcpu)
 {
@@ -397,6 +417,32 @@ fill_topology (const VpPlacementView *view, VpPlacement *answer)
   answer->cores = answer->n_vcpus / dies / answer->threads;
 }
 
+/*
+ * A guest that is shown the host's caches is told how many CPUs share an L3 there, and takes
+ * so many of its own for one, rounded up to a power of two: are those the L3s that they are on?
+ */
+static void
+fill_l3_run (const VpPlacementView *view, VpPlacement *answer)
+{
+  const VpTopology *topology = view->topology;
+  const VpL3 *l3 = &topology->l3s[l3_of_vcpu (view, answer, 0)];
+  g_autofree gboolean *seen = g_new0 (gboolean, topology->n_l3s);
+  guint sharing = 0;
+
+  for (guint i = l3->first_core; i < l3->first_core + l3->n_cores; i++)
+    sharing += topology->cores[i].n_pus;
+  guint bits = count_bits (sharing);
+  for (guint i = 0; i < answer->n_vcpus; i++) {
+    guint at = l3_of_vcpu (view, answer, i);
+    gboolean same_run = i > 0 && find_apic_id (answer, i) >> bits == find_apic_id (answer, i - 1) >> bits;
+    gboolean same_l3 = i > 0 && at == l3_of_vcpu (view, answer, i - 1);
+
+    if (same_run != same_l3 || (!same_l3 && seen[at]))
+      answer->l3_run = 1u << bits;
+    seen[at] = TRUE;
+  }
+}
+
 void
 vp_host_side_fill (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *answer)
 {
@@ -406,6 +452,8 @@ vp_host_side_fill (const VpPlacementView *view, const VpPlacementKey *key, VpPla
   fill_threads (view, on_core, answer);
   fill_nodes (view, on_core, answer);
   fill_cells (view, key, answer);
-  if (view->request->match)
+  if (view->request->match) {
     fill_topology (view, answer);
+    fill_l3_run (view, answer);
+  }
 }

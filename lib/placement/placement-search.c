@@ -61,10 +61,58 @@ deal_whole (const VpPlacementView *view, const GArray *cores, guint n_vcpus, gui
   return next;
 }
 
-/* vCPUs of one run, in the order of cores. */
-static void
-deal (const VpPlacementView *view, const GArray *cores, VpCoreShape shape, guint n_vcpus, int *vcpus)
+/* What the order of cores depends on where the guest is to see L3s. */
+typedef struct {
+  const VpTopology *topology;
+  guint *on_l3;    /* cores picked behind each */
+  gboolean *rests; /* for each node: it has an L3 with fewer than another */
+} Order;
+
+static int
+compare_by_l3 (gconstpointer left, gconstpointer right, gpointer data)
 {
+  const Order *order = data;
+  guint a = *(const guint *) left;
+  guint b = *(const guint *) right;
+  const VpCore *core_a = &order->topology->cores[a];
+  const VpCore *core_b = &order->topology->cores[b];
+  int result = vp_number_compare (order->rests[core_a->node] != FALSE, order->rests[core_b->node] != FALSE);
+
+  if (result == 0)
+    result = vp_number_compare (core_a->node, core_b->node);
+  if (result == 0)
+    result = vp_number_compare (order->on_l3[core_b->l3], order->on_l3[core_a->l3]);
+  return result != 0 ? result : vp_number_compare (a, b);
+}
+
+/* Whole L3s first, what is less than one last; the vCPUs of a node stand together. */
+static void
+sort_by_l3 (const VpTopology *topology, GArray *cores)
+{
+  g_autofree guint *on_l3 = g_new0 (guint, topology->n_l3s);
+  g_autofree gboolean *rests = g_new0 (gboolean, topology->n_nodes);
+  Order order = { .topology = topology, .on_l3 = on_l3, .rests = rests };
+  guint most = 0;
+
+  for (guint i = 0; i < cores->len; i++) {
+    guint n = ++on_l3[topology->cores[g_array_index (cores, guint, i)].l3];
+
+    most = MAX (most, n);
+  }
+  for (guint i = 0; i < cores->len; i++) {
+    const VpCore *core = &topology->cores[g_array_index (cores, guint, i)];
+
+    rests[core->node] |= on_l3[core->l3] < most;
+  }
+  g_array_sort_with_data (cores, compare_by_l3, &order);
+}
+
+/* vCPUs of one run, in the order of cores, which may be changed. */
+static void
+deal (const VpPlacementView *view, GArray *cores, VpCoreShape shape, guint n_vcpus, int *vcpus)
+{
+  if (view->request->match)
+    sort_by_l3 (view->topology, cores);
   g_autofree guint *used = g_new0 (guint, cores->len);
   g_autofree int *cpus = g_new0 (int, view->topology->n_pus);
   guint next = shape == VP_SHAPE_SPREAD ? 0 : deal_whole (view, cores, n_vcpus, used, cpus, vcpus);

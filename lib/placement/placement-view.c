@@ -280,6 +280,28 @@ has_scattered_core (const VpPlacementView *self, const int *vcpus)
   return FALSE;
 }
 
+/* The guest counts its L3s off: only what is less than a whole one may stand last. */
+static gboolean
+has_uneven_order (const VpPlacementView *self, const int *vcpus)
+{
+  g_autofree guint *on_l3 = g_new0 (guint, self->topology->n_l3s);
+  guint last = self->topology->n_l3s;
+  guint before = G_MAXUINT;
+
+  for (guint i = 0; i < self->request->n_vcpus; i++) {
+    guint l3 =
+      self->topology->cores[self->topology->pus[vp_topology_find_pu (self->topology, (unsigned) vcpus[i])].core].l3;
+
+    if (l3 != last && on_l3[l3] > 0)
+      return TRUE;
+    before = l3 != last && last < self->topology->n_l3s ? on_l3[last] : before;
+    if (++on_l3[l3] > before)
+      return TRUE;
+    last = l3;
+  }
+  return FALSE;
+}
+
 /* Of one kind: its place. Of several: the more on the best ones, the better. */
 static guint
 rate_kinds (const VpPlacementView *self, const guint *on_core)
@@ -380,6 +402,7 @@ vp_placement_view_rate (const VpPlacementView *view, const int *vcpus, VpPlaceme
   key->n_planned = count.overlap_planned;
   key->part[VP_PART_PLANNED] =
     count.overlap_planned > 0 || count_short (view->reserve, view->n_host_clear, count.n_clear) > 0;
+  key->part[VP_PART_ORDER] = view->request->match && has_uneven_order (view, vcpus);
   /* Who is in the way of others does not spread. */
   if (key->part[VP_PART_PLANNED] != 0)
     key->part[VP_PART_PAIRS] = 0;

@@ -60,6 +60,7 @@ typedef enum {
   VP_PART_PAIRS,  /* threads == 1: 1 where two vCPUs share a core (planned: 0) */
   VP_PART_CORES,
   VP_PART_L3S,
+  VP_PART_ORDER, /* match: 1 where an L3 is come back to, or has more vCPUs than the one before */
   VP_PART_N,
 } VpPlacementKeyPart;
 

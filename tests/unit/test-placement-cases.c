@@ -58,6 +58,8 @@ static const Guest guests[] = {
   /* The large L3 whole, or without CPU 0's core. */
   { "vcache-7950x3d-16", "made-7950x3d", "0 16 1 17 2 18 3 19 4 20 5 21 6 22 7 23", "8-15,24-31" },
   { "vcache-7950x3d-12", "made-7950x3d", "2 18 3 19 4 20 5 21 6 22 7 23", "0-1,8-17,24-31" },
+  /* Matched: the whole L3 first, for the guest cuts its vCPUs into runs of eight. */
+  { "uneven-l3-3700x-12", "made-3700x", "4 12 5 13 6 14 7 15 2 10 3 11", "0-1,8-9" },
 };
 
 static void
@@ -75,6 +77,24 @@ test_guest (gconstpointer data)
   g_assert_true (vp_plan_is_ready (again));
 }
 
+/* Five cores and one: from ten threads that share an L3 the guest makes runs of sixteen. That is said, and not claimed. */
+static void
+test_wrong_l3s (void)
+{
+  g_autofree char *path = g_test_build_filename (G_TEST_DIST, "..", "data", "domains", "uneven-l3-3700x-12.xml", NULL);
+  g_autoptr (VpDomain) domain = test_domain_load (path);
+  g_autoptr (VpHost) wrong = test_host (NULL, "pack:1 l3:2 core:5 pu:2");
+  g_autoptr (VpHost) right = test_host (NULL, "pack:1 l3:2 core:4 pu:2");
+  g_autoptr (VpPlan) plan = test_plan (domain, wrong, VP_PLAN_DEFAULT);
+  g_autoptr (VpPlan) whole = test_plan (domain, right, VP_PLAN_DEFAULT);
+
+  g_assert_true (test_warns (plan, "wrong about which of its CPUs share an L3"));
+  g_assert_true (test_warns (plan, "runs of 16 vCPUs"));
+  g_assert_nonnull (strstr (test_change (plan, "cpu/cache")->reason, "but not which"));
+  g_assert_false (test_warns (whole, "L3"));
+  g_assert_null (strstr (test_change (whole, "cpu/cache")->reason, "but not which"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -84,5 +104,6 @@ main (int argc, char **argv)
 
     g_test_add_data_func (path, &guests[i], test_guest);
   }
+  g_test_add_func ("/placement-cases/wrong-l3s", test_wrong_l3s);
   return g_test_run ();
 }

@@ -318,6 +318,39 @@ test_match (void)
   g_assert_cmpuint (no_smt->cores, ==, 4);
 }
 
+/* A matched guest computes its L3s by cutting its vCPUs into runs: whole ones first, and where that fails it is known. */
+static void
+test_match_uneven (void)
+{
+  static const int before[] = { 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15 };
+  g_autoptr (VpTopology) zen2 = describe ("pack:1 l3:2 core:4 pu:2(indexes=2*8:8*1)");
+  g_autoptr (VpTopology) ccx = describe (RYZEN_3900X);
+  g_autoptr (VpTopology) nodes = describe ("pack:2 [numa] l3:2 core:4 pu:2");
+  VpPlacementRequest request = guest (12, 1);
+
+  request.match = TRUE;
+  g_autoptr (VpPlacement) whole_first = check_request (zen2, &request, "4 12 5 13 6 14 7 15 2 10 3 11", "0-1,8-9");
+  g_assert_cmpuint (whole_first->dies, ==, 1);
+  g_assert_cmpuint (whole_first->l3_run, ==, 0);
+  /* As it was pinned before: the same cores, and no longer good. */
+  check_current (zen2, request, before, "4 12 5 13 6 14 7 15 2 10 3 11");
+  /* Whoever does not match is not shown L3s. */
+  check_current (zen2, guest (12, 2), before, "2 10 3 11 4 12 5 13 6 14 7 15");
+  /* Runs of eight, not of six. */
+  request.n_vcpus = 10;
+  g_autoptr (VpPlacement) six = check_request (ccx, &request, "9 21 10 22 11 23 1 13 2 14", "0,12");
+  g_assert_cmpuint (six->l3_run, ==, 8);
+  request.n_vcpus = 12;
+  g_autoptr (VpPlacement) dies = place (ccx, &request);
+  g_assert_cmpuint (dies->l3_run, ==, 0);
+  /* Three L3s and a part of the fourth: its node comes last. */
+  request.n_vcpus = 28;
+  g_autoptr (VpPlacement) two =
+    check_request (nodes, &request, "16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 8 9 10 11 12 13 14 15 4 5 6 7",
+                   "0-3");
+  g_assert_cmpuint (two->l3_run, ==, 0);
+}
+
 static void
 test_no_vcpus (void)
 {
@@ -355,6 +388,7 @@ main (int argc, char **argv)
   g_test_add_func ("/placement/l3/fragments", test_l3_fragments);
   g_test_add_func ("/placement/l3/spread", test_l3_spread);
   g_test_add_func ("/placement/match", test_match);
+  g_test_add_func ("/placement/match-uneven", test_match_uneven);
   g_test_add_func ("/placement/no-vcpus", test_no_vcpus);
   return g_test_run ();
 }

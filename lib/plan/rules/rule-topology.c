@@ -42,9 +42,21 @@ want_threads (VpRuleContext *context, const xmlNode *cpu)
 static void
 want_cache (VpRuleContext *context, const xmlNode *cpu)
 {
-  if (vp_xml_attr_is (cpu, "mode", "host-passthrough") && vp_xml_child (cpu, "cache") == NULL)
+  const xmlNode *cache = vp_xml_child (cpu, "cache");
+  guint run = context->plan->placement->l3_run;
+
+  if (!vp_xml_attr_is (cpu, "mode", "host-passthrough"))
+    return;
+  if (cache == NULL)
     vp_rule_want (context, &vp_rule_topology, VP_GUEST_VISIBLE, g_strdup ("cpu/cache"),
-                  vp_xml_new ("cache", "mode", "passthrough", NULL), "the guest sees which of its CPUs share a cache");
+                  vp_xml_new ("cache", "mode", "passthrough", NULL),
+                  run == 0 ? "the guest sees which of its CPUs share a cache"
+                           : "the guest sees the host's caches, but not which of its CPUs share an L3");
+  if (run != 0 && (cache == NULL || vp_xml_attr_is (cache, "mode", "passthrough")))
+    vp_rule_warn (context,
+                  "the guest will be wrong about which of its CPUs share an L3: from the host's cache it computes "
+                  "runs of %u vCPUs, and they are on other numbers of the host's",
+                  run);
 }
 
 static gboolean
