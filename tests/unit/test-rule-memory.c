@@ -50,6 +50,22 @@ test_memory_automatic (void)
   g_assert_cmpuint (shrunk->page_kib, ==, 2048);
 }
 
+/* Memory modules are pages, too: a DIMM whole, of virtio-mem what is asked for. */
+static void
+test_memory_modules (void)
+{
+  g_autoptr (VpHost) host = test_host ("howto-2015", TEST_I7_3770K);
+  g_autoptr (VpDomain) domain =
+    test_tagged (TAG ("pinned"),
+                 "  <devices><memory model='dimm'><target><size unit='MiB'>512</size><node>0</node></target></memory>"
+                 "<memory model='virtio-mem'><target><size unit='MiB'>1024</size><node>0</node>"
+                 "<block unit='MiB'>2</block><requested unit='MiB'>256</requested></target></memory></devices>\n");
+  g_autoptr (VpPlan) plan = plan_checked (domain, host);
+
+  g_assert_cmpuint (plan->pages, ==, 2048 + 256 + 128);
+  g_assert_nonnull (strstr (test_change (plan, "memoryBacking/hugepages")->reason, "2432 hugepages of 2M"));
+}
+
 #define PAGES(size)                                                                                                    \
   "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='pinned'><vfio:memory page-size='" size "'/></vfio:profile>"
 
@@ -144,6 +160,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/memory/pages", test_memory_pages);
   g_test_add_func ("/memory/automatic", test_memory_automatic);
+  g_test_add_func ("/memory/modules", test_memory_modules);
   g_test_add_func ("/memory/no-multiple", test_memory_no_multiple);
   g_test_add_func ("/memory/uneven", test_memory_uneven);
   g_test_add_func ("/memory/uneven-cells", test_memory_uneven_cells);

@@ -209,6 +209,25 @@ new_hugepages (guint64 page_kib)
   return hugepages;
 }
 
+/* Of the whole guest as it will be, memory modules with it; `without`: those of a definition that says no sizes. */
+static guint64
+count_pages (const VpRuleContext *context, guint64 page_kib, guint64 without)
+{
+  g_autoptr (VpDomain) as_planned = vp_domain_copy (context->original);
+  guint made = 0;
+  xmlNode *present = vp_xml_ensure (as_planned->doc, "memoryBacking/hugepages", &made);
+  guint64 pages = 0;
+
+  vp_xml_insert (present->parent, -1, new_hugepages (page_kib));
+  vp_xml_remove (present);
+  g_autoptr (GArray) needs = vp_hugepages_needs (as_planned, page_kib, 0, NULL);
+  for (guint i = 0; needs != NULL && i < needs->len; i++) {
+    const VpPageNeed *need = &g_array_index (needs, VpPageNeed, i);
+    pages += need->page_kib == page_kib ? need->pages : 0;
+  }
+  return needs != NULL ? pages : without;
+}
+
 static gboolean
 want_hugepages (VpRuleContext *context, GError **error)
 {
@@ -225,7 +244,7 @@ want_hugepages (VpRuleContext *context, GError **error)
     return FALSE;
   g_autofree char *size = vp_hugepages_dup_size (page_kib);
   context->plan->page_kib = page_kib;
-  context->plan->pages = total_kib (portions) / page_kib;
+  context->plan->pages = count_pages (context, page_kib, total_kib (portions) / page_kib);
   vp_rule_want (context, &vp_rule_memory, VP_HOST_ONLY, g_strdup ("memoryBacking/hugepages"), new_hugepages (page_kib),
                 "%" G_GUINT64_FORMAT " hugepages of %s: %s", context->plan->pages, size, why);
   return TRUE;
