@@ -128,6 +128,30 @@ test_topology_dies (void)
   assert_value (plan, "cpu/topology", "<topology sockets=\"1\" dies=\"2\" cores=\"3\" threads=\"2\"/>");
 }
 
+/* libvirt goes by pins where <vcpu cpuset='…'> says something else: that is said. */
+static void
+test_cpu_cpuset (void)
+{
+  g_autoptr (VpHost) host = test_host ("howto-2015", TEST_I7_3770K);
+  static const struct {
+    const char *cpuset, *warning;
+  } guests[] = {
+    { "0-7", NULL },
+    { "2-3,6-7", "<vcpu cpuset='2-3,6-7'> does not hold for what is pinned here, CPUs 0-1,4-5 are used too" },
+    { "0-5", "<vcpu cpuset='0-5'> does not hold for what is pinned here, CPUs 6-7 are used too" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (guests); i++) {
+    g_autoptr (VpDomain) domain = test_tagged (TAG ("pinned"), "");
+    xmlSetProp (vp_xml_find (domain->doc, "vcpu"), BAD_CAST "cpuset", BAD_CAST guests[i].cpuset);
+    g_autoptr (VpPlan) plan = test_plan (domain, host, VP_PLAN_DEFAULT);
+    if (guests[i].warning != NULL)
+      g_assert_true (test_warns (plan, guests[i].warning));
+    else
+      g_assert_cmpuint (plan->warnings->len, ==, 0);
+  }
+}
+
 static void
 test_cpu_numa (void)
 {
@@ -301,6 +325,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cpu/wrong-pairs", test_cpu_wrong_pairs);
   g_test_add_func ("/cpu/sticky", test_cpu_sticky);
   g_test_add_func ("/cpu/automatic-placement", test_cpu_automatic_placement);
+  g_test_add_func ("/cpu/cpuset", test_cpu_cpuset);
   g_test_add_func ("/cpu/numa", test_cpu_numa);
   g_test_add_func ("/cpu/far-emulator", test_cpu_far_emulator);
   g_test_add_func ("/topology/match", test_topology_match);

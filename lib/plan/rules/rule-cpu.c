@@ -90,6 +90,28 @@ want_other_pins (VpRuleContext *context, const VpPlacement *placement, const GAr
   }
 }
 
+/* It is for what has no pin of its own, so that libvirt goes by the pins where they say something else. */
+static void
+warn_cpuset (VpRuleContext *context, const VpPlacement *placement)
+{
+  g_autofree char *text = vp_xml_dup_place_value (context->original->doc, "vcpu/@cpuset");
+  g_autoptr (VpBitmap) cpuset = vp_list_parse (text);
+  g_autoptr (VpBitmap) pinned = hwloc_bitmap_alloc ();
+
+  for (guint i = 0; i < placement->n_vcpus; i++)
+    hwloc_bitmap_set (pinned, (unsigned) placement->vcpus[i]);
+  if (placement->emulator != NULL)
+    hwloc_bitmap_or (pinned, pinned, placement->emulator);
+  if (cpuset == NULL || hwloc_bitmap_isincluded (pinned, cpuset))
+    return;
+  hwloc_bitmap_andnot (pinned, pinned, cpuset);
+  g_autofree char *list = vp_list_dup (pinned);
+  vp_rule_warn (context,
+                "<vcpu cpuset='%s'> does not hold for what is pinned here, CPUs %s are used too: take it out, or set "
+                "cpu.pin = no to keep the guest on it",
+                text, list);
+}
+
 /* Whether one of these CPUs is on one of these nodes. */
 static gboolean
 has_cpu_on (const VpTopology *topology, hwloc_const_bitmap_t cpus, hwloc_const_bitmap_t nodes)
@@ -201,6 +223,7 @@ plan_cpu (VpRuleContext *context, GError **error)
                             "libvirt must not ask numad for CPUs that are pinned here");
   want_vcpu_pins (context, placement);
   want_other_pins (context, placement, iothreads);
+  warn_cpuset (context, placement);
   want_nodes (context, placement);
   return TRUE;
 }
