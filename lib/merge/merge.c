@@ -479,8 +479,9 @@ vp_merge_three_way (const xmlDoc *base, const xmlDoc *ours, const xmlDoc *theirs
     g_set_error_literal (error, VP_ERROR, VP_ERROR_IO, "cannot merge three versions of a domain: out of memory");
     return NULL;
   }
-  /* Where one side changed nothing, the counts are the other's, whatever they say. */
-  if (base_tree->value != our_tree->value && base_tree->value != their_tree->value)
+  /* Where one side changed nothing, or both the same, the counts are what a side says, whatever that is. */
+  if (base_tree->value != our_tree->value && base_tree->value != their_tree->value &&
+      our_tree->value != their_tree->value)
     vp_merge_settle_counts (result, base, ours, theirs);
   return g_steal_pointer (&result);
 }
