@@ -22,6 +22,7 @@ MAXIMUM = min(2, len(online_cpus()))
 # a command that builds on it fails, as it would if it came before it, and one that sets the
 # value that seems to be there changes nothing. So none does so soon, and values differ.
 SETTLED = 60
+SETTLED_IN_A_CROWD = 5  # who repeats what failed
 
 
 class Edits:
@@ -33,13 +34,15 @@ class Edits:
         self.count = 0
         self.client = client
         self.clients = clients
+        self.settled = SETTLED if clients == 1 else SETTLED_IN_A_CROWD
         # What there is, with the number of the edit that made it so. As many disks as the controllers
         # of edited_domain() hold, so that libvirt needs no more PCI slots.
-        self.free = {f"sd{letter}": -SETTLED for letter in "abcdefghijklmnopqrstu"[client::clients]}
+        self.free = {f"sd{letter}": -self.settled for letter in "abcdefghijklmnopqrstu"[client::clients]}
         self.disks = {}
         self.threads = {}
         self.vcpus_set = 0
-        single = [self._memory, self._vcpus, self._shares, self._title, self._pin]
+        # A user's own libvirt tunes no shares.
+        single = [self._memory, self._vcpus, self._shares if clients == 1 else self._text, self._title, self._pin]
         self.kinds = [self._attach_disk, self._attach_disk, self._detach_disk, self._tune_disk, self._add_thread,
                       self._delete_thread, self._metadata, self._metadata, *single[client::clients]]
 
@@ -49,7 +52,7 @@ class Edits:
 
     def _take(self, things):
         """Takes out one that was there long enough; None: there is none."""
-        settled = [name for name, number in things.items() if self.count - number >= SETTLED]
+        settled = [name for name, number in things.items() if self.count - number >= self.settled]
         if not settled:
             return None
         name = self.random.choice(settled)
@@ -97,7 +100,7 @@ class Edits:
         return ["setmem", "{}", str(32768 + self.count), "--config"]
 
     def _vcpus(self):
-        if self.count - self.vcpus_set < SETTLED:
+        if self.count - self.vcpus_set < self.settled:
             return self._metadata()
         self.vcpus_set = self.count
         return ["setvcpus", "{}", str(self.random.randint(1, MAXIMUM)), "--maximum", "--config"]
@@ -112,6 +115,9 @@ class Edits:
 
     def _title(self):
         return ["desc", "{}", "--title", "--config", "--new-desc", f"edit {self.count}"]
+
+    def _text(self):
+        return ["desc", "{}", "--config", "--new-desc", f"text {self.count}"]
 
     def next(self):
         command = self.random.choice(self.kinds)()
