@@ -88,10 +88,11 @@ class Shell:
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
 
     def try_command(self, words):
-        self.process.stdin.write(f"{shlex.join(words)}\necho answered\n")
+        # What is written comes back as well, but with the quotes; and the third line ends that of the answer.
+        self.process.stdin.write(f"{shlex.join(words)}\necho ans''wered\n\n")
         lines = []
         for line in self.process.stdout:
-            if line.strip().endswith("answered"):
+            if "answered" in line:
                 break
             lines.append(line)
         return "".join(lines) if "error:" in "".join(lines) else ""
