@@ -2,6 +2,7 @@
 /* What the placement is asked, and what it answers. */
 #pragma once
 
+#include "domain/bound-cells.h"
 #include "host/topology.h"
 
 G_BEGIN_DECLS
@@ -13,15 +14,16 @@ typedef enum { VP_CACHE_ANY, VP_CACHE_LARGEST } VpCache;
 /*
  * The rules, in the order in which one gives way to the next (the first that
  * differs decides; see placement-view.h for the same list as numbers):
- *   no CPU of another guest, as many cores left as the host reserves, a guest
- *   core's threads on one host core, no CPU that a stopped guest is planned on
- *   (nor the last that the host would have beside it), the large cache where
- *   asked, isolated CPUs, one kind of core, nodes with memory, the fewest nodes,
- *   CPU 0's core left to the host (which others keep for it where one of the
- *   rules before asks for that), memory that fits the nodes, the devices' node,
- *   one vCPU a core (threads = 1), the fewest cores, the fewest L3s, these in
- *   the order of their sizes (match); then whole L3s, the fewest fragments left,
- *   and the highest-numbered cores.
+ *   no CPU of another guest, as many cores left as the host reserves, vCPUs on
+ *   the nodes that the memory of their cells comes from (bound), a guest core's
+ *   threads on one host core, no CPU that a stopped guest is planned on (nor the
+ *   last that the host would have beside it), the large cache where asked,
+ *   isolated CPUs, one kind of core, nodes with memory, the fewest nodes, CPU 0's
+ *   core left to the host (which others keep for it where one of the rules before
+ *   asks for that), memory that fits the nodes, the devices' node, one vCPU a
+ *   core (threads = 1), the fewest cores, the fewest L3s, these in the order of
+ *   their sizes (match); then whole L3s, the fewest fragments left, and the
+ *   highest-numbered cores.
  * A guest with threads = 1 that has more vCPUs than there are cores is put on as
  * few whole cores as hold it, two a core: no half cores, and all vCPUs alike.
  * `current` stays as long as all of these but those after "then" are as good
@@ -36,8 +38,10 @@ typedef struct {
   guint64 memory_kib;      /* 0: not known */
   const int *device_nodes; /* OS indexes of the nodes of its devices, most important first; -1 unknown */
   guint n_device_nodes;
-  const char *device_name; /* what the first of them is called in texts, "0000:41:00.0"; NULL: "the device" */
-  guint64 page_kib;        /* size of the pages that its memory is made of; 0: 2 MiB; only the cells need it */
+  const VpBoundCell *bound; /* the cells that the user made, and where their memory comes from */
+  guint n_bound;            /* 0: none, or none of them is bound */
+  const char *device_name;  /* what the first of them is called in texts, "0000:41:00.0"; NULL: "the device" */
+  guint64 page_kib;         /* size of the pages that its memory is made of; 0: 2 MiB; only the cells need it */
   /* the profile */
   VpPin pin;           /* VP_PIN_YES or VP_PIN_REQUIRED here */
   guint reserve_cores; /* whole cores that the host keeps, the one of CPU 0 first where that costs the guest nothing */

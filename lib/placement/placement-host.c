@@ -130,6 +130,47 @@ find_host_cores (const VpPlacementView *view, const guint *on_core, guint *n)
   return list;
 }
 
+/* Whether the emulator may run on one of these nodes. */
+static gboolean
+is_reached (const VpPlacementView *view, const VpPlacement *answer, hwloc_const_bitmap_t nodes)
+{
+  const VpTopology *topology = view->topology;
+
+  for (guint i = 0; i < topology->n_pus; i++) {
+    if (hwloc_bitmap_isset (answer->emulator, topology->pus[i].os_index) &&
+        vp_placement_view_is_node (view, topology->cores[topology->pus[i].core].node, nodes))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static void
+reach (const VpPlacementView *view, const HostCore *cores, guint n, hwloc_const_bitmap_t nodes, VpPlacement *answer)
+{
+  if (is_reached (view, answer, nodes))
+    return;
+  for (guint i = 0; i < n; i++) {
+    if (vp_placement_view_is_node (view, view->topology->cores[cores[i].position].node, nodes))
+      add_core_cpus (view, cores[i].position, answer->emulator);
+  }
+}
+
+/* QEMU allocates the memory of a cell by threads on its node: the emulator gets what the host keeps there. */
+static void
+reach_cells (const VpPlacementView *view, const HostCore *cores, guint n, VpPlacement *answer)
+{
+  g_autoptr (VpBitmap) node = hwloc_bitmap_alloc ();
+
+  for (guint i = 0; i < answer->n_cells; i++) {
+    hwloc_bitmap_only (node, answer->cells[i].node);
+    reach (view, cores, n, node, answer);
+  }
+  for (guint i = 0; i < view->request->n_bound; i++) {
+    if (view->request->bound[i].nodes != NULL)
+      reach (view, cores, n, view->request->bound[i].nodes, answer);
+  }
+}
+
 static void
 fill_threads (const VpPlacementView *view, const guint *on_core, VpPlacement *answer)
 {
@@ -144,6 +185,7 @@ fill_threads (const VpPlacementView *view, const guint *on_core, VpPlacement *an
     if (cores[i].group == cores[0].group && (i == 0 || i > n_own))
       add_core_cpus (view, cores[i].position, answer->emulator);
   }
+  reach_cells (view, cores, n, answer);
   if (answer->n_iothreads == 0)
     return;
   answer->iothreads = g_new0 (hwloc_bitmap_t, answer->n_iothreads);
@@ -407,8 +449,10 @@ fill_topology (const VpPlacementView *view, VpPlacement *answer)
 {
   guint dies = count_even (view, answer, l3_of_vcpu);
 
-  answer->sockets = answer->n_cells > 0 ? count_even (view, answer, package_of_vcpu) : 1;
-  if (answer->n_cells > 0 && dies == 1)
+  gboolean has_cells = answer->n_cells > 0 || view->homes != NULL;
+
+  answer->sockets = has_cells ? count_even (view, answer, package_of_vcpu) : 1;
+  if (has_cells && dies == 1)
     dies = count_even (view, answer, node_of_vcpu);
   if (dies % answer->sockets != 0)
     dies = answer->sockets;
@@ -449,9 +493,9 @@ vp_host_side_fill (const VpPlacementView *view, const VpPlacementKey *key, VpPla
   g_autofree guint *on_core = vp_host_side_count_on_cores (view, answer);
 
   answer->level = find_level (view, key, on_core);
-  fill_threads (view, on_core, answer);
   fill_nodes (view, on_core, answer);
   fill_cells (view, key, answer);
+  fill_threads (view, on_core, answer);
   if (view->request->match) {
     fill_topology (view, answer);
     fill_l3_run (view, answer);

@@ -48,6 +48,7 @@ is_member (const VpCorePool *pool, guint position)
   return core->width > 0 && core->taken == 0 && core->keep >= pool->home &&
          (!pool->avoid_planned || core->planned == 0) && (!pool->large_only || core->large) &&
          (!pool->isolated_only || core->isolated) &&
+         (pool->view->within == NULL || pool->view->within[pool->view->topology->cores[position].node]) &&
          (pool->kind == VP_ANY_KIND || pool->view->topology->cores[position].kind == pool->kind);
 }
 

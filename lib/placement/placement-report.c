@@ -125,6 +125,8 @@ find_home_reason (const VpPlacementView *view, const VpPlacementKey *key, guint 
     return "behind the large L3";
   if (view->topology->n_kinds > 1)
     return "on its kind of core";
+  if (view->homes != NULL)
+    return "on the nodes of its cells";
   if (view->n_nodes > 1)
     return key->part[VP_PART_NODES] == 1 ? "on one node" : "on fewer nodes";
   return "on whole cores";
@@ -297,6 +299,11 @@ warn_cores (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement 
 static void
 warn_nodes (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *answer)
 {
+  if (key->part[VP_PART_AWAY] != 0)
+    warn (answer, "%u of the %u vCPUs do not fit on the nodes that the memory of their NUMA cells comes from",
+          key->part[VP_PART_AWAY], answer->n_vcpus);
+  if (view->homes != NULL)
+    return;
   if (key->part[VP_PART_MEMORYLESS] != 0)
     warn (answer, "%u vCPUs do not fit on the nodes that have memory: cores without memory of their own are used too",
           answer->n_vcpus);

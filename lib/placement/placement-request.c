@@ -25,6 +25,17 @@ fill_device_nodes (VpPlacementRequest *self, const VpDomain *original, const VpH
   self->device_nodes = g_steal_pointer (&nodes);
 }
 
+static void
+fill_bound (VpPlacementRequest *self, const VpDomain *original)
+{
+  g_autoptr (GArray) cells = vp_domain_bound_cells (original);
+
+  self->n_bound = cells->len;
+  /* The array's memory is taken over, and the bitmaps with it. */
+  g_array_set_clear_func (cells, NULL);
+  self->bound = (VpBoundCell *) g_array_free (g_steal_pointer (&cells), FALSE);
+}
+
 static int *
 list_pins (const VpDomain *domain, guint n_vcpus)
 {
@@ -57,6 +68,11 @@ vp_placement_request_free (VpPlacementRequest *request)
   g_free ((gpointer) request->device_nodes);
   g_free ((gpointer) request->device_name);
   g_free ((gpointer) request->current);
+  for (guint i = 0; i < request->n_bound; i++) {
+    hwloc_bitmap_free (request->bound[i].vcpus);
+    hwloc_bitmap_free (request->bound[i].nodes);
+  }
+  g_free ((gpointer) request->bound);
   g_free (request);
 }
 
@@ -77,6 +93,7 @@ vp_placement_request_new (const VpDomain *original, const VpDomain *present, con
   self->n_iothreads = iothreads->len;
   self->current = list_pins (present, self->n_vcpus);
   fill_device_nodes (self, original, host);
+  fill_bound (self, original);
   fill_settings (self, original, settings);
   return g_steal_pointer (&self);
 }

@@ -427,9 +427,15 @@ try_shared (const VpPlacementView *view, int *vcpus)
 }
 
 gboolean
+vp_placement_search_own (const VpPlacementView *view, int *vcpus)
+{
+  return try_rung (view, view->reserve, TRUE, vcpus) || try_reserve (view, vcpus);
+}
+
+gboolean
 vp_placement_search (const VpPlacementView *view, int *vcpus)
 {
   if (view->request->n_vcpus > view->n_cpus)
     return FALSE;
-  return try_rung (view, view->reserve, TRUE, vcpus) || try_reserve (view, vcpus) || try_shared (view, vcpus);
+  return vp_placement_search_own (view, vcpus) || try_shared (view, vcpus);
 }

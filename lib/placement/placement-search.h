@@ -14,4 +14,7 @@ G_BEGIN_DECLS
  */
 gboolean vp_placement_search (const VpPlacementView *view, int *vcpus);
 
+/* The same without CPUs of other guests. */
+gboolean vp_placement_search_own (const VpPlacementView *view, int *vcpus);
+
 G_END_DECLS

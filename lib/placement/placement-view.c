@@ -157,6 +157,56 @@ fill_host (VpPlacementView *self)
   }
 }
 
+gboolean
+vp_placement_view_is_node (const VpPlacementView *view, guint node, hwloc_const_bitmap_t nodes)
+{
+  guint number = view->topology->nodes[node].os_index;
+
+  return number != VP_NODE_NONE && hwloc_bitmap_isset (nodes, number);
+}
+
+/* Nodes without a CPU that could be used ask for nothing. */
+static gboolean
+has_cores_on (const VpPlacementView *self, hwloc_const_bitmap_t nodes)
+{
+  for (guint i = 0; i < self->topology->n_cores; i++) {
+    if (self->cores[i].width > 0 && vp_placement_view_is_node (self, self->topology->cores[i].node, nodes))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* The nodes of a bound cell, by the first cell that has the same ones, so that equal sets are one pointer. */
+static hwloc_const_bitmap_t
+find_home (const VpPlacementView *self, guint cell)
+{
+  const VpBoundCell *bound = self->request->bound;
+  guint first = 0;
+
+  if (bound[cell].nodes == NULL || !has_cores_on (self, bound[cell].nodes))
+    return NULL;
+  while (bound[first].nodes == NULL || !hwloc_bitmap_isequal (bound[first].nodes, bound[cell].nodes))
+    first++;
+  return bound[first].nodes;
+}
+
+static void
+fill_homes (VpPlacementView *self)
+{
+  const VpPlacementRequest *request = self->request;
+
+  for (guint i = 0; i < request->n_bound; i++) {
+    hwloc_const_bitmap_t nodes = find_home (self, i);
+
+    if (nodes != NULL && self->homes == NULL)
+      self->homes = g_new0 (hwloc_const_bitmap_t, request->n_vcpus);
+    for (guint j = 0; nodes != NULL && j < request->n_vcpus; j++) {
+      if (hwloc_bitmap_isset (request->bound[i].vcpus, j))
+        self->homes[j] = nodes;
+    }
+  }
+}
+
 static void
 fill_devices (VpPlacementView *self)
 {
@@ -193,6 +243,7 @@ vp_placement_view_new (const VpTopology *topology, const VpPlacementRequest *req
   self->by_keep = g_new0 (guint, self->n_cores);
   order_reserve (self);
   fill_host (self);
+  fill_homes (self);
   fill_devices (self);
   return self;
 }
@@ -204,6 +255,8 @@ vp_placement_view_free (VpPlacementView *view)
     return;
   g_free (view->cores);
   g_free (view->by_keep);
+  g_free (view->within);
+  g_free (view->homes);
   g_free (view->device_rank);
   g_free (view);
 }
@@ -373,7 +426,22 @@ rate_places (const VpPlacementView *self, Count *count, VpPlacementKey *key)
     memory += topology->nodes[core->node].memory_kib;
     known &= topology->nodes[core->node].memory_kib != 0;
   }
-  key->part[VP_PART_MEMORY] = self->n_nodes > 1 && known && memory < self->request->memory_kib;
+  key->part[VP_PART_MEMORY] = self->n_nodes > 1 && self->homes == NULL && known && memory < self->request->memory_kib;
+}
+
+static guint
+count_away (const VpPlacementView *self, const int *vcpus)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < self->request->n_vcpus && self->homes != NULL; i++) {
+    guint core = self->topology->pus[vp_topology_find_pu (self->topology, (unsigned) vcpus[i])].core;
+
+    n += self->homes[i] != NULL && !vp_placement_view_is_node (self, self->topology->cores[core].node, self->homes[i])
+           ? 1
+           : 0;
+  }
+  return n;
 }
 
 /* How many of `reserve` the host is short of when the guest has `used` of its cores. */
@@ -398,11 +466,13 @@ vp_placement_view_rate (const VpPlacementView *view, const int *vcpus, VpPlaceme
                                                : has_scattered_core (view, vcpus);
   key->part[VP_PART_OVERLAP] = count.overlap_taken;
   key->part[VP_PART_RESERVE] = count_short (view->reserve, view->n_host, count.n_host);
+  key->part[VP_PART_AWAY] = count_away (view, vcpus);
   key->part[VP_PART_RUNG] = count.n_beside > 0 ? 2 : key->part[VP_PART_RESERVE] > 0 ? 1 : 0;
   key->n_planned = count.overlap_planned;
   key->part[VP_PART_PLANNED] =
     count.overlap_planned > 0 || count_short (view->reserve, view->n_host_clear, count.n_clear) > 0;
-  key->part[VP_PART_ORDER] = view->request->match && has_uneven_order (view, vcpus);
+  /* Cells have an order of their own. */
+  key->part[VP_PART_ORDER] = view->request->match && view->homes == NULL && has_uneven_order (view, vcpus);
   /* Who is in the way of others does not spread. */
   if (key->part[VP_PART_PLANNED] != 0)
     key->part[VP_PART_PAIRS] = 0;

@@ -37,7 +37,10 @@ typedef struct {
   gboolean has_planned; /* other guests' plans are to be avoided */
   gboolean has_large;   /* asked for, and there is a difference */
   guint *device_rank;   /* for each node the position of its first device in the request; n_device_nodes: none */
-  guint best_device;    /* the lowest of these; n_device_nodes: no device is near any usable node */
+  gboolean *within;     /* for each node whether vCPUs may go there; NULL: everywhere */
+  /* For each vCPU the nodes that its cell's memory comes from, borrowed, equal sets by one pointer, NULL for any; */
+  hwloc_const_bitmap_t *homes; /* NULL: no cell is bound to nodes with CPUs */
+  guint best_device;           /* the lowest of these; n_device_nodes: no device is near any usable node */
 } VpPlacementView;
 
 /* How good an assignment is: the first number that differs decides, less is better. */
@@ -45,6 +48,7 @@ typedef enum {
   VP_PART_RUNG,       /* 0 clean, 1 on the host's reserve, 2 shared */
   VP_PART_OVERLAP,    /* CPUs that it shares with guests that run */
   VP_PART_RESERVE,    /* cores that the host is left short of its reserve */
+  VP_PART_AWAY,       /* vCPUs that are not on the nodes of their cell's memory */
   VP_PART_SPLIT,      /* 1: a guest core has threads on several host cores, or (threads == 1) the
                       * vCPUs of a host core do not stand together */
   VP_PART_PLANNED,    /* 1: it cannot run beside the guests that do not run now, as those are planned */
@@ -73,6 +77,9 @@ typedef struct {
 /* `threads` as the guest has them or will have them. The caller's; it points to the other two. */
 VpPlacementView *vp_placement_view_new (const VpTopology *topology, const VpPlacementRequest *request, guint threads);
 void vp_placement_view_free (VpPlacementView *view);
+
+/* Whether a node is among these; those that have no number are in no set. */
+gboolean vp_placement_view_is_node (const VpPlacementView *view, guint node, hwloc_const_bitmap_t nodes);
 
 /* Whether the host could live on a core: nobody holds it, and it is not isolated. */
 gboolean vp_placement_view_is_host (const VpPlacementView *view, guint core);

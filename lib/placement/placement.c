@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/list.h"
+#include "placement/placement-cells.h"
 #include "placement/placement-host.h"
 #include "placement/placement-report.h"
 #include "placement/placement-search.h"
@@ -93,7 +94,7 @@ solve (const VpPlacementView *view, VpPlacementKey *key)
 {
   g_autofree int *vcpus = g_new (int, view->request->n_vcpus);
 
-  if (!vp_placement_search (view, vcpus))
+  if (!(view->homes != NULL && vp_placement_cells_search (view, vcpus)) && !vp_placement_search (view, vcpus))
     return NULL;
   vp_placement_view_rate (view, vcpus, key);
   prefer_current (view, vcpus, key);

@@ -237,6 +237,26 @@ def starts():
         domain.destroy()
 
 
+@test("cells of the user's own, bound to a node: they stay, and the guest starts")
+def own_cells():
+    if not os.path.exists("/sys/devices/system/node/node0"):
+        raise Skip("this kernel has no NUMA nodes, so libvirt takes no nodeset")
+    tune = "<numatune><memory mode='strict' nodeset='0'/>" + "".join(
+        f"<memnode cellid='{cell}' mode='strict' nodeset='0'/>" for cell in (0, 1)) + "</numatune>"
+    cpu = "<cpu><numa>" + "".join(
+        f"<cell id='{cell}' cpus='{cell}' memory='64' unit='MiB'/>" for cell in (0, 1)) + "</numa></cpu>"
+    original = domain_xml("cells", "pinned", "<vfio:memory page-size='off'/>", vcpus=2, mib=128, head=tune)
+    with defined(connection, original.replace("<devices>", cpu + "<devices>", 1)) as domain:
+        wait_ready("cells")
+        written = definition(domain)
+        check_equal([dict(one)["nodeset"] for one in elements(written, "numatune/memnode")], ["0", "0"], "memnode")
+        check(has(written, "cputune/vcpupin[@vcpu='1']"), "its vCPUs are not pinned")
+        domain.create()
+        memory = [json.loads(word) for word in Qemu("cells").option("-object") if "ram-node" in word]
+        check_equal([(one["host-nodes"], one["policy"]) for one in memory], [([0], "bind")] * 2, "nodes of the cells")
+        domain.destroy()
+
+
 @test("numa = expose where a guest fits: the daemon prepares it, it starts, there are no cells")
 def fits():
     with defined(connection, domain_xml("cells", "pinned", EXPOSE)) as domain:

@@ -158,6 +158,86 @@ test_own_cells (void)
   g_assert_true (test_warns (plan, "NUMA cells of its own"));
 }
 
+/* A guest of equal cells of the user's, each bound to the node of its number. */
+static VpDomain *
+make_bound (guint n_vcpus, guint n_cells, gboolean by_memnode)
+{
+  g_autoptr (GString) tune = g_string_new ("  <numatune>\n    <memory mode='strict' nodeset='0-1'/>\n");
+
+  for (guint i = 0; i < n_cells && by_memnode; i++)
+    g_string_append_printf (tune, "    <memnode cellid='%u' mode='strict' nodeset='%u'/>\n", i, i);
+  g_string_append (tune, "  </numatune>\n");
+  VpDomain *domain =
+    make_guest ("<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='pinned'/>", n_vcpus, 2 * GIB * n_cells, tune->str);
+  xmlNode *topology =
+    xmlAddChild (vp_xml_find (domain->doc, "cpu"), vp_xml_new ("topology", "sockets", "1", "threads", "2", NULL));
+  g_autofree char *cores = g_strdup_printf ("%u", n_vcpus / 2);
+  xmlSetProp (topology, BAD_CAST "cores", BAD_CAST cores);
+  xmlNode *numa = xmlAddChild (vp_xml_find (domain->doc, "cpu"), vp_xml_new ("numa", NULL));
+  for (guint i = 0; i < n_cells; i++) {
+    g_autofree char *id = g_strdup_printf ("%u", i);
+    g_autofree char *cpus = g_strdup_printf ("%u-%u", n_vcpus / n_cells * i, n_vcpus / n_cells * (i + 1) - 1);
+    xmlAddChild (numa, vp_xml_new ("cell", "id", id, "cpus", cpus, "memory", "2", "unit", "GiB", NULL));
+  }
+  return domain;
+}
+
+/* How many of the vCPUs from `first` on are on a node. */
+static guint
+count_on_node (const VpPlan *plan, const VpHost *host, guint first, guint n, guint node)
+{
+  guint count = 0;
+
+  for (guint i = first; i < first + n; i++) {
+    int position = vp_topology_find_pu (host->topology, (unsigned) plan->placement->vcpus[i]);
+    count += host->topology->nodes[host->topology->cores[host->topology->pus[position].core].node].os_index == node;
+  }
+  return count;
+}
+
+static void
+test_bound_cells (void)
+{
+  g_autoptr (VpHost) large = test_host (NULL, "pack:2 [numa(memory=68719476736)] l3:1 core:32 pu:2(indexes=2*64:64*1)");
+  g_autoptr (VpDomain) two = make_bound (112, 2, TRUE);
+  g_autoptr (VpPlan) halves = plan_checked (two, large);
+
+  g_assert_cmpuint (count_on_node (halves, large, 0, 56, 0), ==, 56);
+  g_assert_cmpuint (count_on_node (halves, large, 56, 56, 1), ==, 56);
+  g_assert_cmpint (halves->placement->vcpus[0], ==, 4);
+  g_assert_cmpint (halves->placement->vcpus[1], ==, 68);
+  assert_value (halves, "cputune/emulatorpin", "<emulatorpin cpuset=\"0-3,32-35,64-67,96-99\"/>");
+  assert_value (halves, "numatune/memory", "<memory mode=\"strict\" nodeset=\"0-1\"/>");
+  assert_bound (halves, 1, "1");
+  g_assert_cmpuint (halves->warnings->len, ==, 0);
+
+  /* The first cell has all of its node: the host keeps a core of the other. */
+  g_autoptr (VpHost) small = test_host (NULL, "pack:2 [numa(memory=68719476736)] l3:2 core:4 pu:2");
+  g_autoptr (VpDomain) uneven = make_bound (28, 2, TRUE);
+  xmlSetProp (vp_xml_find (uneven->doc, "cpu/numa/cell[@id='0']"), BAD_CAST "cpus", BAD_CAST "0-15");
+  xmlSetProp (vp_xml_find (uneven->doc, "cpu/numa/cell[@id='1']"), BAD_CAST "cpus", BAD_CAST "16-27");
+  g_autoptr (VpPlan) full = plan_checked (uneven, small);
+  g_assert_cmpuint (count_on_node (full, small, 0, 16, 0), ==, 16);
+  g_assert_cmpuint (count_on_node (full, small, 16, 12, 1), ==, 12);
+  g_assert_nonnull (strstr (full->placement->summary, "the guest has CPUs 0-1 to be on the nodes of its cells"));
+  /* Nothing is left on node 0 for who allocates there. */
+  g_assert_true (test_warns (full, "keeps no CPU on the node of cell 0"));
+  assert_value (full, "cputune/emulatorpin", "<emulatorpin cpuset=\"15-19\"/>");
+
+  /* More than the node has: the rest is elsewhere, and that is said. */
+  xmlSetProp (vp_xml_find (uneven->doc, "cpu/numa/cell[@id='0']"), BAD_CAST "cpus", BAD_CAST "0-17");
+  xmlSetProp (vp_xml_find (uneven->doc, "cpu/numa/cell[@id='1']"), BAD_CAST "cpus", BAD_CAST "18-27");
+  g_autoptr (VpPlan) away = plan_checked (uneven, small);
+  g_assert_true (test_warns (away, "do not fit on the nodes that the memory of their NUMA cells comes from"));
+  g_assert_cmpuint (count_on_node (away, small, 18, 10, 1), ==, 10);
+
+  /* Bound together, or not at all: both are on one node. */
+  g_autoptr (VpDomain) loose = make_bound (8, 2, FALSE);
+  g_autoptr (VpPlan) together = plan_checked (loose, small);
+  g_assert_cmpuint (count_on_node (together, small, 0, 8, 0) % 8, ==, 0);
+  assert_value (together, "numatune/memory", "<memory mode=\"strict\" nodeset=\"0-1\"/>");
+}
+
 /* Restored here, whatever it was saved as: what it sees stays, and the cells follow its vCPUs. */
 static void
 test_saved (void)
@@ -455,6 +535,7 @@ main (int argc, char **argv)
   g_test_add_func ("/numa/not-needed", test_not_needed);
   g_test_add_func ("/numa/obstacles", test_obstacles);
   g_test_add_func ("/numa/own-cells", test_own_cells);
+  g_test_add_func ("/numa/bound-cells", test_bound_cells);
   g_test_add_func ("/numa/saved", test_saved);
   g_test_add_func ("/numa/saved-without", test_saved_without);
   g_test_add_func ("/numa/pages", test_pages);

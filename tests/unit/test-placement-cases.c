@@ -58,6 +58,8 @@ static const Guest guests[] = {
   /* The large L3 whole, or without CPU 0's core. */
   { "vcache-7950x3d-16", "made-7950x3d", "0 16 1 17 2 18 3 19 4 20 5 21 6 22 7 23", "8-15,24-31" },
   { "vcache-7950x3d-12", "made-7950x3d", "2 18 3 19 4 20 5 21 6 22 7 23", "0-1,8-17,24-31" },
+  /* Two cells of four, one on either node. */
+  { "own-cells-1950x-8", "made-tr1950x", "2 18 3 19 14 30 15 31", "0-1,16-17,12-13,28-29" },
   /* Matched: the whole L3 first, for the guest cuts its vCPUs into runs of eight. */
   { "uneven-l3-3700x-12", "made-3700x", "4 12 5 13 6 14 7 15 2 10 3 11", "0-1,8-9" },
 };

@@ -18,6 +18,7 @@ typedef struct {
   VpPlacementRequest request;
   hwloc_bitmap_t taken;
   hwloc_bitmap_t planned;
+  VpBoundCell cells[2];
   int devices[2];
   char *text; /* what is needed to see it again */
 } Case;
@@ -145,6 +146,26 @@ random_request (GRand *rand, guint n_cpus, Case *self)
   request->planned = self->planned;
 }
 
+/* Two cells, each bound to one node, or none. */
+static void
+random_cells (GRand *rand, Case *self)
+{
+  guint n_vcpus = self->request.n_vcpus;
+  guint n_nodes = self->topology->n_nodes;
+  guint first = n_vcpus / 2 / self->request.threads * self->request.threads;
+  guint node = (guint) g_rand_int_range (rand, 0, (int) n_nodes);
+
+  for (guint i = 0; i < G_N_ELEMENTS (self->cells); i++) {
+    self->cells[i].vcpus = hwloc_bitmap_alloc ();
+    self->cells[i].nodes = hwloc_bitmap_alloc ();
+    hwloc_bitmap_set (self->cells[i].nodes, self->topology->nodes[(node + i) % n_nodes].os_index % 1024);
+  }
+  if (first > 0)
+    hwloc_bitmap_set_range (self->cells[0].vcpus, 0, (int) first - 1);
+  hwloc_bitmap_set_range (self->cells[1].vcpus, first, (int) n_vcpus - 1);
+  self->request.n_bound = n_nodes > 1 ? PICK (rand, 0, 2) : 0;
+}
+
 static Case
 random_case (GRand *rand, gboolean small)
 {
@@ -154,15 +175,18 @@ random_case (GRand *rand, gboolean small)
 
   self.topology = random_host (rand, shape, &host);
   random_request (rand, shape.packages * shape.nodes * shape.l3s * shape.cores * shape.threads, &self);
+  random_cells (rand, &self);
   char *taken = NULL;
   char *planned = NULL;
   hwloc_bitmap_list_asprintf (&taken, self.taken);
   hwloc_bitmap_list_asprintf (&planned, self.planned);
   self.text =
-    g_strdup_printf ("%s: %u vCPUs, threads %u, reserve %u, kind %d, cache %d, devices %u:%d,%d, taken %s, planned %s",
+    g_strdup_printf ("%s: %u vCPUs, threads %u, reserve %u, kind %d, cache %d, devices %u:%d,%d, taken %s, planned %s, "
+                     "cells %u: %d,%d",
                      host, self.request.n_vcpus, self.request.threads, self.request.reserve_cores,
                      (int) self.request.kind, (int) self.request.cache, self.request.n_device_nodes, self.devices[0],
-                     self.devices[1], taken, planned);
+                     self.devices[1], taken, planned, self.request.n_bound, hwloc_bitmap_first (self.cells[0].nodes),
+                     hwloc_bitmap_first (self.cells[1].nodes));
   free (taken);
   free (planned);
   return self;
@@ -174,6 +198,10 @@ case_clear (Case *self)
   vp_topology_free (self->topology);
   hwloc_bitmap_free (self->taken);
   hwloc_bitmap_free (self->planned);
+  for (guint i = 0; i < G_N_ELEMENTS (self->cells); i++) {
+    hwloc_bitmap_free (self->cells[i].vcpus);
+    hwloc_bitmap_free (self->cells[i].nodes);
+  }
   g_free (self->text);
 }
 
@@ -182,6 +210,7 @@ static void
 case_settle (Case *self)
 {
   self->request.device_nodes = self->devices;
+  self->request.bound = self->cells;
 }
 
 /* g_assert would say where, not with what. */
@@ -567,6 +596,52 @@ check_kinds (const Case *self, const VpPlacement *answer)
     EXPECT (self, kind_of (self, answer, i) == self->topology->n_kinds - 1);
 }
 
+/* The node of a core, as cells name it; -1: it has no number. */
+static int
+node_of (const Case *self, guint core)
+{
+  unsigned node = self->topology->nodes[self->topology->cores[core].node].os_index;
+
+  return node == VP_NODE_NONE ? -1 : (int) node;
+}
+
+/* Guest cores that a cell needs, and whether those of its node that nobody holds are as many. */
+static gboolean
+fits_at_home (const Case *self, const VpBoundCell *cell, guint *demand)
+{
+  guint threads = MIN (self->request.threads, self->request.n_vcpus);
+  guint room = 0;
+
+  *demand = ((guint) hwloc_bitmap_weight (cell->vcpus) + threads - 1) / threads;
+  for (guint i = 0; i < self->topology->n_cores; i++) {
+    if (!is_taken (self, i) && node_of (self, i) == hwloc_bitmap_first (cell->nodes))
+      room += usable_width (self->topology, i) / threads;
+  }
+  return room >= *demand;
+}
+
+/* Each cell's vCPUs are at home where they fit there beside what the host keeps. */
+static void
+check_cells (const Case *self, const VpPlacement *answer)
+{
+  guint left = 0;
+  guint demand[2];
+  gboolean fits = fits_at_home (self, &self->cells[0], &demand[0]) && fits_at_home (self, &self->cells[1], &demand[1]);
+
+  for (guint i = 0; i < self->topology->n_cores; i++)
+    left += is_host (self, i) ? 1 : 0;
+  if (!fits || left < demand[0] + demand[1] + count_reserve (self))
+    return;
+  EXPECT (self, answer->level < VP_LEVEL_RESERVE);
+  for (guint i = 0; i < answer->n_vcpus; i++) {
+    const VpBoundCell *cell = &self->cells[hwloc_bitmap_isset (self->cells[0].vcpus, i) ? 0 : 1];
+    int position = vp_topology_find_pu (self->topology, (unsigned) answer->vcpus[i]);
+    int node = node_of (self, self->topology->pus[position].core);
+
+    EXPECT (self, node == hwloc_bitmap_first (cell->nodes));
+  }
+}
+
 /* A guest core of two kinds is never made: where that leaves nothing, the guest is not pinned. */
 static guint
 count_usable (const VpTopology *topology)
@@ -593,7 +668,10 @@ check_properties (const Case *self, VpPlacement **answer)
   }
   check_vcpus (self, *answer);
   check_host_side (self, *answer);
-  check_kinds (self, *answer);
+  if (self->request.n_bound > 0)
+    check_cells (self, *answer);
+  else
+    check_kinds (self, *answer);
   check_again (self, *answer);
   return TRUE;
 }
@@ -615,24 +693,31 @@ has_equal_widths (const VpTopology *topology)
 
 /*
  * How many parts of the cost the search promises to be the best in. Several
- * kinds are taken one after the other, isolated cores or not; cores without memory are taken as they
- * come; a guest on several nodes fills them one by one, which may be one L3
- * more; cores of unequal width are counted by their CPUs, and where the host must
- * go short of some, which ones is not tried out.
+ * kinds are taken one after the other, isolated cores or not; cores without
+ * memory are taken as they come; a guest on several nodes fills them one by one,
+ * which may be one L3 more; cores of unequal width are counted by their CPUs, and
+ * which of them, or of isolated ones, to leave to the host is not tried out; what
+ * the host is short of is what it would have kept last.
  */
 static guint
 count_promised (const Case *self, const guint *best)
 {
   const VpTopology *topology = self->topology;
 
-  if (best[RESERVE] > 0 && !has_equal_widths (topology))
-    return RUNG + 1;
+  gboolean odd = self->request.n_vcpus % self->request.threads != 0;
+
+  if (!has_equal_widths (topology) && (best[HOME] > 0 || best[NODES] > 1 || odd))
+    return 0;
+  if (has_isolated (self) && best[HOME] > 0)
+    return 0;
   if (best[KIND] == topology->n_kinds && topology->n_kinds > 1)
     return has_isolated (self) ? 0 : KIND + 1;
   if (best[MEMORYLESS] != 0)
     return MEMORYLESS + 1;
-  if (self->request.n_vcpus % self->request.threads != 0)
+  if (odd)
     return KIND + 1;
+  if (best[RESERVE] > 0)
+    return HOME + 1;
   if (!has_equal_widths (topology))
     return DEVICE + 1;
   return best[NODES] > 1 ? CORES + 1 : N_PARTS;
@@ -680,6 +765,7 @@ test_small (void)
     /* These are left to the other test: memory may outweigh a device's node. */
     self.request.memory_kib = 0;
     self.request.planned = NULL;
+    self.request.n_bound = 0;
     if (check_properties (&self, &answer))
       check_against_all (&self, answer, &n_compared);
     case_clear (&self);

@@ -25,6 +25,8 @@ place (const VpRuleContext *context, GError **error)
   /* A guest that was saved without a topology goes on without. */
   request.match = request.match && !context->host_only;
   request.expose = vp_rule_numa_can_expose (context);
+  if (vp_rule_numa_is_saved (context))
+    request.n_bound = 0;
   request.page_kib = vp_rule_memory_grain_kib (context);
   if (neighbours != NULL) {
     request.taken = neighbours->taken;
@@ -147,23 +149,51 @@ needs_reach (const VpRuleContext *context, const VpPlacement *placement)
          placement->nodes != NULL && is_preallocated (context);
 }
 
+/* The last vCPU on one of these nodes; -1: there is none. */
+static int
+find_vcpu_on (const VpRuleContext *context, const VpPlacement *placement, hwloc_const_bitmap_t nodes)
+{
+  g_autoptr (VpBitmap) cpu = hwloc_bitmap_alloc ();
+
+  for (guint i = placement->n_vcpus; i-- > 0;) {
+    hwloc_bitmap_only (cpu, (unsigned) placement->vcpus[i]);
+    if (has_cpu_on (context->host->topology, cpu, nodes))
+      return (int) i;
+  }
+  return -1;
+}
+
+static void
+reach_cell (VpRuleContext *context, VpPlacement *placement, guint cell, hwloc_const_bitmap_t nodes)
+{
+  int vcpu = -1;
+
+  if (!has_cpu_on (context->host->topology, placement->emulator, nodes))
+    vcpu = find_vcpu_on (context, placement, nodes);
+  if (vcpu < 0)
+    return;
+  hwloc_bitmap_set (placement->emulator, (unsigned) placement->vcpus[vcpu]);
+  vp_rule_warn (context,
+                "the host keeps no CPU on the node of cell %u: the emulator may run on CPU %d, vCPU %d's, too, "
+                "or QEMU could not allocate that cell's memory",
+                cell, placement->vcpus[vcpu], vcpu);
+}
+
 /* Cells are bound one by one, which only those threads can do: the emulator gets a CPU on each cell's node. */
 static void
 reach_cells (VpRuleContext *context, VpPlacement *placement)
 {
-  g_autoptr (GArray) cells = vp_rule_numa_list_cells (context);
+  g_autoptr (GArray) ours = vp_rule_numa_list_cells (context);
+  g_autoptr (GArray) own = vp_domain_bound_cells (context->original);
 
-  for (guint i = 0; i < cells->len && needs_reach (context, placement); i++) {
-    const VpGuestCell *cell = &g_array_index (cells, VpGuestCell, i);
-    int last = hwloc_bitmap_last (cell->vcpus);
-    if (last < 0 || (guint) last >= placement->n_vcpus ||
-        has_cpu_on (context->host->topology, placement->emulator, cell->nodes))
-      continue;
-    hwloc_bitmap_set (placement->emulator, (unsigned) placement->vcpus[last]);
-    vp_rule_warn (context,
-                  "the host keeps no CPU on the node of cell %u: the emulator may run on CPU %d, vCPU %d's, too, "
-                  "or QEMU could not allocate that cell's memory",
-                  i, placement->vcpus[last], last);
+  if (!needs_reach (context, placement))
+    return;
+  for (guint i = 0; i < ours->len; i++)
+    reach_cell (context, placement, i, g_array_index (ours, VpGuestCell, i).nodes);
+  for (guint i = 0; i < own->len && ours->len == 0; i++) {
+    const VpBoundCell *cell = &g_array_index (own, VpBoundCell, i);
+    if (cell->strict)
+      reach_cell (context, placement, i, cell->nodes);
   }
 }
 
@@ -182,12 +212,12 @@ get_memory_mode (const VpRuleContext *context, const VpPlacement *placement)
 static void
 want_nodes (VpRuleContext *context, const VpPlacement *placement)
 {
-  if (placement->nodes == NULL)
+  g_autoptr (GArray) own = vp_domain_bound_cells (context->original);
+
+  /* The user says where the memory of his cells comes from, and the vCPUs went there. */
+  if (placement->nodes == NULL || vp_xml_find (context->original->doc, "numatune/memnode") != NULL ||
+      (own->len > 0 && !vp_rule_numa_is_saved (context)))
     return;
-  if (vp_xml_find (context->original->doc, "numatune/memnode") != NULL) {
-    vp_rule_warn (context, "the domain binds its guest NUMA cells itself (numatune/memnode): that stays as it is");
-    return;
-  }
   g_autofree char *nodes = vp_list_dup (placement->nodes);
   const char *mode = get_memory_mode (context, placement);
   vp_rule_want (context, &vp_rule_cpu, VP_HOST_ONLY, g_strdup ("numatune/memory"),

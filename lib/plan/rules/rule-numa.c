@@ -106,6 +106,12 @@ find_saved (const VpRuleContext *context)
   return vp_xml_find (context->original->doc, "cpu/numa");
 }
 
+gboolean
+vp_rule_numa_is_saved (const VpRuleContext *context)
+{
+  return find_saved (context) != NULL;
+}
+
 /* Empty for what is no list. */
 static hwloc_bitmap_t
 new_set (const char *list)

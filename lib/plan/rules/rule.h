@@ -85,6 +85,8 @@ typedef struct {
 
 /* Whether a guest on several nodes gets cells: the profile asks for it, and nothing in the domain is against it. */
 gboolean vp_rule_numa_can_expose (const VpRuleContext *context);
+/* Whether a saved guest goes on with cells of ours: they are bound to where its vCPUs are, not the other way round. */
+gboolean vp_rule_numa_is_saved (const VpRuleContext *context);
 /* Of VpGuestCell, the caller's: those that will be made, or that a saved guest was given; empty: none. */
 GArray *vp_rule_numa_list_cells (const VpRuleContext *context);
 /* Memory (KiB) of all cells that come from exactly these nodes. */
