@@ -268,9 +268,6 @@ warn_rung (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *
           n, shape, all, count_taken (view), key->part[VP_PART_OVERLAP],
           key->part[VP_PART_OVERLAP] == 1 ? " is" : "s are",
           key->part[VP_PART_RESERVE] > 0 ? ", and the host's reserve is used too" : "");
-  if (answer->emulator == NULL)
-    warn (answer, "the emulator%s not pinned: no core is left for the host",
-          answer->n_iothreads > 0 ? " and the iothreads are" : " is");
 }
 
 static void

@@ -117,7 +117,6 @@ test_ladder_reserve (void)
 
   g_assert_cmpint (answer->level, ==, VP_LEVEL_RESERVE);
   check_warning (answer, "2 vCPUs do not fit on the 1 CPU that is free");
-  check_warning (answer, "emulator");
 }
 
 /* Of two reserved cores one is enough. */
@@ -256,7 +255,6 @@ test_iothreads (void)
   g_autoptr (VpPlacement) all = place (topology, &request);
   check_set (all->emulator, NULL);
   g_assert_null (all->iothreads);
-  check_warning (all, "iothreads are not pinned");
 }
 
 /* Whole L3s first, then what leaves the largest pieces: one core beside the host's, not two of a fresh CCX. */

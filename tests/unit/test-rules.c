@@ -68,6 +68,27 @@ test_cpu_automatic_placement (void)
 #define MATCH "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='pinned'><vfio:cpu topology='match'/></vfio:profile>"
 
 /* The guest is shown the threads that its vCPUs are; a topology of its own stays. */
+/* No core is left for the host: what the user pinned stays, and it is said where that is. */
+static void
+test_cpu_no_host (void)
+{
+  g_autoptr (VpHost) host = test_host (NULL, "pack:1 l3:1 core:2 pu:2");
+  g_autoptr (VpDomain) plain = test_tagged (TAG ("pinned"), "");
+  g_autoptr (VpDomain) own = test_tagged (TAG ("pinned"), "  <iothreads>2</iothreads>\n"
+                                                          "  <cputune>\n"
+                                                          "    <emulatorpin cpuset='1,3'/>\n"
+                                                          "    <iothreadpin iothread='2' cpuset='9'/>\n"
+                                                          "  </cputune>\n");
+  g_autoptr (VpPlan) unpinned = plan_checked (plain, host);
+  g_autoptr (VpPlan) kept = plan_checked (own, host);
+
+  g_assert_true (test_warns (unpinned, "the emulator is not pinned: no core is left for the host"));
+  assert_value (kept, "cputune/emulatorpin", "<emulatorpin cpuset=\"1,3\"/>");
+  g_assert_true (test_warns (kept, "the emulator stays on CPUs 1,3, where the domain has it, beside vCPUs: no core"));
+  g_assert_true (test_warns (kept, "the iothreads stay where the domain has them"));
+  g_assert_false (test_warns (kept, "the emulator is not pinned"));
+}
+
 /* A guest that fills its node leaves the emulator on another: QEMU's allocating threads could not go to the memory. */
 static void
 test_cpu_far_emulator (void)
@@ -328,6 +349,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cpu/cpuset", test_cpu_cpuset);
   g_test_add_func ("/cpu/numa", test_cpu_numa);
   g_test_add_func ("/cpu/far-emulator", test_cpu_far_emulator);
+  g_test_add_func ("/cpu/no-host", test_cpu_no_host);
   g_test_add_func ("/topology/match", test_topology_match);
   g_test_add_func ("/topology/dies", test_topology_dies);
   g_test_add_func ("/cpu/too-many", test_cpu_too_many);

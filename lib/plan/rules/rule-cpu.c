@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/list.h"
+#include "domain/pins.h"
 #include "placement/placement-request.h"
 #include "plan/rules/rule.h"
 
@@ -60,6 +61,36 @@ warn_overlaps (VpRuleContext *context, const VpPlacement *placement)
                   refuse ? "they cannot run at the same time (cpu.conflict is refuse)"
                          : "the two share them while both run");
   }
+}
+
+/* Whether a list of CPUs has one of the vCPUs'. */
+static gboolean
+is_on_vcpus (const VpPlacement *placement, const char *list)
+{
+  g_autoptr (VpBitmap) cpus = vp_list_parse (list);
+
+  for (guint i = 0; i < placement->n_vcpus && cpus != NULL; i++)
+    if (hwloc_bitmap_isset (cpus, (unsigned) placement->vcpus[i]))
+      return TRUE;
+  return FALSE;
+}
+
+/* Where the guest has all cores, the user's own pins of other threads are all that there is. */
+static void
+warn_threads (VpRuleContext *context, const VpPlacement *placement)
+{
+  g_autoptr (VpPins) pins = vp_pins_read (context->original);
+
+  if (placement->emulator != NULL)
+    return;
+  if (pins->emulator == NULL)
+    vp_rule_warn (context, "the emulator is not pinned: no core is left for the host");
+  else
+    vp_rule_warn (context, "the emulator stays on CPUs %s, where the domain has it%s: no core is left for the host",
+                  pins->emulator, is_on_vcpus (placement, pins->emulator) ? ", beside vCPUs" : "");
+  if (placement->n_iothreads > 0)
+    vp_rule_warn (context,
+                  "the iothreads stay where the domain has them, if it pins them: no core is left for the host");
 }
 
 static void
@@ -245,6 +276,7 @@ plan_cpu (VpRuleContext *context, GError **error)
   if (placement->level == VP_LEVEL_UNPINNED)
     return TRUE;
   warn_overlaps (context, placement);
+  warn_threads (context, placement);
   reach_cells (context, placement);
   /* With placement='auto' libvirt asks numad and ignores emulatorpin. */
   g_autofree char *automatic = vp_xml_dup_place_value (context->original->doc, "vcpu/@placement");
