@@ -5,6 +5,8 @@
 #include <glib.h>
 
 #define FORGED_QEMU "xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'"
+#define FORGED_OVERRIDE "*[local-name()='override' and namespace-uri()='http://libvirt.org/schemas/domain/qemu/1.0']"
+#define FORGED_FRONTEND FORGED_OVERRIDE "/*[local-name()='device' and @alias='ua-a-x-vga']/*[local-name()='frontend']"
 #define FORGED_PIN "cputune/vcpupin[@vcpu='0']"
 
 static const struct {
@@ -26,6 +28,8 @@ static const struct {
   { "hyperv", "features/hyperv/tlbflush/direct", TRUE, "", "<direct state='on'/>" },
   { "memory", "memoryBacking/source", TRUE, "<source type='anonymous'/>", "" },
   { "vga", "devices/hostdev/alias[@name='ua-a-x-vga']", TRUE, "<alias name='ua-a'/>", "<alias name='ua-a-x-vga'/>" },
+  { "vga", FORGED_FRONTEND "/*[local-name()='property' and @name='x-vga']", TRUE, "",
+    "<q:property " FORGED_QEMU " name='x-vga' type='bool' value='true'/>" },
   { "vga", "devices/emulator", FALSE, "<emulator>/usr/bin/qemu-system-x86_64</emulator>",
     "<emulator>/var/lib/vfio-profile/emulators/qemu-system-x86_64-00000000</emulator>" },
   { "trim", "devices/video[1]", TRUE, "<video><model type='qxl'><acceleration accel3d='yes'/></model></video>",
@@ -68,8 +72,9 @@ forged_dup_slot (GRand *rand, gsize which)
                               ? g_strdup_printf ("<s:was position='%d'>%s</s:was>", g_rand_int_range (rand, 0, 9), was)
                               : g_strdup ("");
   g_autofree char *after = set[0] != '\0' ? g_strdup_printf ("<s:set>%s</s:set>", set) : g_strdup ("");
-  return g_strdup_printf ("<s:slot rule='%s' place=\"%s\" guest-visible='%s' made='%d'>%s%s</s:slot>",
+  return g_strdup_printf ("<s:slot rule='%s' place=\"%s\" guest-visible='%s'%s made='%d'>%s%s</s:slot>",
                           forged_honest[lies && g_rand_int_range (rand, 0, 8) == 0 ? other : which].rule,
-                          forged_honest[which].place, visible ? "yes" : "no", g_rand_int_range (rand, 0, 5), before,
-                          after);
+                          forged_honest[which].place, visible ? "yes" : "no",
+                          g_rand_int_range (rand, 0, 9) == 0 ? " follows='yes'" : "", g_rand_int_range (rand, 0, 5),
+                          before, after);
 }

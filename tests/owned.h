@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "domain/domain.h"
+#include "domain/aliases.h"
 #include "host/wrapper.h"
 
 /* All that a rule may change; what is left of a definition without these must stay as it was. */
@@ -65,12 +65,30 @@ remove_all (VpDomain *domain, const char *place)
     vp_xml_remove (node);
 }
 
+/* The names by which devices are named may follow those that a rule changes; all else of such an argument stays. */
+G_GNUC_UNUSED static void
+mask_names (VpDomain *domain)
+{
+  for (xmlNode *node = vp_domain_first_of_qemu (domain, "override"); node != NULL; node = vp_xml_next (node))
+    if (xmlHasProp (node, BAD_CAST "alias") != NULL)
+      xmlSetProp (node, BAD_CAST "alias", BAD_CAST "*");
+  for (xmlNode *node = vp_domain_first_of_qemu (domain, "commandline"); node != NULL; node = vp_xml_next (node)) {
+    xmlNode *arg = (xmlNode *) vp_argument_value (node, "set");
+    g_autofree char *value = arg != NULL ? vp_xml_dup_attr (arg, "value") : NULL;
+    const char *dot = value != NULL && g_str_has_prefix (value, "device.") ? strchr (value + 7, '.') : NULL;
+    g_autofree char *masked = dot != NULL ? g_strconcat ("device.*", dot, NULL) : NULL;
+    if (masked != NULL)
+      xmlSetProp (arg, BAD_CAST "value", BAD_CAST masked);
+  }
+}
+
 /* Freed by the caller; the same for definitions that differ in owned places only. */
 G_GNUC_UNUSED static char *
 dup_unowned (const VpDomain *domain, gboolean own_cells, gboolean trims)
 {
   g_autoptr (VpDomain) copy = vp_domain_copy (domain);
 
+  mask_names (copy);
   for (guint i = 0; i < G_N_ELEMENTS (owned); i++)
     remove_all (copy, owned[i]);
   for (guint i = 0; !own_cells && i < G_N_ELEMENTS (owned_cells); i++)
@@ -126,6 +144,8 @@ is_harmless_undo (const VpDomain *before, const VpDomain *after)
   g_autoptr (VpDomain) left = vp_domain_copy (before);
   g_autoptr (VpDomain) right = vp_domain_copy (after);
 
+  mask_names (left);
+  mask_names (right);
   while (vp_domain_tag (left) != NULL)
     vp_xml_remove (vp_domain_tag (left));
   while (vp_domain_tag (right) != NULL)

@@ -429,6 +429,14 @@ vp_domain_hostdevs (const VpDomain *domain)
   return found;
 }
 
+gboolean
+vp_hostdev_guest_address (const VpHostdev *hostdev, VpPciAddress *address)
+{
+  const xmlNode *node = vp_xml_child (hostdev->node, "address");
+
+  return node != NULL && vp_xml_attr_is (node, "type", "pci") && read_address (node, address);
+}
+
 GArray *
 vp_domain_device_addresses (const VpDomain *domain)
 {

@@ -69,9 +69,11 @@ GArray *vp_domain_cells_kib (const VpDomain *domain, GError **error);
 gboolean vp_domain_is_x86_kvm (const VpDomain *domain);
 /* An x86 guest that SeaBIOS boots, no UEFI. */
 gboolean vp_domain_is_bios (const VpDomain *domain);
-char *vp_domain_dup_emulator (const VpDomain *domain);       /* NULL: none named */
-char *vp_domain_dup_arch (const VpDomain *domain);           /* "x86_64"; NULL: none named */
-GArray *vp_domain_hostdevs (const VpDomain *domain);         /* of VpHostdev, PCI only, in document order */
+char *vp_domain_dup_emulator (const VpDomain *domain); /* NULL: none named */
+char *vp_domain_dup_arch (const VpDomain *domain);     /* "x86_64"; NULL: none named */
+GArray *vp_domain_hostdevs (const VpDomain *domain);   /* of VpHostdev, PCI only, in document order */
+/* Where the guest has it; FALSE: libvirt has not said so yet, or it is on no PCI bus. */
+gboolean vp_hostdev_guest_address (const VpHostdev *hostdev, VpPciAddress *address);
 GArray *vp_domain_device_addresses (const VpDomain *domain); /* of VpPciAddress: those of its hostdevs */
 /* The device that the vga rule marked by its alias (x-vga-mark.h); `alias`: NULL, or the caller's. */
 gboolean vp_domain_find_x_vga (const VpDomain *domain, VpPciAddress *address, char **alias);

@@ -23,6 +23,7 @@ typedef struct {
 #define VP_PCI_CLASS_AUDIO 0x0403
 #define VP_PCI_VENDOR_NVIDIA 0x10de
 #define VP_PCI_VENDOR_AMD 0x1002
+#define VP_PCI_VENDOR_INTEL 0x8086
 
 /* Of VpPciDevice, by address; empty where the root has no PCI devices. The caller's. */
 GArray *vp_pci_read_devices (const VpRoot *root);

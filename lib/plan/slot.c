@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/number.h"
+#include "domain/aliases.h"
 
 #define MAX_SLOTS 8192u /* each vCPU and iothread has one, and so have some tens of other places */
 
@@ -87,6 +88,7 @@ read_slot (const xmlNode *node, VpSlot *slot)
   slot->rule = vp_xml_dup_attr (node, "rule");
   slot->place = vp_xml_dup_attr (node, "place");
   slot->guest_visible = vp_xml_attr_is (node, "guest-visible", "yes");
+  slot->follows = vp_xml_attr_is (node, "follows", "yes");
   gboolean whole =
     read_count (node, "made", &slot->made) &&
     (was == NULL || (read_count (was, "position", &position) && read_count (was, "comments", &slot->comments)));
@@ -128,6 +130,8 @@ add_slot (GPtrArray *slots, GHashTable *places, const xmlNode *node, const VpSlo
   g_autofree char *problem = owners->dup_problem (slot);
   if (problem != NULL)
     return fail_slot (slot, problem, error);
+  if (slot->follows && !g_hash_table_add (places, (gpointer) "follows")) /* no place, and no rule names two devices */
+    return fail_slot (slot, "another slot is followed", error);
   return g_hash_table_add (places, slot->place) || fail_slot (slot, "another slot has that place", error);
 }
 
@@ -199,6 +203,8 @@ write_slot (xmlNode *state, xmlNs *ns, const VpSlot *slot)
   xmlNewProp (node, BAD_CAST "place", BAD_CAST slot->place);
   if (slot->guest_visible)
     xmlNewProp (node, BAD_CAST "guest-visible", BAD_CAST "yes");
+  if (slot->follows)
+    xmlNewProp (node, BAD_CAST "follows", BAD_CAST "yes");
   write_count (node, "made", (int) slot->made);
   xmlNode *was = write_side (node, ns, "was", slot->was, slot->was_value);
   if (was != NULL) {
@@ -243,7 +249,7 @@ gboolean
 vp_slot_equal (const VpSlot *a, const VpSlot *b)
 {
   return strcmp (a->rule, b->rule) == 0 && strcmp (a->place, b->place) == 0 && a->guest_visible == b->guest_visible &&
-         equal_or_both_null (a->was, b->was) && equal_or_both_null (a->set, b->set) &&
+         a->follows == b->follows && equal_or_both_null (a->was, b->was) && equal_or_both_null (a->set, b->set) &&
          g_strcmp0 (a->was_value, b->was_value) == 0 && g_strcmp0 (a->set_value, b->set_value) == 0;
 }
 
@@ -359,6 +365,7 @@ new_slot (const VpWant *want, const VpDomain *domain, const xmlNode *present)
   slot->rule = g_strdup (want->rule);
   slot->place = g_strdup (want->place);
   slot->guest_visible = want->guest_visible;
+  slot->follows = want->follows;
   slot->reason = g_strdup (want->reason);
   slot->position = -1;
   if (is_attribute (slot)) {
@@ -387,10 +394,13 @@ vp_want_apply (const VpWant *want, VpPlaces *places, const VpSlotOwners *owners,
     *problem = g_strdup ("there are two of it");
   if (*problem != NULL)
     return NULL;
+  g_autoptr (GHashTable) names = slot->follows ? vp_aliases_new (places->domain) : NULL;
   if (is_attribute (slot))
     set_attribute (places->domain, want->place, want->value);
   else
     apply_element (want, places, present, slot);
+  if (names != NULL)
+    vp_aliases_follow (names, places->domain);
   return g_steal_pointer (&slot);
 }
 
@@ -462,15 +472,9 @@ undo_removal (const VpSlot *slot, VpDomain *domain)
   vp_xml_put_back (vp_xml_ensure (domain->doc, parent, &made), slot->position, slot->comments, original);
 }
 
-void
-vp_slot_undo (const VpSlot *slot, VpPlaces *places)
+static void
+undo_element (const VpSlot *slot, VpPlaces *places)
 {
-  if (!vp_slot_is_ours (slot, places))
-    return;
-  if (is_attribute (slot)) {
-    set_attribute (places->domain, slot->place, slot->was_value);
-    return;
-  }
   xmlNode *present = vp_places_find (places, slot->place);
   xmlNode *original = NULL;
   if (present == NULL && slot->was != NULL) {
@@ -483,4 +487,18 @@ vp_slot_undo (const VpSlot *slot, VpPlaces *places)
     vp_xml_replace (present, original);
     vp_places_note (places, slot->place, original);
   }
+}
+
+void
+vp_slot_undo (const VpSlot *slot, VpPlaces *places)
+{
+  if (!vp_slot_is_ours (slot, places))
+    return;
+  g_autoptr (GHashTable) names = slot->follows ? vp_aliases_new (places->domain) : NULL;
+  if (is_attribute (slot))
+    set_attribute (places->domain, slot->place, slot->was_value);
+  else
+    undo_element (slot, places);
+  if (names != NULL)
+    vp_aliases_follow (names, places->domain);
 }

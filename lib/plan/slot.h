@@ -27,7 +27,8 @@ typedef struct {
   xmlNode *element; /* owned; NULL: nothing shall be there (or the place is an attribute) */
   char *value;      /* of an attribute place */
   gboolean guest_visible;
-  char *reason; /* for a person */
+  gboolean follows; /* the element names a device: what names that elsewhere is to follow (domain/aliases.h) */
+  char *reason;     /* for a person */
 } VpWant;
 
 typedef struct VpSlotOwners VpSlotOwners;
@@ -37,10 +38,11 @@ typedef struct {
   char *rule;
   char *place;
   gboolean guest_visible;
-  guint made;     /* parents that were made for it */
-  int position;   /* of `was` among its siblings; -1: it was not there */
-  guint comments; /* that stood between it and the next of them; of what was taken out */
-  xmlNode *was;   /* owned; of an element place */
+  gboolean follows; /* what named devices then followed, and is to come back */
+  guint made;       /* parents that were made for it */
+  int position;     /* of `was` among its siblings; -1: it was not there */
+  guint comments;   /* that stood between it and the next of them; of what was taken out */
+  xmlNode *was;     /* owned; of an element place */
   xmlNode *set;
   char *was_value; /* of an attribute place */
   char *set_value;

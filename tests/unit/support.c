@@ -97,6 +97,21 @@ test_plan (const VpDomain *domain, const VpHost *host, VpPlanFlags flags)
   return plan;
 }
 
+VpPlan *
+test_plan_whole_way (const VpDomain *domain, const VpHost *host)
+{
+  VpPlan *plan = test_plan (domain, host, VP_PLAN_DEFAULT);
+  g_autoptr (VpPlan) again = test_plan (plan->result, host, VP_PLAN_DEFAULT);
+  g_autoptr (VpPlan) moved = test_plan (plan->result, host, VP_PLAN_HOST_ONLY);
+  g_autoptr (VpPlan) undone = test_plan (plan->result, host, VP_PLAN_UNDO);
+
+  g_assert_true (vp_plan_is_ready (again));
+  g_assert_true (vp_plan_is_ready (moved));
+  if (!vp_domain_equal (undone->result, domain))
+    g_error ("undone:\n%s\nbefore:\n%s", vp_domain_dup_text (undone->result), vp_domain_dup_text (domain));
+  return plan;
+}
+
 const VpChange *
 test_change (const VpPlan *plan, const char *place)
 {

@@ -20,6 +20,8 @@ VpDomain *test_domain (const char *text);
 /* <domain> with the tag and the body given, 4 vCPUs, 4 GiB, threads=2. */
 VpDomain *test_tagged (const char *tag, const char *body);
 VpPlan *test_plan (const VpDomain *domain, const VpHost *host, VpPlanFlags flags);
+/* The same, and on the way what holds for every plan: a second one and a migration find nothing to do, undo all. */
+VpPlan *test_plan_whole_way (const VpDomain *domain, const VpHost *host);
 /* The change at that place; NULL: none. */
 const VpChange *test_change (const VpPlan *plan, const char *place);
 gboolean test_warns (const VpPlan *plan, const char *part);

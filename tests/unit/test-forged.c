@@ -16,8 +16,10 @@
 #define REMOVED(rule, place, was)                                                                                      \
   "<s:slot rule='" rule "' place=\"" place "\" guest-visible='yes'><s:was>" was "</s:was></s:slot>"
 #define QEMU FORGED_QEMU
-#define OVERRIDE "*[local-name()='override' and namespace-uri()='http://libvirt.org/schemas/domain/qemu/1.0']"
+#define OVERRIDE FORGED_OVERRIDE
+#define DEVICE_FRONTEND FORGED_FRONTEND
 #define VISIBLE "guest-visible='yes'"
+#define FOLLOWS " follows='yes'"
 #define PIN FORGED_PIN
 
 static VpDomain *
@@ -30,7 +32,10 @@ new_domain (const char *metadata)
     "<cputune><vcpupin vcpu='0' cpuset='1'/></cputune>"
     "<devices><emulator>/usr/bin/qemu-system-x86_64</emulator>"
     "<hostdev mode='subsystem' type='pci'><source><address bus='1'/></source><alias name='ua-a-x-vga'/></hostdev>"
-    "<video><model type='none'/></video></devices></domain>",
+    "<video><model type='none'/></video></devices>"
+    "<q:override " QEMU "><q:device alias='ua-a-x-vga'/><q:device alias='hostdev0'/></q:override>"
+    "<q:commandline " QEMU "><q:arg value='-set'/><q:arg value='device.ua-a-x-vga.romfile=/a'/></q:commandline>"
+    "</domain>",
     metadata);
 
   return test_domain (text);
@@ -86,6 +91,22 @@ static const char *const refused[] = {
         "<q:device " QEMU " alias='ua-a'><q:frontend><q:property name='romfile' type='string' value='/x'/></q:frontend>"
         "</q:device>",
         "<q:device " QEMU " alias='ua-a'/>"),
+  SLOT ("vga", DEVICE_FRONTEND, VISIBLE,
+        "<q:frontend " QEMU "><q:property name='romfile' type='string' value='/x'/></q:frontend>",
+        "<q:frontend " QEMU "/>"),
+  SLOT ("vga", DEVICE_FRONTEND "/*[local-name()='property' and @name='x-vga']", VISIBLE, "",
+        "<q:property " QEMU " name='romfile' type='string' value='/x'/>"),
+  SLOT ("vga", DEVICE_FRONTEND "/*[local-name()='property' and @name='romfile']", VISIBLE, "",
+        "<q:property " QEMU " name='x-vga' type='bool' value='true'/>"),
+  /* names that follow what is no name; other names than libvirt's */
+  SLOT ("trim", "devices/video[1]", VISIBLE FOLLOWS, "<video><model type='qxl'/></video>",
+        "<video><model type='none'/></video>"),
+  SLOT ("vga", OVERRIDE "/*[local-name()='device' and @alias='ua-a']", VISIBLE FOLLOWS, "",
+        "<q:device " QEMU " alias='ua-a'/>"),
+  SLOT ("vga", "devices/hostdev/alias[@name='ua-a-x-vga']", VISIBLE FOLLOWS, "<alias name='/a'/>",
+        "<alias name='ua-a-x-vga'/>"),
+  SLOT ("vga", "devices/hostdev/alias[@name='ua-a-x-vga']", VISIBLE FOLLOWS, "", "<alias name='ua-a-x-vga'/>")
+    SLOT ("vga", "devices/hostdev/alias[@name='ua-b-x-vga']", VISIBLE FOLLOWS, "", "<alias name='ua-b-x-vga'/>"),
   REMOVED ("vga", "devices/hostdev/alias[@name='ua-a-x-vga']", "<alias name='ua-a'/>"),
   SLOT ("vga", "devices/hostdev/alias[@name='ua-a']", VISIBLE, "<alias name='ua-b'/>", "<alias name='ua-a'/>"),
   /* devices that trim does not remove, or files of the host in those that it does */

@@ -71,6 +71,20 @@ new_hostdevs (guint n)
 }
 
 static char *
+new_names (guint n)
+{
+  g_autofree char *hostdevs =
+    dup_repeated (START "<metadata><v:profile xmlns:v='urn:vfio-profile:1' name='vga'/></metadata><vcpu>2</vcpu>" BODY
+                        "<devices>",
+                  "<hostdev mode='subsystem' type='pci'><source><address domain='%' bus='1'/></source></hostdev>", n,
+                  "</devices>");
+  g_autofree char *start = g_strconcat (hostdevs, "<q:commandline xmlns:q='" VP_QEMU_NS "'>", NULL);
+
+  return dup_repeated (start, "<q:arg value='-set'/><q:arg value='device.hostdev%.x=1'/>", n,
+                       "</q:commandline></domain>");
+}
+
+static char *
 new_pins (guint n)
 {
   g_autofree char *start = g_strdup_printf (START TAGGED "</metadata><vcpu>%u</vcpu>" BODY "<cputune>", n);
@@ -173,6 +187,7 @@ static const struct {
   { "/growth/graphics", new_graphics, plan_ms, 800 },
   { "/growth/glob", new_glob, glob_ms, 4000 },
   { "/growth/hostdevs", new_hostdevs, plan_ms, 3000 },
+  { "/growth/names", new_names, plan_ms, 1500 },
   { "/growth/pins", new_pins, plan_ms, 1000 },
   { "/growth/slots", new_slots, plan_ms, 1000 },
   { "/growth/merge", new_devices, merge_ms, 1000 },

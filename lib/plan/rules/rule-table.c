@@ -89,6 +89,8 @@ dup_problem (const VpSlot *slot)
     return g_strdup ("that rule does not own that place");
   if (slot->guest_visible != (place->visibility == VP_GUEST_VISIBLE))
     return g_strdup ("guest-visible is not as it is for that place");
+  if (slot->follows && !place->is_renamed)
+    return g_strdup ("nothing names what stands there");
   if (!has_set && (!has_was || (place->set != NULL && !place->takes_out)))
     return g_strdup ("it does not say what was put there");
   if (!is_of_step (slot->was, slot->place, !place->is_renamed) || !is_of_step (slot->set, slot->place, TRUE))

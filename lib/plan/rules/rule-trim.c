@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#include "domain/aliases.h"
 #include "plan/rules/rule.h"
 
 #define MAX_OF_A_KIND 99u
@@ -102,15 +103,13 @@ names_looking_glass (const char *text)
 static gboolean
 has_looking_glass (const VpDomain *domain)
 {
-  const xmlNode *line = vp_xml_child_ns (vp_domain_root (domain), VP_QEMU_NS, "commandline");
-
   for (xmlNode *node = next_device (domain, NULL, "shmem", NULL); node != NULL;
        node = next_device (domain, node, "shmem", NULL)) {
     g_autofree char *name = vp_xml_dup_attr (node, "name");
     if (names_looking_glass (name))
       return TRUE;
   }
-  for (const xmlNode *node = line != NULL ? vp_xml_first (line) : NULL; node != NULL; node = vp_xml_next (node)) {
+  for (const xmlNode *node = vp_domain_first_of_qemu (domain, "commandline"); node != NULL; node = vp_xml_next (node)) {
     g_autofree char *value = vp_xml_dup_attr (node, "value");
     if (names_looking_glass (value))
       return TRUE;

@@ -4,16 +4,24 @@
  * everything after it draw on the monitor at the card. The device gets an alias
  * that carries a mark, and the emulator becomes the wrapper that adds x-vga=on to
  * marked devices (hooks/emulator-args.c). With method = override libvirt's own
- * <qemu:override> does it, which taints the domain.
+ * <qemu:override> does it, which taints the domain. What the user has in
+ * <qemu:override> and <qemu:commandline> for this device or for those whose numbers
+ * shift follows the alias; where he gives x-vga himself, nothing is done.
  */
+
+#include <string.h>
 
 #include "base/error.h"
 #include "base/x-vga-mark.h"
+#include "domain/aliases.h"
 #include "host/wrapper.h"
 #include "plan/rules/rule.h"
 
 #define LIBVIRT_OVERRIDE 8002000ul
 #define OVERRIDE_PLACE "*[local-name()='override' and namespace-uri()='" VP_QEMU_NS "']"
+#define DEVICE_PLACE OVERRIDE_PLACE "/*[local-name()='device' and @alias='%s']"
+#define FRONTEND_PLACE DEVICE_PLACE "/*[local-name()='frontend']"
+#define PROPERTY_PLACE FRONTEND_PLACE "/*[local-name()='property' and @name='x-vga']"
 
 static char *
 dup_alias (const xmlNode *hostdev)
@@ -29,26 +37,23 @@ has_mark (const char *alias)
   return alias != NULL && vp_x_vga_mark_is (alias);
 }
 
-/* The present document says which one was marked, for a card that is not on this host just now. */
-static gboolean
-was_marked (const VpRuleContext *context, const VpPciAddress *address)
-{
-  VpPciAddress marked;
-
-  return vp_domain_find_x_vga (context->present, &marked, NULL) && vp_pci_address_equal (&marked, address);
-}
-
-/* The first assigned device of class 0300. `unknown` names one that this host does not have. */
+/*
+ * The first assigned device of class 0300; `unknown` names one that this host does not have. Of a card that is not
+ * on this host just now the present document says that it was marked.
+ */
 static gboolean
 find_card (const VpRuleContext *context, VpHostdev *card, char **unknown)
 {
   g_autoptr (GArray) hostdevs = vp_domain_hostdevs (context->original);
+  VpPciAddress marked = { 0 };
+  gboolean was_marked = vp_domain_find_x_vga (context->present, &marked, NULL);
 
   for (guint i = 0; i < hostdevs->len; i++) {
     const VpHostdev *hostdev = &g_array_index (hostdevs, VpHostdev, i);
     const VpPciDevice *device = vp_host_find_device (context->host, &hostdev->address);
 
-    if (device != NULL ? device->class_code >> 8 == VP_PCI_CLASS_VGA : was_marked (context, &hostdev->address)) {
+    if (device != NULL ? device->class_code >> 8 == VP_PCI_CLASS_VGA
+                       : was_marked && vp_pci_address_equal (&marked, &hostdev->address)) {
       *card = *hostdev;
       return TRUE;
     }
@@ -71,13 +76,105 @@ explain_no_card (VpRuleContext *context, const char *unknown)
                            "emulator stays as it is");
 }
 
+/* Of VpHostdev, by the names that libvirt will give them; the caller's, and the keys are `names`'s. */
+static GHashTable *
+new_hostdev_table (const GArray *hostdevs, GHashTable *names)
+{
+  GHashTable *table = g_hash_table_new (g_str_hash, g_str_equal);
+
+  for (guint i = 0; i < hostdevs->len; i++) {
+    VpHostdev *hostdev = &g_array_index (hostdevs, VpHostdev, i);
+    g_hash_table_insert (table, g_hash_table_lookup (names, hostdev->node), hostdev);
+  }
+  return table;
+}
+
+/* The device to which this <qemu:device> gives x-vga; NULL: to none of these. */
+static const VpHostdev *
+find_by_override (const xmlNode *device, GHashTable *table)
+{
+  const xmlNode *frontend = vp_xml_child_ns (device, VP_QEMU_NS, "frontend");
+  g_autofree char *name = vp_xml_dup_attr (device, "alias");
+
+  for (const xmlNode *node = frontend != NULL ? vp_xml_first (frontend) : NULL; node != NULL; node = vp_xml_next (node))
+    if (vp_xml_attr_is (node, "name", "x-vga") && name != NULL)
+      return g_hash_table_lookup (table, name);
+  return NULL;
+}
+
+/* The same of -set device.NAME.x-vga=on and -global vfio-pci.x-vga=on, which is for all: the first. */
+static const VpHostdev *
+find_by_argument (const xmlNode *arg, GHashTable *table, const GArray *hostdevs)
+{
+  const xmlNode *set = vp_argument_value (arg, "set");
+  const xmlNode *global = set == NULL ? vp_argument_value (arg, "global") : NULL;
+  g_autofree char *value = set != NULL || global != NULL ? vp_xml_dup_attr (set != NULL ? set : global, "value") : NULL;
+
+  if (value == NULL)
+    return NULL;
+  if (global != NULL)
+    return g_str_has_prefix (value, "vfio-pci.x-vga=") ? &g_array_index (hostdevs, VpHostdev, 0) : NULL;
+  g_auto (GStrv) parts = g_strsplit (value, ".", 3);
+  return g_strv_length (parts) == 3 && strcmp (parts[0], "device") == 0 && g_str_has_prefix (parts[2], "x-vga=")
+           ? g_hash_table_lookup (table, parts[1])
+           : NULL;
+}
+
+/* The element with which the user himself gives an assigned device x-vga, and which device; NULL: he does not. */
+static const char *
+find_own_x_vga (const VpDomain *domain, VpPciAddress *address)
+{
+  g_autoptr (GHashTable) names = vp_aliases_new (domain);
+  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (domain);
+  g_autoptr (GHashTable) table = new_hostdev_table (hostdevs, names);
+  const VpHostdev *found = NULL;
+
+  if (hostdevs->len == 0)
+    return NULL;
+  for (const xmlNode *node = vp_domain_first_of_qemu (domain, "override"); node != NULL && found == NULL;
+       node = vp_xml_next (node))
+    found = find_by_override (node, table);
+  gboolean overrides = found != NULL;
+  for (const xmlNode *node = vp_domain_first_of_qemu (domain, "commandline"); node != NULL && found == NULL;
+       node = vp_xml_next (node))
+    found = find_by_argument (node, table, hostdevs);
+  if (found != NULL)
+    *address = found->address;
+  return found == NULL ? NULL : overrides ? "<qemu:override>" : "<qemu:commandline>";
+}
+
+/* QEMU's "pc" of all versions; libvirt takes it where none is named. */
+static gboolean
+is_i440fx (const VpDomain *domain)
+{
+  const xmlNode *type = vp_xml_find (domain->doc, "os/type");
+  g_autofree char *machine = type != NULL ? vp_xml_dup_attr (type, "machine") : NULL;
+
+  return machine == NULL || strcmp (machine, "pc") == 0 ||
+         (g_str_has_prefix (machine, "pc-") && !g_str_has_prefix (machine, "pc-q35")) ||
+         g_str_has_prefix (machine, "rhel6");
+}
+
+/* An Intel card at 00:02.0 of an i440fx guest: QEMU's legacy mode, which gives it VGA of itself (docs/igd-assign.txt). */
+static gboolean
+is_legacy_igd (const VpRuleContext *context, const VpHostdev *card)
+{
+  const VpPciDevice *device = vp_host_find_device (context->host, &card->address);
+  VpPciAddress address = { 0 };
+
+  return device != NULL && device->vendor == VP_PCI_VENDOR_INTEL && is_i440fx (context->original) &&
+         vp_hostdev_guest_address (card, &address) && address.domain == 0 && address.bus == 0 && address.slot == 2 &&
+         address.function == 0;
+}
+
 /* The alias that the user gave is the stem, so that he finds his device again. */
 static char *
 want_mark (VpRuleContext *context, const VpHostdev *card)
 {
   g_autofree char *own = dup_alias (card->node);
-  /* What libvirt allows in an alias is safe inside a place as well. */
-  gboolean is_users = own != NULL && g_regex_match_simple ("^ua-[A-Za-z0-9_.:-]{1,180}\\z", own, 0, 0);
+  /* What libvirt keeps as an alias is safe inside a place as well. */
+  gboolean is_users = own != NULL && g_regex_match_simple ("^ua-[A-Za-z0-9_-]{1,180}\\z", own, 0, 0);
+  gboolean follows = vp_aliases_are_named (context->original);
   guint position = 1;
 
   if (is_users && has_mark (own))
@@ -88,7 +185,9 @@ want_mark (VpRuleContext *context, const VpHostdev *card)
                                    : g_strdup (VP_X_VGA_MARK_PREFIX "vfio" VP_X_VGA_MARK_SUFFIX);
   VpWant *want =
     vp_rule_want (context, &vp_rule_vga, VP_GUEST_VISIBLE, g_strdup_printf ("devices/hostdev/alias[@name='%s']", mark),
-                  vp_xml_new ("alias", "name", mark, NULL), "marks the card for the emulator's command line");
+                  vp_xml_new ("alias", "name", mark, NULL), "marks the card for the emulator's command line%s",
+                  follows ? "; what names it or those behind it there follows" : "");
+  want->follows = follows;
   want->find = g_strdup_printf ("devices/hostdev[%u]/alias", position);
   return g_steal_pointer (&mark);
 }
@@ -136,25 +235,67 @@ want_wrapper (VpRuleContext *context, GError **error)
 }
 
 static xmlNode *
-new_override_device (const char *alias)
+new_of_qemu (const char *name)
 {
-  xmlNode *device = vp_xml_new ("device", "alias", alias, NULL);
-  xmlNs *ns = xmlNewNs (device, BAD_CAST VP_QEMU_NS, BAD_CAST "qemu");
-  xmlNode *frontend = xmlNewChild (device, ns, BAD_CAST "frontend", NULL);
-  xmlNode *property = xmlNewChild (frontend, ns, BAD_CAST "property", NULL);
+  xmlNode *node = xmlNewNode (NULL, BAD_CAST name);
 
-  xmlSetNs (device, ns);
+  xmlSetNs (node, xmlNewNs (node, BAD_CAST VP_QEMU_NS, BAD_CAST "qemu"));
+  return node;
+}
+
+static xmlNode *
+new_property (void)
+{
+  xmlNode *property = new_of_qemu ("property");
+
   xmlNewProp (property, BAD_CAST "name", BAD_CAST "x-vga");
   xmlNewProp (property, BAD_CAST "type", BAD_CAST "bool");
   xmlNewProp (property, BAD_CAST "value", BAD_CAST "true");
+  return property;
+}
+
+static xmlNode *
+new_above (const char *name, xmlNode *child)
+{
+  xmlNode *node = new_of_qemu (name);
+
+  xmlAddChild (node, child);
+  return node;
+}
+
+static xmlNode *
+new_override_device (const char *alias)
+{
+  xmlNode *device = new_above ("device", new_above ("frontend", new_property ()));
+
+  xmlNewProp (device, BAD_CAST "alias", BAD_CAST alias);
   return device;
 }
 
+/* The user's override of the card, by the name that it has before it gets ours; borrowed. NULL: there is none. */
+static xmlNode *
+find_override (const VpRuleContext *context, const VpHostdev *card)
+{
+  g_autoptr (GHashTable) names = vp_aliases_new (context->original);
+  xmlNode *node = vp_domain_first_of_qemu (context->original, "override");
+
+  while (node != NULL && !vp_xml_attr_is (node, "alias", g_hash_table_lookup (names, card->node)))
+    node = vp_xml_next (node);
+  return node;
+}
+
+static void
+want_override_part (VpRuleContext *context, char *place, xmlNode *element)
+{
+  vp_rule_want (context, &vp_rule_vga, VP_GUEST_VISIBLE, place, element,
+                "libvirt adds x-vga to the card and marks the running domain as tainted");
+}
+
 static gboolean
-want_override (VpRuleContext *context, const char *alias, GError **error)
+want_override (VpRuleContext *context, const VpHostdev *card, const char *alias, GError **error)
 {
   unsigned long version = context->host->libvirt_version;
-  const char *reason = "libvirt adds x-vga to the card and marks the running domain as tainted";
+  const xmlNode *own = find_override (context, card);
 
   if (version != 0 && version < LIBVIRT_OVERRIDE) {
     g_set_error (error, VP_ERROR, VP_ERROR_UNFIT,
@@ -162,16 +303,14 @@ want_override (VpRuleContext *context, const char *alias, GError **error)
                  version / 1000000, version / 1000 % 1000, version % 1000);
     return FALSE;
   }
-  if (vp_xml_find (context->original->doc, OVERRIDE_PLACE) != NULL) {
-    vp_rule_want (context, &vp_rule_vga, VP_GUEST_VISIBLE,
-                  g_strdup_printf (OVERRIDE_PLACE "/*[local-name()='device' and @alias='%s']", alias),
-                  new_override_device (alias), "%s", reason);
-    return TRUE;
-  }
-  xmlNode *override = xmlNewNode (NULL, BAD_CAST "override");
-  xmlSetNs (override, xmlNewNs (override, BAD_CAST VP_QEMU_NS, BAD_CAST "qemu"));
-  xmlAddChild (override, new_override_device (alias));
-  vp_rule_want (context, &vp_rule_vga, VP_GUEST_VISIBLE, g_strdup (OVERRIDE_PLACE), override, "%s", reason);
+  if (own != NULL && vp_xml_child_ns (own, VP_QEMU_NS, "frontend") != NULL)
+    want_override_part (context, g_strdup_printf (PROPERTY_PLACE, alias), new_property ());
+  else if (own != NULL)
+    want_override_part (context, g_strdup_printf (FRONTEND_PLACE, alias), new_above ("frontend", new_property ()));
+  else if (vp_xml_find (context->original->doc, OVERRIDE_PLACE) != NULL)
+    want_override_part (context, g_strdup_printf (DEVICE_PLACE, alias), new_override_device (alias));
+  else
+    want_override_part (context, g_strdup (OVERRIDE_PLACE), new_above ("override", new_override_device (alias)));
   return TRUE;
 }
 
@@ -186,29 +325,53 @@ warn_of_emulated_video (VpRuleContext *context)
                            "displays: remove it once the card shows a picture, or set devices.trim to yes");
 }
 
+/* FALSE: there is nothing to do, and a person who should know why is told. */
+static gboolean
+is_needed (VpRuleContext *context, VpHostdev *card)
+{
+  gboolean asked = vp_settings_choice (context->settings, VP_KEY_VGA_X_VGA) == VP_X_VGA_ON;
+  g_autofree char *unknown = NULL;
+  VpPciAddress address = { 0 };
+
+  if (!vp_domain_is_bios (context->original)) {
+    if (asked)
+      vp_rule_warn (context, "vga.x-vga is on, but it serves BIOS guests only, and this one has other firmware: the "
+                             "emulator stays as it is");
+    return FALSE;
+  }
+  const char *own = find_own_x_vga (context->original, &address);
+  if (own != NULL) {
+    g_autofree char *text = vp_pci_address_dup_text (&address);
+    if (!context->host_only) /* or it is what was put there, which stays as it is */
+      vp_rule_warn (context,
+                    "the domain itself gives the assigned device %s x-vga, in %s: that stays, and nothing is added; "
+                    "take it out there to have this profile do it",
+                    text, own);
+    return FALSE;
+  }
+  if (!find_card (context, card, &unknown)) {
+    explain_no_card (context, unknown);
+    return FALSE;
+  }
+  if (!is_legacy_igd (context, card))
+    return TRUE;
+  if (asked)
+    vp_rule_warn (context, "vga.x-vga is on, but QEMU itself makes an Intel card at 00:02.0 the primary VGA of an "
+                           "i440fx guest: the emulator stays as it is");
+  return FALSE;
+}
+
 static gboolean
 plan_vga (VpRuleContext *context, GError **error)
 {
-  int asked = vp_settings_choice (context->settings, VP_KEY_VGA_X_VGA);
-  g_autofree char *unknown = NULL;
   VpHostdev card = { 0 };
 
-  if (asked == VP_X_VGA_OFF)
+  if (vp_settings_choice (context->settings, VP_KEY_VGA_X_VGA) == VP_X_VGA_OFF || !is_needed (context, &card))
     return TRUE;
-  if (!vp_domain_is_bios (context->original)) {
-    if (asked == VP_X_VGA_ON)
-      vp_rule_warn (context, "vga.x-vga is on, but it serves BIOS guests only, and this one has other firmware: the "
-                             "emulator stays as it is");
-    return TRUE;
-  }
-  if (!find_card (context, &card, &unknown)) {
-    explain_no_card (context, unknown);
-    return TRUE;
-  }
   g_autofree char *mark = want_mark (context, &card);
   warn_of_emulated_video (context);
   if (vp_settings_choice (context->settings, VP_KEY_VGA_METHOD) == VP_METHOD_OVERRIDE)
-    return want_override (context, mark, error);
+    return want_override (context, &card, mark, error);
   return want_wrapper (context, error);
 }
 
@@ -230,9 +393,12 @@ find_emulator_problem (const VpSlot *slot)
 
 #define EMULATOR "emulator(?:=/[^\\x00-\\x1f]{1,4096})?"
 #define OVERRIDE_PATTERN "\\*\\[local-name\\(\\)='override' and namespace-uri\\(\\)='" VP_QEMU_NS "'\\]"
-#define OVERRIDE_DEVICE                                                                                                \
-  "\\{" VP_QEMU_NS "\\}device(?:/@xmlns=" VP_QEMU_NS "|/@alias=ua-[A-Za-z0-9_.:-]{1,200}|/\\{" VP_QEMU_NS              \
-  "\\}frontend(?:/\\{" VP_QEMU_NS "\\}property(?:/@name=x-vga|/@type=bool|/@value=true)?)?)?"
+#define OF_QEMU(name) "\\{" VP_QEMU_NS "\\}" name "(?:/@xmlns=" VP_QEMU_NS
+#define PROPERTY OF_QEMU ("property") "|/@name=x-vga|/@type=bool|/@value=true)?"
+#define FRONTEND OF_QEMU ("frontend") "|/" PROPERTY ")?"
+#define OVERRIDE_DEVICE OF_QEMU ("device") "|/@alias=ua-[A-Za-z0-9_.:-]{1,200}|/" FRONTEND ")?"
+#define DEVICE_PATTERN OVERRIDE_PATTERN "/\\*\\[local-name\\(\\)='device' and @alias='ua-[A-Za-z0-9_.:-]{1,200}'\\]"
+#define FRONTEND_PATTERN DEVICE_PATTERN "/\\*\\[local-name\\(\\)='frontend'\\]"
 
 static const VpRulePlace places[] = {
   { .place = "devices/hostdev/alias\\[@name='ua-[A-Za-z0-9_.:-]{1,200}'\\]",
@@ -241,14 +407,13 @@ static const VpRulePlace places[] = {
     "alias(?:/@name=ua-[A-Za-z0-9_.:-]{0,200}-x-vga)?",
     .is_renamed = TRUE },
   { .place = "devices/emulator", VP_HOST_ONLY, EMULATOR, EMULATOR },
-  { .place = OVERRIDE_PATTERN,
+  { .place = OVERRIDE_PATTERN, VP_GUEST_VISIBLE, NULL, OF_QEMU ("override") "|/" OVERRIDE_DEVICE ")?" },
+  { .place = DEVICE_PATTERN, VP_GUEST_VISIBLE, NULL, OVERRIDE_DEVICE },
+  { .place = FRONTEND_PATTERN, VP_GUEST_VISIBLE, NULL, FRONTEND },
+  { .place = FRONTEND_PATTERN "/\\*\\[local-name\\(\\)='property' and @name='x-vga'\\]",
     VP_GUEST_VISIBLE,
     NULL,
-    "\\{" VP_QEMU_NS "\\}override(?:/@xmlns=" VP_QEMU_NS "|/" OVERRIDE_DEVICE ")?" },
-  { .place = OVERRIDE_PATTERN "/\\*\\[local-name\\(\\)='device' and @alias='ua-[A-Za-z0-9_.:-]{1,200}'\\]",
-    VP_GUEST_VISIBLE,
-    NULL,
-    OVERRIDE_DEVICE },
+    PROPERTY },
   { .place = NULL },
 };
 

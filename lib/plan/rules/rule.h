@@ -41,7 +41,7 @@ typedef struct {
   const char *was;     /* of what a user may have there; NULL: only nothing */
   const char *set;     /* of what the rule puts there; NULL: it only takes out */
   gboolean takes_out;  /* it may take out as well as put */
-  gboolean is_renamed; /* what was there does not have the predicates of the place */
+  gboolean is_renamed; /* what was there does not have the predicates of the place, which names a device */
 } VpRulePlace;
 
 typedef struct {
