@@ -2,7 +2,7 @@
 /*
  * The topology that the guest is shown: that of the host CPUs its vCPUs are on, so
  * that its scheduler knows which of them are threads of one core and which share an
- * L3. Guest-visible. A topology that the user wrote stays his.
+ * L3. Guest-visible. A topology that the user wrote stays his, and gets what its threads need.
  */
 
 #include "plan/rules/rule.h"
@@ -27,16 +27,29 @@ new_topology (const VpRuleContext *context, const VpPlacement *placement)
   return topology;
 }
 
-/* Without topoext QEMU hides threads from guests on AMD's parts; host models take the feature. */
+/*
+ * Without topoext QEMU hides threads from guests on AMD's parts, whoever asked for them. Host models take the
+ * feature; without KVM there is none, and libvirt starts no guest that requires it.
+ */
 static void
-want_threads (VpRuleContext *context, const xmlNode *cpu)
+want_threads (VpRuleContext *context, const xmlNode *cpu, guint threads)
 {
+  const xmlNode *own = vp_xml_find (context->original->doc, "cpu/feature[@name='topoext']");
   gboolean is_host = vp_xml_attr_is (cpu, "mode", "host-passthrough") || vp_xml_attr_is (cpu, "mode", "host-model");
 
-  if (context->host->topology->amd && is_host && context->plan->placement->threads > 1)
+  if (!context->host->topology->amd || !is_host || threads < 2 ||
+      !vp_xml_attr_is (vp_domain_root (context->original), "type", "kvm"))
+    return;
+  if (own == NULL)
     vp_rule_want (context, &vp_rule_topology, VP_GUEST_VISIBLE, g_strdup ("cpu/feature[@name='topoext']"),
                   vp_xml_new ("feature", "policy", "require", "name", "topoext", NULL),
                   "AMD's CPUs show threads only with it");
+  else if (vp_xml_attr_is (own, "policy", "disable") || vp_xml_attr_is (own, "policy", "forbid"))
+    vp_rule_warn (context,
+                  "the topology has %u threads a core, and the guest does not see them: the domain disables topoext, "
+                  "without which QEMU shows no threads on AMD's CPUs; remove that <feature> from <cpu>, or set "
+                  "threads='1'",
+                  threads);
 }
 
 static void
@@ -66,14 +79,16 @@ plan_topology (VpRuleContext *context, GError **error)
   const xmlNode *cpu = vp_xml_find (context->original->doc, "cpu");
 
   (void) error;
-  if (placement == NULL || placement->level == VP_LEVEL_UNPINNED || placement->threads == 0)
-    return TRUE; /* nothing to match, or not asked for */
-  vp_rule_want (context, &vp_rule_topology, VP_GUEST_VISIBLE, g_strdup ("cpu/topology"),
-                new_topology (context, placement), "the guest's cores and threads are those of its host CPUs");
-  if (cpu != NULL) {
-    want_threads (context, cpu);
+  if (placement == NULL)
+    return TRUE;
+  gboolean matched = placement->level != VP_LEVEL_UNPINNED && placement->threads != 0;
+  if (matched)
+    vp_rule_want (context, &vp_rule_topology, VP_GUEST_VISIBLE, g_strdup ("cpu/topology"),
+                  new_topology (context, placement), "the guest's cores and threads are those of its host CPUs");
+  if (cpu != NULL)
+    want_threads (context, cpu, matched ? placement->threads : vp_domain_threads (context->original));
+  if (cpu != NULL && matched)
     want_cache (context, cpu);
-  }
   return TRUE;
 }
 
