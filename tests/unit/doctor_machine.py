@@ -94,7 +94,7 @@ class Machine:
         self.write(f"sys/bus/pci/devices/{address}/{name}", text)
 
     def guest(self, name="win10", profile="pinned", cards=("0000:01:00.0", "0000:01:00.1"), mib=4096, vcpus=4,
-              emulator="/usr/bin/qemu-system-x86_64", overrides="", prepared=True, running=False):
+              emulator="/usr/bin/qemu-system-x86_64", overrides="", prepared=True, running=False, tail=""):
         tag = (f'<metadata><vfio:profile xmlns:vfio="urn:vfio-profile:1" name="{profile}">{overrides}</vfio:profile>'
                "</metadata>" if profile else "")
         devices = "".join(
@@ -102,7 +102,7 @@ class Machine:
             "function='0x{}'/></source></hostdev>".format(*re.split("[:.]", card)) for card in cards)
         xml = (f"<domain type='kvm'><name>{name}</name><uuid>{UUID}</uuid>{tag}<memory unit='MiB'>{mib}</memory>"
                f"<vcpu>{vcpus}</vcpu><os><type arch='x86_64' machine='q35'>hvm</type></os>"
-               f"<devices><emulator>{emulator}</emulator>{devices}</devices></domain>".replace(
+               f"<devices><emulator>{emulator}</emulator>{devices}</devices>{tail}</domain>".replace(
                    UUID, UUID if name == "win10" else UUID[:-2] + f"{len(name):02}"))
         if prepared and profile:
             xml = subprocess.run([PROGRAM, "rewrite", "--topology", I7_3770K, "--sysfs", self.path("sys"), *PROFILES],

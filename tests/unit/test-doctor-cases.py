@@ -474,6 +474,13 @@ def untagged(machine):
     return machine.guest("plain", profile=None)
 
 
+@case("domain.warnings", "WARN", "-cpu (", "hidden KVM", "features/kvm/hidden")
+def own_arguments(machine):
+    """it gives QEMU a CPU of its own"""
+    return machine.guest(profile="nvidia", tail="<q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'>"
+                         "<q:arg value='-cpu'/><q:arg value='host'/></q:commandline>")
+
+
 @case("domain.devices", "FAIL", "no PCI device 0000:07:00.0")
 def lost_device(machine):
     """a device is not there"""

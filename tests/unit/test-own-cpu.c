@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the user himself says of the CPU: a topology with threads, and features. */
+/* What the user himself says of the CPU: a topology with threads, features, arguments of QEMU's. */
 #include <string.h>
 
 #include "support.h"
@@ -85,11 +85,73 @@ test_topology_recorded (void)
   g_assert_true (test_warns (left, "topoext"));
 }
 
+static guint
+count_warnings (const VpPlan *plan, const char *part)
+{
+  guint count = 0;
+
+  for (guint i = 0; i < plan->warnings->len; i++)
+    count += strstr (plan->warnings->pdata[i], part) != NULL ? 1 : 0;
+  return count;
+}
+
+/* What QEMU is given by hand counts, and the plan says what that makes of it. */
+static void
+test_arguments_own (void)
+{
+  g_autoptr (VpHost) host = load_host ("made-5800x.xml");
+  g_autoptr (VpDomain) domain = load_case ("own-cpu-argument.xml");
+  g_autoptr (VpPlan) plan = test_plan_whole_way (domain, host);
+
+  g_assert_true (test_warns (plan, "-cpu (<cpu>, hidden KVM and Hyper-V, of it what this profile wants at "
+                                   "cpu/feature[@name='topoext'], features/kvm/hidden, features/hyperv)"));
+  g_assert_cmpuint (count_warnings (plan, "<qemu:commandline>"), ==, 1);
+  vp_xml_remove (vp_xml_find (domain->doc, "*[local-name()='commandline']"));
+  g_autoptr (VpPlan) without = test_plan_whole_way (domain, host);
+  g_assert_cmpuint (count_warnings (without, "<qemu:commandline>"), ==, 0);
+}
+
+static void
+test_arguments_each (void)
+{
+  static const struct {
+    const char *name;
+    const char *value;
+    const char *warning; /* NULL: none */
+  } arguments[] = {
+    { "-cpu", "host", "-cpu (" },
+    { "--cpu", "host", "-cpu (" },
+    { "-smp", "4", "-smp (<vcpu> and <topology>" },
+    { "-machine", "q35", "-machine (" },
+    { "-M", "q35", "-M (" },
+    { "-m", "4G", "-m (<memory>, of it what this profile wants at memoryBacking/hugepages)" },
+    { "-rtc", "base=utc", "-rtc (<clock>" },
+    { "-append", "-cpu", NULL },
+    { "-mem-prealloc", "-cpu", NULL },
+    { "-name", "cpu", NULL },
+    { "cpu", "host", NULL },
+  };
+  g_autoptr (VpHost) host = test_host ("howto-2015", TEST_I7_3770K);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (arguments); i++) {
+    g_autofree char *body =
+      g_strdup_printf ("<q:commandline xmlns:q='" VP_QEMU_NS "'><q:arg value='%s'/><q:env name='x' value='-cpu'/>"
+                       "<q:arg value='%s'/></q:commandline>",
+                       arguments[i].name, arguments[i].value);
+    g_autoptr (VpDomain) domain = test_tagged (TAG ("pinned"), body);
+    g_autoptr (VpPlan) plan = test_plan_whole_way (domain, host);
+    g_assert_cmpuint (count_warnings (plan, "<qemu:commandline>"), ==, arguments[i].warning != NULL);
+    g_assert_true (arguments[i].warning == NULL || test_warns (plan, arguments[i].warning));
+  }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/topoext/where", test_topology_topoext);
   g_test_add_func ("/topoext/recorded", test_topology_recorded);
+  g_test_add_func ("/arguments/own", test_arguments_own);
+  g_test_add_func ("/arguments/each", test_arguments_each);
   return g_test_run ();
 }

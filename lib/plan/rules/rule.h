@@ -63,6 +63,7 @@ extern const VpRule vp_rule_hypervisor;
 extern const VpRule vp_rule_hyperv;
 extern const VpRule vp_rule_vga;
 extern const VpRule vp_rule_trim;
+extern const VpRule vp_rule_arguments; /* the last: it looks at what the others want */
 
 /*
  * Element place: `element` is taken over; NULL takes out what is there. `place` is taken over too.
