@@ -7,16 +7,9 @@
 #include "base/pattern.h"
 
 static const VpRule *const rules[] = {
-  &vp_rule_cpu,
-  &vp_rule_topology, /* needs what cpu placed, as do the next three */
-  &vp_rule_numa,
-  &vp_rule_memory,
-  &vp_rule_hypervisor,
-  &vp_rule_hyperv,
-  &vp_rule_vga,
-  &vp_rule_trim,
-  &vp_rule_arguments,
-  NULL,
+  &vp_rule_cpu,  &vp_rule_topology, /* needs what cpu placed, as do the next three */
+  &vp_rule_numa, &vp_rule_memory,   &vp_rule_hypervisor, &vp_rule_hyperv,
+  &vp_rule_vga,  &vp_rule_trim,     &vp_rule_arguments,  NULL,
 };
 
 static const VpRule *
