@@ -9,7 +9,7 @@
 #include "edits/versions.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <glib-unix.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/xml.h"
+#include "edits/version-file.h"
 
 #define SYNC_SECONDS 1
 #define WAIT_MS 100 /* where the kernel does not let it wait */
@@ -44,7 +44,8 @@ struct VpVersions {
   int inotify_fd;
   int wake_fd;
   GThread *thread;
-  GAsyncQueue *notices; /* of Notice: for the main thread; one source each */
+  GAsyncQueue *notices; /* of Notice: for the main thread */
+  int notice_fd;        /* an eventfd that counts them */
   gint prompt;          /* atomic: it has a real-time priority */
   GHashTable *files;    /* domain -> File; the thread's own */
   guint64 backlog;      /* the last serial at which no event was waiting; the thread's own */
@@ -76,57 +77,32 @@ notice_free (gpointer data)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Notice, notice_free)
 
 static gboolean
-deliver (gpointer data)
+deliver (int fd, GIOCondition condition, gpointer data)
 {
   VpVersions *versions = data;
-  g_autoptr (Notice) notice = g_async_queue_pop (versions->notices);
+  guint64 notices = 0;
 
-  versions->changed (notice->domain, versions->data);
-  return G_SOURCE_REMOVE;
+  (void) condition;
+  (void) !read (fd, &notices, sizeof notices);
+  for (; notices > 0; notices--) {
+    g_autoptr (Notice) notice = g_async_queue_pop (versions->notices);
+    versions->changed (notice->domain, versions->data);
+  }
+  return G_SOURCE_CONTINUE;
 }
 
-/* Not g_main_context_invoke: that could run the callback in this thread. */
+/* By a descriptor: a source of its own would wait for the lock of main's context, which main has for a while. */
 static void
 notify_main (VpVersions *versions, const char *domain)
 {
+  const guint64 one = 1;
+
   if (versions->changed == NULL)
     return;
-  g_autoptr (GSource) source = g_idle_source_new ();
   Notice *notice = g_new0 (Notice, 1);
-
   notice->domain = g_strdup (domain);
   g_async_queue_push (versions->notices, notice);
-  g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_source_set_callback (source, deliver, versions, NULL);
-  g_source_attach (source, NULL);
-}
-
-static GBytes *
-read_descriptor (int fd)
-{
-  g_autoptr (GByteArray) bytes = g_byte_array_new ();
-  guint8 chunk[16 * 1024];
-  gssize got = 0;
-
-  while ((got = pread (fd, chunk, sizeof chunk, bytes->len)) > 0 && bytes->len <= VP_XML_MAX_BYTES)
-    g_byte_array_append (bytes, chunk, (guint) got);
-  if (got != 0)
-    return NULL;
-  return g_byte_array_free_to_bytes (g_steal_pointer (&bytes));
-}
-
-static int
-open_file (const VpVersions *versions, const char *domain, const char *suffix)
-{
-  g_autofree char *name = g_strconcat (domain, suffix, NULL);
-  g_autofree char *path = g_build_filename (versions->folder, name, NULL);
-  struct stat info;
-  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-
-  if (fd < 0 || (fstat (fd, &info) == 0 && S_ISREG (info.st_mode)))
-    return fd;
-  (void) close (fd);
-  return -1;
+  (void) !write (versions->notice_fd, &one, sizeof one); /* only full after 2^64 notices */
 }
 
 static void
@@ -167,7 +143,7 @@ note_made (VpVersions *versions, const char *domain)
 
   if (old >= 0)
     (void) close (old);
-  g_queue_push_tail (&file->made, GINT_TO_POINTER (open_file (versions, domain, ".xml.new")));
+  g_queue_push_tail (&file->made, GINT_TO_POINTER (vp_version_file_open_made (versions->folder, domain)));
 }
 
 /* It could not be written, and is given up. */
@@ -178,21 +154,6 @@ note_unmade (VpVersions *versions, const char *domain)
 
   if (fd >= 0)
     (void) close (fd);
-}
-
-/*
- * The descriptor from the making is this version's if that file is NAME.xml now, or was and is
- * gone. Otherwise this thread was so late that it opened the version after the next.
- */
-static gboolean
-is_of_this_version (int made, int present)
-{
-  struct stat a;
-  struct stat b;
-
-  if (made < 0 || fstat (made, &a) != 0)
-    return FALSE;
-  return a.st_nlink == 0 || (present >= 0 && fstat (present, &b) == 0 && a.st_ino == b.st_ino);
 }
 
 typedef enum { READ_NEW, READ_AGAIN, READ_AFTER_MISS } Reading;
@@ -221,14 +182,14 @@ read_version (VpVersions *versions, const char *domain, Reading *reading)
 {
   File *file = get_file (versions, domain);
   int made = pop_made (file, g_queue_pop_head);
-  int present = open_file (versions, domain, ".xml");
-  int fd = is_of_this_version (made, present) ? made : present;
+  int present = vp_version_file_open (versions->folder, domain);
+  int fd = vp_version_file_is_of_event (made, present) ? made : present;
   GBytes *text = NULL;
   struct stat info;
 
   *reading = READ_NEW;
   if (fd >= 0 && fstat (fd, &info) == 0) {
-    text = read_descriptor (fd);
+    text = vp_version_file_read (fd);
     *reading = compare_file (file, &info, text);
   }
   if (made >= 0)
@@ -458,11 +419,14 @@ vp_versions_new (const char *folder, VpVersionsFunc changed, gpointer data, VpVe
   versions->notices = g_async_queue_new_full (notice_free);
   versions->inotify_fd = inotify_init1 (IN_NONBLOCK | IN_CLOEXEC);
   versions->wake_fd = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (versions->inotify_fd < 0 || versions->wake_fd < 0) {
+  versions->notice_fd = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (versions->inotify_fd < 0 || versions->wake_fd < 0 || versions->notice_fd < 0) {
     g_set_error (error, VP_ERROR, VP_ERROR_IO, "cannot watch %s: %s", folder, g_strerror (errno));
     vp_versions_free (versions);
     return NULL;
   }
+  if (changed != NULL)
+    (void) g_unix_fd_add (versions->notice_fd, G_IO_IN, deliver, versions);
   versions->thread = g_thread_new ("versions", watch_thread, versions);
   return versions;
 }
@@ -502,8 +466,9 @@ vp_versions_free (VpVersions *versions)
     (void) close (versions->inotify_fd);
   if (versions->wake_fd >= 0)
     (void) close (versions->wake_fd);
-  while (g_source_remove_by_user_data (versions))
-    ;
+  (void) g_source_remove_by_user_data (versions);
+  if (versions->notice_fd >= 0)
+    (void) close (versions->notice_fd);
   g_async_queue_unref (versions->notices);
   vp_version_table_free (versions->table);
   g_hash_table_unref (versions->files);

@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "base/xml.h"
+#include "edits/version-file.h"
 #include "edits/versions.h"
 
 #define MOST_VERSIONS 1024 /* of one domain; the oldest go */
@@ -392,6 +393,34 @@ test_gone_before_it_was_read (Fixture *fixture, gconstpointer data)
   go_on ();
   settle (fixture);
   assert_versions (fixture, "a", 0, "(unread) (deleted)");
+}
+
+static void
+assert_made (const Fixture *fixture, const char *expected)
+{
+  int fd = vp_version_file_open_made (fixture->folder, "a");
+  g_autoptr (GBytes) text = fd >= 0 ? vp_version_file_read (fd) : NULL;
+  gsize size = 0;
+  const char *data = text != NULL ? g_bytes_get_data (text, &size) : "";
+  g_autofree char *got = g_strndup (data, size);
+
+  g_assert_cmpstr (got, ==, expected);
+  if (fd >= 0)
+    (void) close (fd);
+}
+
+/* Who comes too late for NAME.xml.new holds NAME.xml at once, and does not look for what is gone. */
+static void
+test_made (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  assert_made (fixture, "");
+  write_file (fixture, "a.xml.new", "one");
+  assert_made (fixture, "one");
+  move_file (fixture, "a.xml.new", "a.xml");
+  assert_made (fixture, "one");
+  write_file (fixture, "a.xml.new", "two");
+  assert_made (fixture, "two");
 }
 
 static void
@@ -777,6 +806,7 @@ static const struct {
   { "late", test_late },
   { "written-over", test_written_over },
   { "gone-before-it-was-read", test_gone_before_it_was_read },
+  { "made", test_made },
   { "other-names", test_other_names },
   { "no-files", test_no_files },
   { "huge", test_huge },
