@@ -10,9 +10,11 @@
 
 #define BURST_MS 60 /* edits that follow closer than this are waited out, so that they don't meet our define */
 #define LONGEST_BURST_MS 600
-#define FREE_SECONDS 5 /* for one that was not stopped before */
-#define QUIET_MS 100   /* without an edit, before anything is written where the watch may be late */
-#define LONGEST_QUIET_MS 10000
+#define FREE_SECONDS 5     /* for one that was not stopped before */
+#define QUIET_MS 100       /* without an edit, before anything is written where the watch may be late */
+#define MOST_QUIET_MS 2000 /* a quarter of the time that somebody edits already, up to that */
+#define QUIET_SHARE 4
+#define LONGEST_QUIET_MS 600000
 #define UNSETTLED_MS 1000 /* until a define that was not brought to its end is taken up again */
 #define PASSING_MS 5000   /* until what failed for want of a file is tried again: a disk that is full, no descriptors */
 
@@ -319,10 +321,15 @@ prepare (Entry *entry, VpHost *host, VpProfiles *profiles, VpPrepareOutcome *out
   return done;
 }
 
+/* Where the watch may be late, a short pause amid many edits is no end of them. */
 static guint
-pause_ms (const VpKeeper *keeper)
+pause_ms (const Entry *entry, gint64 now)
 {
-  return vp_versions_is_prompt (keeper->versions) ? BURST_MS : QUIET_MS;
+  gint64 age = entry->burst_since != 0 ? (now - entry->burst_since) / G_TIME_SPAN_MILLISECOND : 0;
+
+  if (vp_versions_is_prompt (entry->keeper->versions))
+    return BURST_MS;
+  return (guint) CLAMP (age / QUIET_SHARE, QUIET_MS, MOST_QUIET_MS);
 }
 
 /* What was not brought to its end is taken up again: at once where somebody edits without a pause, else later. */
@@ -333,8 +340,10 @@ fail_look (Entry *entry, const GError *error)
   gboolean is_unsettled = vp_intents_has (entry->keeper->intents, entry->name);
 
   if (is_busy && is_unsettled) {
-    entry->burst_since = g_get_monotonic_time ();
-    plan_look (entry, pause_ms (entry->keeper));
+    gint64 now = g_get_monotonic_time ();
+    gint64 age_ms = vp_versions_is_prompt (entry->keeper->versions) ? 0 : QUIET_SHARE * MOST_QUIET_MS;
+    entry->burst_since = now - age_ms * G_TIME_SPAN_MILLISECOND;
+    plan_look (entry, pause_ms (entry, now));
     return;
   }
   log_error_once (entry, error->message);
@@ -414,7 +423,7 @@ vp_keeper_touch (VpKeeper *keeper, const char *domain)
   }
   if (entry->burst_since == 0)
     entry->burst_since = now;
-  plan_look (entry, pause_ms (keeper));
+  plan_look (entry, pause_ms (entry, now));
 }
 
 void
