@@ -17,6 +17,7 @@ from model import DISKS, METADATA, PIN, VALUES, has_tag, key_xml, make_image, ta
 CONFIG = libvirt.VIR_DOMAIN_AFFECT_CONFIG
 # What the daemon overwrote is back a moment later, or at its next start: as long a step that builds on it is repeated.
 PATIENCE = 30
+PATIENCE_WITH_COMMANDS = 120  # which wait themselves, for half a minute
 MOST_RUNNING = 4
 SAVED = "/run/home/saved"
 UNDEFINE = (libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM |
@@ -201,10 +202,10 @@ class Client(threading.Thread):
 
     def tag_by_command(self, slot, profile):
         words = ["vfio-profile", "set", slot.name, profile] if profile else ["vfio-profile", "unset", slot.name]
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + PATIENCE_WITH_COMMANDS
         while True:
             try:
-                result = run(*words, ok=None, deadline=PATIENCE)
+                result = run(*words, ok=None, deadline=PATIENCE_WITH_COMMANDS)
             except subprocess.TimeoutExpired as error:
                 raise Refused(f"{' '.join(words)} did not end") from error
             if result.returncode == 0:
