@@ -27,6 +27,7 @@ vp_sequester_is_picked (const GArray *picks, const VpPciDevice *device)
   return FALSE;
 }
 
+G_GNUC_PRINTF (4, 5)
 static gboolean
 refuse (GError **error, const VpSequesterHost *host, const VpPciDevice *device, const char *format, ...)
 {
