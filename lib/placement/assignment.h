@@ -16,13 +16,14 @@ typedef enum { VP_CACHE_ANY, VP_CACHE_LARGEST } VpCache;
  * differs decides; see placement-view.h for the same list as numbers):
  *   no CPU of another guest, as many cores left as the host reserves, vCPUs on
  *   the nodes that the memory of their cells comes from (bound), a guest core's
- *   threads on one host core, no CPU that a stopped guest is planned on (nor the
- *   last that the host would have beside it), the large cache where asked,
- *   isolated CPUs, one kind of core, nodes with memory, the fewest nodes, CPU 0's
- *   core left to the host (which others keep for it where one of the rules before
- *   asks for that), memory that fits the nodes, the devices' node, one vCPU a
- *   core (threads = 1), the fewest cores, the fewest L3s, these in the order of
- *   their sizes (match); then whole L3s, the fewest fragments left, and the
+ *   threads on one host core (unless efficiency is asked for), no CPU that a
+ *   stopped guest is planned on (nor the last that the host would have beside it),
+ *   the large cache where asked, isolated CPUs, one kind of core, a guest core's
+ *   threads on one host core, nodes with memory, the fewest nodes, CPU 0's core
+ *   left to the host (which keeps others where one of the rules before asks for
+ *   that), memory that fits the nodes, the devices' node, one vCPU a core
+ *   (threads = 1), the fewest cores, the fewest L3s, these in the order of their
+ *   sizes (match); then whole L3s, the fewest fragments left, and the
  *   highest-numbered cores.
  * A guest with threads = 1 that has more vCPUs than there are cores is put on as
  * few whole cores as hold it, two a core: no half cores, and all vCPUs alike.

@@ -3,14 +3,16 @@
  * Pools in the order of the rules, the first that holds the guest wins:
  *
  *   rung      clean; on the host's reserve; shared
- *     whole     threads >= 2: a guest core on a host core, else filled
+ *     whole     threads >= 2, unless efficiency is asked for: guest cores on host
+ *               cores that hold them, else filled
  *       planned   beside the guests that do not run, on their CPUs
  *         cache     large (where asked), any
  *           isolated  only these, any
  *             kind      one after the other, then several together
  *               home      without the host's favourite cores, with some, where
  *                         that holds the guest at all or saves a node
- *                 shape     threads == 1: spread or filled, whichever is on
+ *                 shape     threads >= 2: paired, else filled
+ *                           threads == 1: spread or filled, whichever is on
  *                           fewer nodes, then nearer to the devices
  *
  * Every pool costs its cores once, so that all is linear in cores times the
@@ -321,7 +323,7 @@ try_pools (VpCorePool *pool, int *vcpus)
 static gboolean
 try_rung (const VpPlacementView *view, guint leave, gboolean avoid_planned, int *vcpus)
 {
-  gboolean whole = view->threads > 1 && view->threads <= view->width;
+  gboolean whole = view->threads > 1 && view->threads <= view->width && view->request->kind != VP_KIND_EFFICIENCY;
 
   for (guint split = whole ? 0 : 1; split <= 1; split++) {
     VpCorePool pool = { .view = view, .leave = leave, .whole = split == 0, .avoid_planned = avoid_planned };

@@ -66,7 +66,7 @@ fill_cores (VpPlacementView *self)
 
 typedef struct {
   guint position;
-  guint rank;         /* 0 free, 1 planned for others, 2 other guests hold it, 3 isolated */
+  guint rank;         /* 0 free, 1 other guests hold it, 2 isolated */
   gboolean elsewhere; /* not on the node of the lowest CPU */
   unsigned cpu;       /* its lowest usable */
 } Candidate;
@@ -97,7 +97,7 @@ lowest_cpu (const VpTopology *topology, const VpCore *core)
 static guint
 rank_candidate (const VpCoreView *core)
 {
-  return core->isolated ? 3 : core->taken > 0 ? 2 : core->planned > 0 ? 1 : 0;
+  return core->isolated ? 2 : core->taken > 0 ? 1 : 0;
 }
 
 /*
@@ -464,6 +464,8 @@ vp_placement_view_rate (const VpPlacementView *view, const int *vcpus, VpPlaceme
   key->part[VP_PART_KIND] = rate_kinds (view, on_core);
   key->part[VP_PART_SPLIT] = view->threads > 1 ? vp_placement_view_has_split_core (view, vcpus, view->request->n_vcpus)
                                                : has_scattered_core (view, vcpus);
+  if (view->threads > 1 && view->request->kind != VP_KIND_EFFICIENCY)
+    key->part[VP_PART_WHOLE] = key->part[VP_PART_SPLIT];
   key->part[VP_PART_OVERLAP] = count.overlap_taken;
   key->part[VP_PART_RESERVE] = count_short (view->reserve, view->n_host, count.n_host);
   key->part[VP_PART_AWAY] = count_away (view, vcpus);

@@ -49,13 +49,14 @@ typedef enum {
   VP_PART_OVERLAP,    /* CPUs that it shares with guests that run */
   VP_PART_RESERVE,    /* cores that the host is left short of its reserve */
   VP_PART_AWAY,       /* vCPUs that are not on the nodes of their cell's memory */
-  VP_PART_SPLIT,      /* 1: a guest core has threads on several host cores, or (threads == 1) the
-                      * vCPUs of a host core do not stand together */
+  VP_PART_WHOLE,      /* 1: a guest core has threads on several host cores, and efficiency is not asked for */
   VP_PART_PLANNED,    /* 1: it cannot run beside the guests that do not run now, as those are planned */
   VP_PART_CACHE,      /* 1: not all behind the large cache */
   VP_PART_ISOLATED,   /* 1: not all isolated */
   VP_PART_KIND,       /* place of its kind in the order asked for; n_kinds or more: several, the best ones
                       * in part */
+  VP_PART_SPLIT,      /* 1: a guest core has threads on several host cores, or (threads == 1) the
+                      * vCPUs of a host core do not stand together */
   VP_PART_MEMORYLESS, /* 1: some core has no usable node */
   VP_PART_NODES,
   VP_PART_HOME,   /* cores in it that the host would keep if it may choose */

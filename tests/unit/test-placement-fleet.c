@@ -79,12 +79,17 @@ random_guests (GRand *rand, Guests *self)
   memset (self, 0, sizeof *self);
   self->n = (guint) g_rand_int_range (rand, 2, MAX_GUESTS + 1);
   for (guint i = 0; i < self->n; i++) {
-    guint n_vcpus = (guint) g_rand_int_range (rand, 1, 9);
+    guint n_vcpus = g_rand_int_range (rand, 0, 6) == 0 ? 16 : (guint) g_rand_int_range (rand, 1, 9);
 
     self->guests[i].name = names[i];
     self->guests[i].running = g_rand_int_range (rand, 0, 4) == 0;
     self->guests[i].request =
-      (VpPlacementRequest){ .n_vcpus = n_vcpus, .threads = PICK (rand, 1, 2), .pin = VP_PIN_YES, .reserve_cores = 1 };
+      (VpPlacementRequest){ .n_vcpus = n_vcpus,
+                            .threads = PICK (rand, 1, 2),
+                            .pin = VP_PIN_YES,
+                            .reserve_cores = 1,
+                            .kind = PICK (rand, VP_KIND_PERFORMANCE, VP_KIND_PERFORMANCE, VP_KIND_EFFICIENCY),
+                            .cache = PICK (rand, VP_CACHE_ANY, VP_CACHE_LARGEST) };
     for (guint j = 0; j < n_vcpus; j++)
       self->current[i][j] = g_rand_int_range (rand, -1, 24);
     if (g_rand_int_range (rand, 0, 3) == 0)
@@ -123,16 +128,24 @@ check_same (const VpPlacement *a, const VpPlacement *b)
     g_assert_cmpmem (a->vcpus, a->n_vcpus * sizeof *a->vcpus, b->vcpus, b->n_vcpus * sizeof *b->vcpus);
 }
 
+/* Hosts with nothing special, with nodes, with kinds of cores, with a large cache. */
+static VpTopology *
+make_host (guint i)
+{
+  static const char *const recorded[] = { "made-i9-13900k.xml", "made-7950x3d.xml" };
+
+  if (i % 4 >= 2)
+    return recorded_host_load (recorded[i % 2]);
+  return describe (i % 2 == 0 ? "pack:1 l3:4 core:3 pu:2(indexes=2*12:12*1)" : "pack:1 numa:2 l3:1 core:6 pu:2");
+}
+
 static void
 test_order (void)
 {
   GRand *rand = g_rand_new_with_seed (SEED + 2);
 
   for (guint i = 0; i < N_FLEETS; i++) {
-    g_autoptr (VpTopology) topology =
-      vp_topology_load_description (i % 2 == 0 ? "pack:1 l3:4 core:3 pu:2(indexes=2*12:12*1)"
-                                               : "pack:1 numa:2 l3:1 core:6 pu:2",
-                                    NULL);
+    g_autoptr (VpTopology) topology = make_host (i);
     Guests guests;
 
     random_guests (rand, &guests);
@@ -160,9 +173,9 @@ static void
 test_seats (void)
 {
   GRand *rand = g_rand_new_with_seed (SEED + 4);
-  g_autoptr (VpTopology) topology = vp_topology_load_description ("pack:1 numa:2 l3:1 core:6 pu:2", NULL);
 
   for (guint i = 0; i < N_FLEETS; i++) {
+    g_autoptr (VpTopology) topology = make_host (i);
     Guests guests;
 
     random_guests (rand, &guests);

@@ -350,7 +350,23 @@ find_home (const Case *self)
   return reserve;
 }
 
-enum { RUNG, RESERVE, SPLIT, CACHE, ISOLATED, KIND, MEMORYLESS, NODES, HOME, DEVICE, PAIRS, CORES, L3S, N_PARTS };
+enum {
+  RUNG,
+  RESERVE,
+  WHOLE,
+  CACHE,
+  ISOLATED,
+  KIND,
+  SPLIT,
+  MEMORYLESS,
+  NODES,
+  HOME,
+  DEVICE,
+  PAIRS,
+  CORES,
+  L3S,
+  N_PARTS
+};
 
 /* The cost of a set of cores, in one shape: 0 paired or spread, 1 filled. FALSE: it does not hold the guest. */
 static gboolean
@@ -406,6 +422,7 @@ rate_set (const Case *self, const gboolean *home, guint64 set, int filled, guint
     cost[SPLIT] = (guint) filled;
   else
     cost[PAIRS] = (guint) filled;
+  cost[WHOLE] = self->request.kind != VP_KIND_EFFICIENCY ? cost[SPLIT] : 0;
   cost[ISOLATED] &= has_isolated (self) ? 1 : 0;
   /* A guest core that is not complete is whole on what others leave of a host core, too. */
   if (!filled && threads > 1 && rest >= self->request.n_vcpus % threads)
