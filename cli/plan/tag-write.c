@@ -82,13 +82,24 @@ prepare (const VpInput *input, virDomainPtr domain, const VpDomain *tagged, cons
   return vp_writer_prepare (writer, &context, virDomainGetName (domain), error);
 }
 
+/* To a person, and once: the time of a look reaches its most within a second. */
+static void
+say_waiting (virDomainPtr domain, guint *ms)
+{
+  guint next = MIN (2 * *ms, LAST_LOOK_MS);
+
+  if (next == LAST_LOOK_MS && *ms != next && isatty (STDERR_FILENO) != 0)
+    g_printerr ("waiting for vfio-profiled to make '%s' ready…\n", virDomainGetName (domain));
+  *ms = next;
+}
+
 /* A daemon that ends meanwhile leaves the rest to us. */
 static gboolean
 bring_about (const VpInput *input, virDomainPtr domain, const VpDomain *tagged, VpWriter **writer, GError **error)
 {
   gint64 end = g_get_monotonic_time () + DEADLINE_SECONDS * G_TIME_SPAN_SECOND;
 
-  for (guint ms = FIRST_LOOK_MS; g_get_monotonic_time () < end; ms = MIN (2 * ms, LAST_LOOK_MS)) {
+  for (guint ms = FIRST_LOOK_MS; g_get_monotonic_time () < end; say_waiting (domain, &ms)) {
     if (*writer == NULL)
       *writer = vp_writer_new (input->session, 0, NULL, NULL, NULL);
     if (*writer != NULL)
