@@ -106,6 +106,9 @@ test_arguments_own (void)
   g_assert_true (test_warns (plan, "-cpu (<cpu>, hidden KVM and Hyper-V, of it what this profile wants at "
                                    "cpu/feature[@name='topoext'], features/kvm/hidden, features/hyperv)"));
   g_assert_cmpuint (count_warnings (plan, "<qemu:commandline>"), ==, 1);
+  vp_domain_set_tag (domain, "gaming"); /* which adds many Hyper-V features */
+  g_autoptr (VpPlan) full = test_plan_whole_way (domain, host);
+  g_assert_true (test_warns (full, "features/kvm/hint-dedicated, features/hyperv)"));
   vp_xml_remove (vp_xml_find (domain->doc, "*[local-name()='commandline']"));
   g_autoptr (VpPlan) without = test_plan_whole_way (domain, host);
   g_assert_cmpuint (count_warnings (without, "<qemu:commandline>"), ==, 0);

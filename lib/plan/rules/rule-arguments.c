@@ -4,6 +4,8 @@
  * what comes last: what is planned for the same part of the guest is then in the definition alone. Changes nothing.
  */
 
+#include <string.h>
+
 #include "domain/aliases.h"
 #include "plan/rules/rule.h"
 
@@ -40,18 +42,28 @@ has_option (const VpDomain *domain, const char *option)
   return FALSE;
 }
 
+/* All Hyper-V features are one thing to a reader. */
+static const char *
+get_title (const char *place)
+{
+  return g_str_has_prefix (place, "features/hyperv/") ? "features/hyperv" : place;
+}
+
 static void
 describe (const VpRuleContext *context, gsize option, GString *text)
 {
   const char *before = ", of it what this profile wants at ";
+  const char *last = "";
 
   g_string_append_printf (text, "%s-%s (%s", text->len > 0 ? "; " : "", options[option].option, options[option].lost);
   for (guint i = 0; i < context->wants->len; i++) {
     const VpWant *want = context->wants->pdata[i];
-    if (!goes_through (want, option))
+    const char *title = get_title (want->place);
+    if (!goes_through (want, option) || strcmp (title, last) == 0)
       continue;
-    g_string_append_printf (text, "%s%s", before, want->place);
+    g_string_append_printf (text, "%s%s", before, title);
     before = ", ";
+    last = title;
   }
   g_string_append_c (text, ')');
 }
