@@ -171,8 +171,9 @@ check_cpus (VpDoctor *doctor)
 
   if (pins != NULL)
     vp_pins_add_default (pins, next);
+  g_autoptr (VpBitmap) vcpus = next != NULL ? vp_domain_new_online_vcpus (next) : NULL;
   for (guint i = 0; online != NULL && pins != NULL && i < pins->vcpus->len; i++) {
-    g_autoptr (VpBitmap) set = vp_pins_new_vcpu_set (pins, i);
+    g_autoptr (VpBitmap) set = hwloc_bitmap_isset (vcpus, i) ? vp_pins_new_vcpu_set (pins, i) : NULL;
     if (set == NULL)
       continue;
     pinned++;

@@ -46,7 +46,7 @@ memory_to_json (const VpPlan *plan)
   return object;
 }
 
-/* The reason of each vCPU's place; null where nothing was placed. */
+/* The reason of each vCPU's place, by its number; null where nothing was placed. */
 static json_object *
 placement_to_json (const VpPlacement *placement)
 {
@@ -54,8 +54,8 @@ placement_to_json (const VpPlacement *placement)
     return NULL;
   json_object *object = json_object_new_object ();
   json_object *reasons = json_object_new_array ();
-  for (guint i = 0; placement->vcpus != NULL && i < placement->n_vcpus; i++)
-    json_object_array_add (reasons, vp_output_json_string (placement->reasons[i]));
+  for (guint i = 0; placement->vcpus != NULL && i < placement->n_vcpus + placement->n_offline; i++)
+    json_object_array_put_idx (reasons, placement->ids[i], vp_output_json_string (placement->reasons[i]));
   json_object_object_add (object, "summary", vp_output_json_string (placement->summary));
   json_object_object_add (object, "reasons", reasons);
   return object;

@@ -70,8 +70,8 @@ print_pins (const VpPlan *plan)
     return;
   g_print ("\n");
   vp_output_line (VP_STYLE_HEAD, "Pins: %s", text != NULL ? text : "none");
-  for (guint i = 0; placement != NULL && placement->vcpus != NULL && i < placement->n_vcpus; i++)
-    vp_output_line (VP_STYLE_PLAIN, "  vCPU %u → %s", i, placement->reasons[i]);
+  for (guint i = 0; placement != NULL && placement->vcpus != NULL && placement->reasons[i] != NULL; i++)
+    vp_output_line (VP_STYLE_PLAIN, "  vCPU %u → %s", placement->ids[i], placement->reasons[i]);
   if (placement != NULL && placement->summary != NULL)
     vp_output_line (VP_STYLE_PLAIN, "%s", placement->summary);
 }

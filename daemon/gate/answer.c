@@ -192,15 +192,18 @@ plan_start (VpStart *start)
   return start->plan != NULL && start->plan->settings != NULL;
 }
 
-/* The CPUs that its vCPUs are pinned to, one each; NULL: one of them is not. */
+/* The CPUs that its vCPUs which run are pinned to, one each; NULL: one of them is not. */
 static VpBitmap *
 new_pinned_set (const VpDomain *domain)
 {
   g_autoptr (VpBitmap) set = hwloc_bitmap_alloc ();
   g_autoptr (VpPins) pins = vp_pins_read (domain);
+  g_autoptr (VpBitmap) online = vp_domain_new_online_vcpus (domain);
 
   for (guint i = 0; i < pins->vcpus->len; i++) {
     int cpu = vp_pins_vcpu_cpu (pins, i);
+    if (!hwloc_bitmap_isset (online, i))
+      continue;
     if (cpu < 0)
       return NULL;
     hwloc_bitmap_set (set, (unsigned) cpu);

@@ -209,6 +209,36 @@ vp_domain_vcpus (const VpDomain *domain, GError **error)
   return (guint) number;
 }
 
+/* libvirt goes by <vcpus> where there is one: what it does not name is off, and `current` says nothing. */
+static void
+read_enabled (const xmlNode *list, guint n, hwloc_bitmap_t online)
+{
+  for (const xmlNode *node = vp_xml_first (list); node != NULL; node = vp_xml_next (node)) {
+    g_autofree char *text = vp_xml_dup_attr (node, "id");
+    guint64 id = 0;
+    if (vp_xml_is (node, "vcpu") && vp_xml_attr_is (node, "enabled", "yes") && vp_number_parse (text, 10, n - 1, &id))
+      hwloc_bitmap_set (online, (unsigned) id);
+  }
+}
+
+hwloc_bitmap_t
+vp_domain_new_online_vcpus (const VpDomain *domain)
+{
+  guint n = vp_domain_vcpus (domain, NULL);
+  const xmlNode *list = vp_xml_child (vp_domain_root (domain), "vcpus");
+  g_autofree char *text = vp_xml_dup_place_value (domain->doc, "vcpu/@current");
+  guint64 current = n;
+  hwloc_bitmap_t online = hwloc_bitmap_alloc ();
+
+  if (n > 0 && list != NULL && vp_xml_first (list) != NULL)
+    read_enabled (list, n, online);
+  else if (!vp_number_parse (text, 10, n, &current))
+    current = n;
+  if (n > 0 && hwloc_bitmap_iszero (online))
+    hwloc_bitmap_set_range (online, 0, (int) MAX (current, 1) - 1);
+  return online;
+}
+
 guint
 vp_domain_threads (const VpDomain *domain)
 {

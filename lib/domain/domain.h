@@ -58,6 +58,11 @@ void vp_domain_set_rule_tag (VpDomain *domain, const char *names, const char *ru
 
 /* The maximum number of vCPUs; 0 and an error when <vcpu> says nothing sensible. */
 guint vp_domain_vcpus (const VpDomain *domain, GError **error);
+/*
+ * Those that run from the start (of a live definition: now), as libvirt reads <vcpu current='…'> and <vcpus>: never
+ * none, but where <vcpu> says nothing sensible. The caller's.
+ */
+hwloc_bitmap_t vp_domain_new_online_vcpus (const VpDomain *domain);
 guint vp_domain_threads (const VpDomain *domain); /* of a guest core, 1 when it has no topology */
 /* Arrays and texts are the caller's, here and below. */
 GArray *vp_domain_iothreads (const VpDomain *domain); /* of guint: the ids, ascending */

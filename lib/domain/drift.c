@@ -33,9 +33,10 @@ list_lost_cpus (const VpDomain *live, const VpHost *host, GPtrArray *lines)
 {
   g_autoptr (GString) text = g_string_new (NULL);
   g_autoptr (VpPins) pins = vp_pins_read (live);
+  g_autoptr (VpBitmap) online = vp_domain_new_online_vcpus (live);
 
   for (guint i = 0; i < pins->vcpus->len; i++) {
-    int cpu = vp_pins_vcpu_cpu (pins, i);
+    int cpu = hwloc_bitmap_isset (online, i) ? vp_pins_vcpu_cpu (pins, i) : -1;
     if (cpu >= 0 && !is_usable (host->topology, cpu))
       g_string_append_printf (text, "%svCPU %u to CPU %d", text->len > 0 ? ", " : "", i, cpu);
   }

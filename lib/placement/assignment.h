@@ -33,16 +33,22 @@ typedef enum { VP_CACHE_ANY, VP_CACHE_LARGEST } VpCache;
  */
 typedef struct {
   /* the guest */
-  guint n_vcpus; /* the maximum that the domain can have online, at least 1 */
-  guint threads; /* of a guest core; vCPU i is thread i % threads; 1 when the domain has no topology */
+  guint n_vcpus;   /* those that run, at least 1 */
+  guint n_beside;  /* of these are offline, but their guest core runs in part: the place is theirs */
+  guint n_offline; /* those that may be plugged: they get what is left, and nothing makes way for them */
+  /* The number of each, n_vcpus that run in the order of their places, then n_offline; NULL: 0, 1, 2 … */
+  const guint *ids;
+  guint threads; /* of a guest core; the vCPU of place i is thread i % threads; 1 when the domain has no topology */
+  guint core_threads; /* the same with those that are offline: vCPU i is of core i / core_threads; 0: as `threads` */
   guint n_iothreads;
   guint64 memory_kib;      /* 0: not known */
   const int *device_nodes; /* OS indexes of the nodes of its devices, most important first; -1 unknown */
   guint n_device_nodes;
-  const VpBoundCell *bound; /* the cells that the user made, and where their memory comes from */
-  guint n_bound;            /* 0: none, or none of them is bound */
-  const char *device_name;  /* what the first of them is called in texts, "0000:41:00.0"; NULL: "the device" */
-  guint64 page_kib;         /* size of the pages that its memory is made of; 0: 2 MiB; only the cells need it */
+  const VpBoundCell
+    *bound;                /* the cells that the user made, by the places of vCPUs, and where their memory comes from */
+  guint n_bound;           /* 0: none, or none of them is bound */
+  const char *device_name; /* what the first of them is called in texts, "0000:41:00.0"; NULL: "the device" */
+  guint64 page_kib;        /* size of the pages that its memory is made of; 0: 2 MiB; only the cells need it */
   /* the profile */
   VpPin pin;           /* VP_PIN_YES or VP_PIN_REQUIRED here */
   guint reserve_cores; /* whole cores that the host keeps, the one of CPU 0 first where that costs the guest nothing */
@@ -55,6 +61,7 @@ typedef struct {
   hwloc_const_bitmap_t taken;   /* CPUs (OS indexes) that other guests hold; NULL: none */
   hwloc_const_bitmap_t planned; /* CPUs of guests that do not run now: avoided where possible; NULL: none */
   const int *current; /* n_vcpus OS indexes as pinned now, -1 where not pinned to exactly one CPU; NULL: none */
+  gboolean fixed;     /* it runs there: whatever the rules say, `current` stays if it is an assignment at all */
 } VpPlacementRequest;
 
 /* How far down the ladder the answer stands. */
@@ -75,15 +82,17 @@ typedef struct {
 
 typedef struct {
   VpPlacementLevel level;
-  guint n_vcpus;
-  int *vcpus;              /* OS index for each vCPU; NULL when level is VP_LEVEL_UNPINNED */
-  char **reasons;          /* n_vcpus + NULL, "CPU 6: core 2, L3 0, node 0, second thread of vCPU 0's core";
+  guint n_vcpus;           /* those that run */
+  guint n_offline;         /* those that may be plugged, behind them in these three; */
+  guint *ids;              /* the number of each vCPU; NULL when level is VP_LEVEL_UNPINNED */
+  int *vcpus;              /* OS index for each; -1: offline, and none is left for it; NULL when unpinned */
+  char **reasons;          /* for each, and NULL, "CPU 6: core 2, L3 0, node 0, second thread of vCPU 0's core";
                           * NULL when unpinned */
   hwloc_bitmap_t emulator; /* the host's CPUs nearest to the guest, see placement-host.c; NULL: not pinned */
   guint n_iothreads;
   hwloc_bitmap_t *iothreads; /* one for each iothread, in order; NULL: not pinned */
   hwloc_bitmap_t nodes;      /* OS indexes of the NUMA nodes that the memory comes from; NULL: not bound */
-  guint sockets;             /* the topology to show to the guest: 1 to 4 numbers whose product is n_vcpus; */
+  guint sockets;             /* the topology to show to the guest: 1 to 4 numbers whose product is all vCPUs; */
   guint dies;                /*   all 0 unless the request says match */
   guint cores;
   guint threads;

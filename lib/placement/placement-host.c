@@ -373,11 +373,17 @@ fill_cells (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement 
       answer->cells[cell_of[node]].node = topology->nodes[node].os_index;
       answer->cells[cell_of[node]].vcpus = hwloc_bitmap_alloc ();
     }
-    hwloc_bitmap_set (answer->cells[cell_of[node]].vcpus, i);
+    hwloc_bitmap_set (answer->cells[cell_of[node]].vcpus, answer->ids[i]);
   }
   split_memory (view, answer);
-  if (!spread_excess (view, answer))
+  if (!spread_excess (view, answer)) {
     clear_cells (answer);
+    return;
+  }
+  for (guint i = answer->n_vcpus; i < answer->n_vcpus + answer->n_offline; i++) {
+    guint cell = answer->vcpus[i] >= 0 ? cell_of[node_of_vcpu (view, answer, i)] : n_nodes;
+    hwloc_bitmap_set (answer->cells[cell < n_nodes ? cell : answer->n_cells - 1].vcpus, answer->ids[i]);
+  }
 }
 
 static guint
@@ -447,9 +453,11 @@ count_even (const VpPlacementView *view, const VpPlacement *answer,
 static void
 fill_topology (const VpPlacementView *view, VpPlacement *answer)
 {
-  guint dies = count_even (view, answer, l3_of_vcpu);
+  /* The numbers of offline vCPUs are behind those of all that run, and no die or socket is full without them. */
+  gboolean is_whole = answer->n_offline == 0;
+  guint dies = is_whole ? count_even (view, answer, l3_of_vcpu) : 1;
 
-  gboolean has_cells = answer->n_cells > 0 || view->homes != NULL;
+  gboolean has_cells = is_whole && (answer->n_cells > 0 || view->homes != NULL);
 
   answer->sockets = has_cells ? count_even (view, answer, package_of_vcpu) : 1;
   if (has_cells && dies == 1)
@@ -458,7 +466,7 @@ fill_topology (const VpPlacementView *view, VpPlacement *answer)
     dies = answer->sockets;
   answer->dies = dies / answer->sockets;
   answer->threads = view->threads;
-  answer->cores = answer->n_vcpus / dies / answer->threads;
+  answer->cores = (answer->n_vcpus + answer->n_offline) / dies / answer->threads;
 }
 
 /*

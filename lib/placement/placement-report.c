@@ -93,15 +93,26 @@ fill_reasons (const VpPlacementView *view, const guint *on_core, VpPlacement *an
   g_autofree guint *before = g_new0 (guint, topology->n_cores);
   g_autofree guint *first = g_new0 (guint, topology->n_cores);
 
-  answer->reasons = g_new0 (char *, answer->n_vcpus + 1);
+  answer->reasons = g_new0 (char *, answer->n_vcpus + answer->n_offline + 1);
   for (guint i = 0; i < answer->n_vcpus; i++) {
     const VpPu *pu = &topology->pus[vp_topology_find_pu (topology, (unsigned) answer->vcpus[i])];
     GString *text = g_string_new (NULL);
 
     if (before[pu->core] == 0)
-      first[pu->core] = i;
+      first[pu->core] = answer->ids[i];
     append_place (view, pu, text);
     append_thread (view, pu, before[pu->core]++, first[pu->core], on_core[pu->core], text);
+    answer->reasons[i] = g_string_free (text, FALSE);
+  }
+  for (guint i = answer->n_vcpus; i < answer->n_vcpus + answer->n_offline; i++) {
+    GString *text = g_string_new (NULL);
+
+    if (answer->vcpus[i] >= 0)
+      append_place (view, &topology->pus[vp_topology_find_pu (topology, (unsigned) answer->vcpus[i])], text);
+    else
+      g_string_append_printf (text, "no CPU is left for it: %s",
+                              answer->emulator != NULL ? "where the emulator is" : "not pinned");
+    g_string_append (text, ", once it is plugged");
     answer->reasons[i] = g_string_free (text, FALSE);
   }
 }
@@ -175,6 +186,8 @@ fill_summary (const VpPlacementView *view, const VpPlacementKey *key, const guin
   g_autoptr (GArray) l3s = g_array_new (FALSE, FALSE, sizeof (guint));
   g_autoptr (GArray) nodes = g_array_new (FALSE, FALSE, sizeof (guint));
   guint n_cores = key->part[VP_PART_CORES];
+  guint n_running = answer->n_vcpus - view->request->n_beside;
+  guint n_offline = answer->n_offline + view->request->n_beside;
   guint last_node = G_MAXUINT;
   gboolean beside = FALSE;
 
@@ -192,10 +205,12 @@ fill_summary (const VpPlacementView *view, const VpPlacementKey *key, const guin
   }
   g_autofree char *l3_list = dup_enumeration (l3s);
   GString *text = g_string_new (NULL);
-  g_string_append_printf (text, "%u vCPU%s on ", answer->n_vcpus, plural (answer->n_vcpus));
+  g_string_append_printf (text, "%u vCPU%s on ", n_running, plural (n_running));
   g_string_append_printf (text, "%u %score%s of L3 %s", n_cores, key->part[VP_PART_RUNG] < 2 ? "whole " : "",
                           plural (n_cores), l3_list);
   append_nodes (view, nodes, beside, text);
+  if (n_offline > 0)
+    g_string_append_printf (text, "; %u more %s offline", n_offline, n_offline == 1 ? "is" : "are");
   append_host_side (view, key, on_core, answer, text);
   answer->summary = g_string_free (text, FALSE);
 }

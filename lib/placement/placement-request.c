@@ -25,25 +25,96 @@ fill_device_nodes (VpPlacementRequest *self, const VpDomain *original, const VpH
   self->device_nodes = g_steal_pointer (&nodes);
 }
 
+/* Of the guest core's vCPUs, which begin there. */
+static guint
+count_online (hwloc_const_bitmap_t online, guint first, guint n)
+{
+  guint count = 0;
+
+  for (guint i = first; i < first + n; i++)
+    count += hwloc_bitmap_isset (online, i) ? 1 : 0;
+  return count;
+}
+
+/*
+ * Those that run are placed as if they were all: guest cores that run whole, then the one of which a part does. Where
+ * there are more of such parts, what is off of these has its place beside the others, or two guest cores would be on
+ * one host core. A guest of which no core runs two threads has none.
+ */
+static void
+fill_vcpus (VpPlacementRequest *self, const VpDomain *original, hwloc_const_bitmap_t online, guint n)
+{
+  guint threads = vp_domain_threads (original);
+  guint *ids = g_new (guint, n);
+  guint most = 0;
+  guint n_parts = 0;
+  guint next = 0;
+
+  for (guint first = 0; first < n; first += threads) {
+    guint n_on = count_online (online, first, MIN (threads, n - first));
+    most = MAX (most, n_on);
+    n_parts += n_on > 0 && n_on < MIN (threads, n - first) ? 1 : 0;
+  }
+  gboolean fill = most > 1 && n_parts > 1;
+  for (guint pass = 0; pass < 3; pass++) {
+    for (guint first = 0; first < n; first += threads) {
+      guint size = MIN (threads, n - first);
+      guint n_on = count_online (online, first, size);
+      guint last_pass = fill && n_on > 0 ? 0 : 2;
+      for (guint i = first; i < first + size; i++)
+        if (pass == (!hwloc_bitmap_isset (online, i) ? last_pass : n_on < size && !fill ? 1 : 0))
+          ids[next++] = i;
+    }
+    self->n_vcpus = pass < 2 ? next : self->n_vcpus;
+  }
+  self->ids = ids;
+  self->n_offline = n - self->n_vcpus;
+  self->n_beside = self->n_vcpus - (guint) hwloc_bitmap_weight (online);
+  self->core_threads = threads;
+  self->threads = self->n_offline > 0 && most < 2 ? 1 : threads;
+}
+
+/* By the places of those that run. */
+static hwloc_bitmap_t
+new_places (const VpPlacementRequest *self, hwloc_const_bitmap_t vcpus)
+{
+  hwloc_bitmap_t places = hwloc_bitmap_alloc ();
+
+  for (guint i = 0; i < self->n_vcpus; i++)
+    if (hwloc_bitmap_isset (vcpus, self->ids[i]))
+      hwloc_bitmap_set (places, i);
+  return places;
+}
+
 static void
 fill_bound (VpPlacementRequest *self, const VpDomain *original)
 {
   g_autoptr (GArray) cells = vp_domain_bound_cells (original);
 
   self->n_bound = cells->len;
+  for (guint i = 0; i < cells->len; i++) {
+    VpBoundCell *cell = &g_array_index (cells, VpBoundCell, i);
+    g_autoptr (VpBitmap) vcpus = cell->vcpus;
+    cell->vcpus = new_places (self, vcpus);
+  }
   /* The array's memory is taken over, and the bitmaps with it. */
   g_array_set_clear_func (cells, NULL);
   self->bound = (VpBoundCell *) g_array_free (g_steal_pointer (&cells), FALSE);
 }
 
+/* What a vCPU is pinned to while it is off in `domain` alone is nobody's yet. */
 static int *
-list_pins (const VpDomain *domain, guint n_vcpus)
+list_pins (const VpDomain *domain, const VpPlacementRequest *request, hwloc_const_bitmap_t wanted)
 {
   g_autoptr (VpPins) pins = vp_pins_read (domain);
-  int *cpus = g_new (int, n_vcpus);
+  g_autoptr (VpBitmap) online = vp_domain_new_online_vcpus (domain);
+  int *cpus = g_new (int, request->n_vcpus);
 
-  for (guint i = 0; i < n_vcpus; i++)
-    cpus[i] = vp_pins_vcpu_cpu (pins, i);
+  for (guint i = 0; i < request->n_vcpus; i++) {
+    guint id = request->ids[i];
+    gboolean is_held = hwloc_bitmap_isset (online, id) || !hwloc_bitmap_isset (wanted, id);
+    cpus[i] = is_held ? vp_pins_vcpu_cpu (pins, id) : -1;
+  }
   return cpus;
 }
 
@@ -65,6 +136,7 @@ vp_placement_request_free (VpPlacementRequest *request)
 {
   if (request == NULL)
     return;
+  g_free ((gpointer) request->ids);
   g_free ((gpointer) request->device_nodes);
   g_free ((gpointer) request->device_name);
   g_free ((gpointer) request->current);
@@ -82,16 +154,16 @@ vp_placement_request_new (const VpDomain *original, const VpDomain *present, con
 {
   g_autoptr (VpPlacementRequest) self = g_new0 (VpPlacementRequest, 1);
   g_autoptr (GArray) iothreads = vp_domain_iothreads (original);
-
-  self->n_vcpus = vp_domain_vcpus (original, error);
-  if (self->n_vcpus == 0)
+  g_autoptr (VpBitmap) online = vp_domain_new_online_vcpus (original);
+  guint n_vcpus = vp_domain_vcpus (original, error);
+  if (n_vcpus == 0)
     return NULL;
   self->memory_kib = vp_domain_memory_kib (original, error);
   if (self->memory_kib == 0)
     return NULL;
-  self->threads = vp_domain_threads (original);
+  fill_vcpus (self, original, online, n_vcpus);
   self->n_iothreads = iothreads->len;
-  self->current = list_pins (present, self->n_vcpus);
+  self->current = list_pins (present, self, online);
   fill_device_nodes (self, original, host);
   fill_bound (self, original);
   fill_settings (self, original, settings);

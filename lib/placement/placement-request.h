@@ -11,7 +11,7 @@ G_BEGIN_DECLS
 
 /*
  * `original`: what the user wrote; `present`: as it stands now, with the pins that it has.
- * Only for settings that pin. The caller's, and it owns its device_nodes, device_name,
+ * Only for settings that pin. The caller's, and it owns its ids, device_nodes, device_name,
  * bound and current; `taken` and `planned` are NULL until the caller lends it sets. NULL and an error
  * where the definition names no vCPUs or no memory.
  */

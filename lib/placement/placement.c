@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "placement/placement-cells.h"
 #include "placement/placement-host.h"
+#include "placement/placement-offline.h"
 #include "placement/placement-report.h"
 #include "placement/placement-search.h"
 
@@ -92,8 +93,13 @@ prefer_current (const VpPlacementView *view, int *vcpus, VpPlacementKey *key)
 static int *
 solve (const VpPlacementView *view, VpPlacementKey *key)
 {
-  g_autofree int *vcpus = g_new (int, view->request->n_vcpus);
+  const VpPlacementRequest *request = view->request;
+  g_autofree int *vcpus = g_new (int, request->n_vcpus);
 
+  if (request->fixed && request->current != NULL && vp_placement_view_rate (view, request->current, key)) {
+    memcpy (vcpus, request->current, request->n_vcpus * sizeof *vcpus);
+    return g_steal_pointer (&vcpus);
+  }
   if (!(view->homes != NULL && vp_placement_cells_search (view, vcpus)) && !vp_placement_search (view, vcpus))
     return NULL;
   vp_placement_view_rate (view, vcpus, key);
@@ -101,13 +107,21 @@ solve (const VpPlacementView *view, VpPlacementKey *key)
   return g_steal_pointer (&vcpus);
 }
 
-/* Threads that the guest may have: as many as the host's cores, where its vCPUs come out even. */
+/*
+ * Threads that the guest may have: as many as the host's cores, where its vCPUs come out even. Where some are
+ * offline, they would often get other cores than those that the guest was shown: none while each that runs has a core
+ * of its own, or they have gaps.
+ */
 static guint
-find_matching_threads (const VpPlacementView *view)
+find_matching_threads (const VpPlacementView *view, const VpPlacementKey *single)
 {
+  const VpPlacementRequest *request = view->request;
   guint width = MAX (view->width, 1);
 
-  while (view->request->n_vcpus % width != 0)
+  if (request->n_offline > 0 && (single->part[VP_PART_CORES] == request->n_vcpus ||
+                                 (request->ids != NULL && request->ids[request->n_vcpus - 1] >= request->n_vcpus)))
+    return 1;
+  while ((request->n_vcpus + request->n_offline) % width != 0)
     width--;
   return width;
 }
@@ -131,9 +145,9 @@ solve_matching (const VpTopology *topology, const VpPlacementRequest *request, V
 {
   *view = vp_placement_view_new (topology, request, 1);
   g_autofree int *single = solve (*view, key);
-  guint threads = find_matching_threads (*view);
+  guint threads = single != NULL ? find_matching_threads (*view, key) : 1;
 
-  if (threads > 1 && single != NULL) {
+  if (threads > 1) {
     g_autoptr (VpPlacementView) other = vp_placement_view_new (topology, request, threads);
     VpPlacementKey other_key;
     g_autofree int *matching = solve (other, &other_key);
@@ -161,6 +175,7 @@ vp_placement_new (const VpTopology *topology, const VpPlacementRequest *request,
     return NULL;
   }
   answer->n_vcpus = request->n_vcpus;
+  answer->n_offline = request->n_offline;
   answer->n_iothreads = request->n_iothreads;
   answer->warnings = g_ptr_array_new_with_free_func (g_free);
   if (request->match) {
@@ -177,12 +192,24 @@ vp_placement_new (const VpTopology *topology, const VpPlacementRequest *request,
                  "cannot pin the guest: %s; give it fewer vCPUs, or do not require pins", shortage);
     return NULL;
   }
-  if (answer->vcpus == NULL)
+  if (answer->vcpus == NULL) {
     answer->level = VP_LEVEL_UNPINNED;
-  else
+  } else {
+    vp_placement_offline_fill (view, answer);
     vp_host_side_fill (view, &key, answer);
+  }
   vp_placement_report_fill (view, &key, answer);
   return g_steal_pointer (&answer);
+}
+
+hwloc_bitmap_t
+vp_placement_new_set (const VpPlacement *placement, guint place)
+{
+  if (placement->vcpus[place] < 0)
+    return placement->emulator != NULL ? hwloc_bitmap_dup (placement->emulator) : NULL;
+  hwloc_bitmap_t set = hwloc_bitmap_alloc ();
+  hwloc_bitmap_set (set, (unsigned) placement->vcpus[place]);
+  return set;
 }
 
 void
@@ -203,5 +230,6 @@ vp_placement_free (VpPlacement *placement)
   g_free (placement->cells);
   g_free (placement->summary);
   g_free (placement->vcpus);
+  g_free (placement->ids);
   g_free (placement);
 }

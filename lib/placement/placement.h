@@ -12,6 +12,8 @@ G_BEGIN_DECLS
 /* The caller's. NULL and VP_ERROR_UNFIT only where pin is VP_PIN_REQUIRED, or the guest has no vCPUs. */
 VpPlacement *vp_placement_new (const VpTopology *topology, const VpPlacementRequest *request, GError **error);
 void vp_placement_free (VpPlacement *placement); /* may be NULL */
+/* Where the vCPU of that place of its arrays may run, of a pinned answer; NULL: anywhere. The caller's. */
+hwloc_bitmap_t vp_placement_new_set (const VpPlacement *placement, guint place);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpPlacement, vp_placement_free)
 

@@ -88,16 +88,17 @@ new_request (const VpFleet *fleet, const VpDomain *stored, const VpDomain *live)
   return vp_placement_request_new (undone->result, live != NULL ? live : stored, fleet->host, tag->settings, NULL);
 }
 
-/* Pins to all CPUs are none. */
+/* Pins to all CPUs are none, and vCPUs that are off hold nothing. */
 static void
 add_holds (const VpFleet *fleet, const VpDomain *domain, hwloc_bitmap_t holds)
 {
   const VpTopology *topology = fleet->host->topology;
   g_autoptr (VpPins) pins = vp_pins_read (domain);
+  g_autoptr (VpBitmap) online = vp_domain_new_online_vcpus (domain);
 
   vp_pins_add_default (pins, domain);
   for (guint i = 0; i < pins->vcpus->len; i++) {
-    g_autoptr (VpBitmap) set = vp_pins_new_vcpu_set (pins, i);
+    g_autoptr (VpBitmap) set = hwloc_bitmap_isset (online, i) ? vp_pins_new_vcpu_set (pins, i) : NULL;
     guint n = 0;
     if (set == NULL)
       continue;

@@ -31,11 +31,14 @@ check_vcpus (const VpDomain *domain)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (VpPins) pins = vp_pins_read (domain);
+  g_autoptr (VpBitmap) online = vp_domain_new_online_vcpus (domain);
   guint n = vp_domain_vcpus (domain, &error);
 
   g_assert_cmpuint (n, <=, MOST_VCPUS);
   g_assert_cmpuint (pins->vcpus->len, ==, n);
   check_error (n > 0, &error);
+  g_assert_true (n == 0 ? hwloc_bitmap_iszero (online)
+                        : !hwloc_bitmap_iszero (online) && hwloc_bitmap_last (online) < (int) n);
   g_assert_cmpuint (vp_domain_threads (domain), >=, 1);
   g_assert_cmpuint (vp_domain_threads (domain), <=, MOST_VCPUS);
   for (guint i = 0; i < n; i++) {

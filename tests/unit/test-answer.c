@@ -533,6 +533,27 @@ test_unseen (Fixture *fixture, gconstpointer data)
   g_assert_cmpstr (fixture->asked->str, ==, "prepare a");
 }
 
+/* vCPUs that are offline hold nothing, who placed them does not matter. */
+static void
+test_offline_vcpus (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *guest = dup_guest (A, "pinned", "", "");
+  g_autofree char *text = dup_edited (guest, "vcpu", "current", "1");
+  g_autoptr (VpNeighbours) beside = vp_neighbours_new ();
+
+  (void) data;
+  make_persistent (fixture, "a");
+  g_autofree char *xml = dup_prepared (fixture, text, NULL);
+  assert_answer (fixture, "prepare", "a", xml, "OK", "");
+  assert_holders (fixture, "a (3)");
+  assert_answer (fixture, "release", "a", xml, "OK", "");
+  hwloc_bitmap_set_range (beside->taken, 3, 3);
+  hwloc_bitmap_set_range (beside->taken, 7, 7);
+  g_autofree char *unseen = dup_prepared (fixture, text, beside);
+  assert_answer (fixture, "prepare", "a", unseen, "OK", "");
+  assert_holders (fixture, "a (2)");
+}
+
 static void
 test_conflict_shared (Fixture *fixture, gconstpointer data)
 {
@@ -914,6 +935,7 @@ static const struct {
   { "offline", test_offline },
   { "neighbours", test_neighbours },
   { "unseen", test_unseen },
+  { "offline-vcpus", test_offline_vcpus },
   { "conflict-shared", test_conflict_shared },
   { "conflict-refused", test_conflict_refused },
   { "conflict-of-three", test_conflict_of_three },

@@ -144,6 +144,8 @@ random_request (GRand *rand, guint n_cpus, Case *self)
   request->cache = PICK (rand, VP_CACHE_ANY, VP_CACHE_LARGEST);
   request->taken = self->taken;
   request->planned = self->planned;
+  /* Of what there is: those that run must not change. */
+  request->n_offline = (const guint[]){ 0, 0, 1, 3, n_cpus }[(request->n_vcpus * 3 + n_cpus) % 5];
 }
 
 /* Two cells, each bound to one node, or none. */
@@ -180,13 +182,13 @@ random_case (GRand *rand, gboolean small)
   char *planned = NULL;
   hwloc_bitmap_list_asprintf (&taken, self.taken);
   hwloc_bitmap_list_asprintf (&planned, self.planned);
-  self.text =
-    g_strdup_printf ("%s: %u vCPUs, threads %u, reserve %u, kind %d, cache %d, devices %u:%d,%d, taken %s, planned %s, "
-                     "cells %u: %d,%d",
-                     host, self.request.n_vcpus, self.request.threads, self.request.reserve_cores,
-                     (int) self.request.kind, (int) self.request.cache, self.request.n_device_nodes, self.devices[0],
-                     self.devices[1], taken, planned, self.request.n_bound, hwloc_bitmap_first (self.cells[0].nodes),
-                     hwloc_bitmap_first (self.cells[1].nodes));
+  self.text = g_strdup_printf (
+    "%s: %u vCPUs and %u offline, threads %u, reserve %u, kind %d, cache %d, devices %u:%d,%d, taken %s, planned %s, "
+    "cells %u: %d,%d",
+    host, self.request.n_vcpus, self.request.n_offline, self.request.threads, self.request.reserve_cores,
+    (int) self.request.kind, (int) self.request.cache, self.request.n_device_nodes, self.devices[0], self.devices[1],
+    taken, planned, self.request.n_bound, hwloc_bitmap_first (self.cells[0].nodes),
+    hwloc_bitmap_first (self.cells[1].nodes));
   free (taken);
   free (planned);
   return self;
@@ -522,6 +524,57 @@ check_vcpus (const Case *self, const VpPlacement *answer)
   hwloc_bitmap_free (seen);
 }
 
+/* Nothing makes way for those that are offline; they have what nobody has, once each, while there is any. */
+static void
+check_offline (const Case *self, const VpPlacement *answer)
+{
+  VpPlacementRequest request = self->request;
+  hwloc_bitmap_t left = hwloc_bitmap_alloc ();
+  gboolean all = FALSE;
+
+  request.n_offline = 0;
+  g_autoptr (VpPlacement) alone = vp_placement_new (self->topology, &request, NULL);
+  EXPECT (self, memcmp (alone->vcpus, answer->vcpus, answer->n_vcpus * sizeof *answer->vcpus) == 0);
+  EXPECT (self, alone->warnings->len == answer->warnings->len && alone->level == answer->level);
+  EXPECT (self, (alone->emulator == NULL) == (answer->emulator == NULL) &&
+                  (alone->emulator == NULL || hwloc_bitmap_isequal (alone->emulator, answer->emulator)));
+  for (guint i = 0; i < self->topology->n_pus; i++) {
+    const VpPu *pu = &self->topology->pus[i];
+    if (pu->usable && !is_taken (self, pu->core))
+      hwloc_bitmap_set (left, pu->os_index);
+  }
+  for (guint i = 0; i < answer->n_vcpus; i++)
+    hwloc_bitmap_clr (left, (unsigned) answer->vcpus[i]);
+  for (guint i = answer->n_vcpus; i < answer->n_vcpus + answer->n_offline; i++) {
+    EXPECT (self, answer->ids[i] == i && answer->reasons[i] != NULL);
+    EXPECT (self, !all || answer->vcpus[i] < 0);
+    all = all || answer->vcpus[i] < 0;
+    if (answer->vcpus[i] >= 0 && answer->level != VP_LEVEL_SHARED)
+      EXPECT (self, hwloc_bitmap_isset (left, (unsigned) answer->vcpus[i]));
+    if (answer->vcpus[i] >= 0)
+      hwloc_bitmap_clr (left, (unsigned) answer->vcpus[i]);
+  }
+  EXPECT (self, answer->n_offline == 0 || !all || hwloc_bitmap_iszero (left));
+  hwloc_bitmap_free (left);
+}
+
+/* The offline thread of a guest core that runs is beside it, where there is room for it. */
+static void
+check_beside (const Case *self, const VpPlacement *answer)
+{
+  guint first = answer->n_vcpus - answer->n_vcpus % self->request.threads;
+  guint core =
+    self->topology->pus[vp_topology_find_pu (self->topology, (unsigned) answer->vcpus[answer->n_vcpus - 1])].core;
+
+  if (answer->n_vcpus == first || answer->level == VP_LEVEL_SHARED ||
+      usable_width (self->topology, core) != self->request.threads)
+    return;
+  for (guint i = first; i < first + self->request.threads && i < answer->n_vcpus + answer->n_offline; i++) {
+    int position = vp_topology_find_pu (self->topology, (unsigned) answer->vcpus[i]);
+    EXPECT (self, position >= 0 && (self->topology->pus[position].core == core || is_split (self, answer)));
+  }
+}
+
 static void
 check_host_set (const Case *self, const VpPlacement *answer, hwloc_const_bitmap_t set)
 {
@@ -684,6 +737,8 @@ check_properties (const Case *self, VpPlacement **answer)
     return FALSE;
   }
   check_vcpus (self, *answer);
+  check_offline (self, *answer);
+  check_beside (self, *answer);
   check_host_side (self, *answer);
   if (self->request.n_bound > 0)
     check_cells (self, *answer);

@@ -96,11 +96,16 @@ warn_threads (VpRuleContext *context, const VpPlacement *placement)
 static void
 want_vcpu_pins (VpRuleContext *context, const VpPlacement *placement)
 {
-  for (guint i = 0; i < placement->n_vcpus; i++) {
-    g_autofree char *vcpu = g_strdup_printf ("%u", i);
-    g_autofree char *cpu = g_strdup_printf ("%d", placement->vcpus[i]);
-    vp_rule_want (context, &vp_rule_cpu, VP_HOST_ONLY, g_strdup_printf ("cputune/vcpupin[@vcpu='%u']", i),
-                  vp_xml_new ("vcpupin", "vcpu", vcpu, "cpuset", cpu, NULL), "vCPU %u → %s", i, placement->reasons[i]);
+  for (guint i = 0; i < placement->n_vcpus + placement->n_offline; i++) {
+    guint id = placement->ids[i];
+    g_autoptr (VpBitmap) set = vp_placement_new_set (placement, i);
+    g_autofree char *vcpu = g_strdup_printf ("%u", id);
+    g_autofree char *cpus = set != NULL ? vp_list_dup (set) : NULL;
+    if (cpus == NULL)
+      continue;
+    vp_rule_want (context, &vp_rule_cpu, VP_HOST_ONLY, g_strdup_printf ("cputune/vcpupin[@vcpu='%u']", id),
+                  vp_xml_new ("vcpupin", "vcpu", vcpu, "cpuset", cpus, NULL), "vCPU %u → %s", id,
+                  placement->reasons[i]);
   }
 }
 
@@ -180,7 +185,7 @@ needs_reach (const VpRuleContext *context, const VpPlacement *placement)
          placement->nodes != NULL && is_preallocated (context);
 }
 
-/* The last vCPU on one of these nodes; -1: there is none. */
+/* The place of the last vCPU that runs on one of these nodes; -1: there is none. */
 static int
 find_vcpu_on (const VpRuleContext *context, const VpPlacement *placement, hwloc_const_bitmap_t nodes)
 {
@@ -205,9 +210,9 @@ reach_cell (VpRuleContext *context, VpPlacement *placement, guint cell, hwloc_co
     return;
   hwloc_bitmap_set (placement->emulator, (unsigned) placement->vcpus[vcpu]);
   vp_rule_warn (context,
-                "the host keeps no CPU on the node of cell %u: the emulator may run on CPU %d, vCPU %d's, too, "
+                "the host keeps no CPU on the node of cell %u: the emulator may run on CPU %d, vCPU %u's, too, "
                 "or QEMU could not allocate that cell's memory",
-                cell, placement->vcpus[vcpu], vcpu);
+                cell, placement->vcpus[vcpu], placement->ids[vcpu]);
 }
 
 /* Cells are bound one by one, which only those threads can do: the emulator gets a CPU on each cell's node. */

@@ -74,7 +74,7 @@ guest_cell_clear (gpointer data)
   hwloc_bitmap_free (cell->nodes);
 }
 
-/* OS indexes of the host's nodes on whose CPUs these vCPUs are. */
+/* OS indexes of the host's nodes on whose CPUs these vCPUs are; of those that run, where one of them does. */
 static hwloc_bitmap_t
 find_nodes (const VpRuleContext *context, hwloc_const_bitmap_t vcpus)
 {
@@ -82,8 +82,9 @@ find_nodes (const VpRuleContext *context, hwloc_const_bitmap_t vcpus)
   const VpPlacement *placement = context->plan->placement;
   hwloc_bitmap_t nodes = hwloc_bitmap_alloc ();
 
-  for (guint i = 0; i < placement->n_vcpus; i++) {
-    if (!hwloc_bitmap_isset (vcpus, i))
+  for (guint i = 0; i < placement->n_vcpus + placement->n_offline; i++) {
+    if (placement->vcpus[i] < 0 || !hwloc_bitmap_isset (vcpus, placement->ids[i]) ||
+        (i >= placement->n_vcpus && !hwloc_bitmap_iszero (nodes)))
       continue;
     int position = vp_topology_find_pu (topology, (unsigned) placement->vcpus[i]);
     const VpNode *node = &topology->nodes[topology->cores[topology->pus[position].core].node];
@@ -270,7 +271,8 @@ warn_of_none (VpRuleContext *context)
   const char *obstacle = find_obstacle (context->original);
   g_autoptr (VpBitmap) all = hwloc_bitmap_alloc ();
 
-  hwloc_bitmap_set_range (all, 0, (int) placement->n_vcpus - 1);
+  for (guint i = 0; i < placement->n_vcpus; i++)
+    hwloc_bitmap_set (all, placement->ids[i]);
   g_autoptr (VpBitmap) nodes = find_nodes (context, all);
   if (hwloc_bitmap_weight (nodes) > 1) {
     g_autofree char *list = vp_list_dup (nodes);
