@@ -90,7 +90,8 @@ guest_to_json (const VpMap *map, guint position)
   json_object_object_add (object, "label", vp_output_json_string (guest->label));
   json_object_object_add (object, "name", vp_output_json_string (guest->name));
   json_object_object_add (object, "state", vp_output_json_string (vp_map_state_name (guest->state)));
-  add_number (object, "vcpus", guest->cpus->len);
+  add_number (object, "vcpus", guest->n_online);
+  add_number (object, "offline", guest->cpus->len - guest->n_online);
   add_number (object, "pinned", guest->n_pinned);
   json_object_object_add (object, "summary", vp_output_json_string (summary));
   json_object_object_add (object, "pins", vp_pins_to_json (guest->pins));

@@ -134,13 +134,15 @@ vp_map_dup_summary (const VpMap *map, guint position)
   g_auto (Footing) footing = find_footing (map, position);
   GString *text = g_string_new (NULL);
 
-  append_count (text, "", guest->cpus->len, "vCPU");
+  append_count (text, "", guest->n_online, "vCPU");
   if (guest->n_pinned == 0)
     g_string_append (text, ", unpinned");
-  else if (guest->n_pinned < guest->cpus->len)
-    g_string_append_printf (text, ", %u of them unpinned, the others", guest->cpus->len - guest->n_pinned);
+  else if (guest->n_pinned < guest->n_online)
+    g_string_append_printf (text, ", %u of them unpinned, the others", guest->n_online - guest->n_pinned);
   if (footing.n_cores > 0)
     append_footing (text, &footing);
+  if (guest->cpus->len > guest->n_online)
+    g_string_append_printf (text, "; %u more offline", guest->cpus->len - guest->n_online);
   if (guest->missing != NULL)
     g_string_append_printf (text, "; this host has no CPU %s", guest->missing);
   if (unusable != NULL)

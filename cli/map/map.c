@@ -15,8 +15,10 @@ vp_map_guest_new (const VpDomain *domain, VpMapState state)
   guest->pins = vp_pins_read (domain);
   guest->cpus = g_array_new (FALSE, FALSE, sizeof (int));
   vp_pins_add_default (guest->pins, domain);
+  g_autoptr (VpBitmap) online = vp_domain_new_online_vcpus (domain);
+  guest->n_online = (guint) hwloc_bitmap_weight (online);
   for (guint i = 0; i < guest->pins->vcpus->len; i++) {
-    int cpu = vp_pins_vcpu_cpu (guest->pins, i);
+    int cpu = hwloc_bitmap_isset (online, i) ? vp_pins_vcpu_cpu (guest->pins, i) : -1;
     g_array_append_val (guest->cpus, cpu);
     guest->n_pinned += cpu >= 0 ? 1 : 0;
   }

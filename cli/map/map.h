@@ -21,7 +21,8 @@ typedef struct {
   char *label; /* "A", "B", … "Z", "AA", … */
   VpMapState state;
   VpPins *pins;
-  GArray *cpus; /* of int: the one CPU of each vCPU; -1: it may run on several, or anywhere */
+  GArray *cpus;   /* of int: the one CPU of each vCPU; -1: it is offline, or may run on several, or anywhere */
+  guint n_online; /* vCPUs that are not offline: the others hold nothing */
   guint n_pinned;
   char *missing; /* CPUs of those that this host does not have, as a list; NULL: none */
 } VpMapGuest;

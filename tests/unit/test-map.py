@@ -33,12 +33,13 @@ SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "</title><script>alert(1)</script>&amp;\u202e\u0085\u009b31m\u2028ü日本"
 
 
-def guest(name, pins=(), vcpus=None, emulator=None, iothread=None, cpuset=None):
+def guest(name, pins=(), vcpus=None, emulator=None, iothread=None, cpuset=None, current=None):
     """A definition's file; `pins` in the order of the vCPUs, None for one without."""
     text = "".join(f"<vcpupin vcpu='{i}' cpuset='{pin}'/>" for i, pin in enumerate(pins) if pin is not None)
     text += f"<emulatorpin cpuset='{emulator}'/>" if emulator else ""
     text += f"<iothreadpin iothread='1' cpuset='{iothread}'/>" if iothread else ""
     allowed = f" cpuset='{cpuset}'" if cpuset else ""
+    allowed += f" current='{current}'" if current else ""
     root = ET.fromstring(f"<domain type='kvm'><name/><vcpu{allowed}>{vcpus or len(pins)}</vcpu>"
                          f"<iothreads>1</iothreads><cputune>{text}</cputune></domain>")
     root.find("name").text = name
@@ -170,6 +171,17 @@ def test_unpinned():
     assert "C" in marks[1], text
     assert "A  loose (definition): 2 vCPUs, unpinned\n     vCPUs - 0-3,^2\n" in text, text
     assert "B  partly (definition): 3 vCPUs, 1 of them unpinned, the others on 1 whole core" in text, text
+
+
+def test_offline_vcpus():
+    """vCPUs that are offline hold nothing, whatever they are pinned to, and are counted apart"""
+    files = [guest("plugs", [2, 6, 3, 7], current=2), guest("other", [3, 7])]
+    text = run("--topology", I7_3770K, *files)
+    marks = {cpu: mark for cpu, (_, mark) in cells(text).items()}
+    assert {cpu for cpu, mark in marks.items() if "B" in mark} == {2, 6} and "conflict" not in text, text
+    assert "B  plugs (definition): 2 vCPUs on 1 whole core of L3 0, node 0; 2 more offline" in text, text
+    got = json.loads(run("--json", "--topology", I7_3770K, *files))["guests"][1]
+    assert (got["vcpus"], got["offline"], got["pinned"]) == (2, 2, 2), got
 
 
 def test_other_host():
