@@ -19,7 +19,9 @@
 #include "daemon/keep/connection.h"
 #include "daemon/keep/host-watch.h"
 #include "daemon/keep/keeper.h"
+#include "daemon/keep/plug-watch.h"
 #include "daemon/keep/silent.h"
+#include "domain/guest-facts.h"
 #include "edits/writer.h"
 #include "host/wrapper.h"
 #include "profile/tag-rules.h"
@@ -36,6 +38,7 @@ struct VpDaemon {
   VpKeeper *keeper;
   VpGate *gate;
   VpHostWatch *host_watch;
+  VpPlugWatch *plug_watch;
   VpConnection *connection;
   guint reconcile_timer; /* 0: none is planned */
 };
@@ -212,6 +215,14 @@ on_definition (const char *domain, gpointer data)
     vp_keeper_touch_all (daemon->keeper);
 }
 
+static void
+on_guest (const char *domain, gpointer data)
+{
+  VpDaemon *daemon = data;
+
+  vp_keeper_touch_plugged (daemon->keeper, domain);
+}
+
 static VpSilentContext
 silent_context (const VpDaemon *daemon)
 {
@@ -295,6 +306,9 @@ start_parts (VpDaemon *daemon, GError **error)
   vp_host_watch_add_folders (daemon->host_watch, profiles);
   vp_host_watch_add_folders (daemon->host_watch, (const char *const *) rules);
   vp_host_watch_add_file (daemon->host_watch, VP_LIMITS_FILE);
+  g_autofree char *guests = vp_guest_facts_dup_folder (daemon->session);
+  g_autofree char *guests_path = g_strconcat ("/", guests, NULL);
+  daemon->plug_watch = vp_plug_watch_new (guests_path, on_guest, daemon);
   (void) virGetVersion (&daemon->libvirt_version, NULL, NULL); /* until the connection says better */
   vp_daemon_reload (daemon);
   if (!start_gate (daemon, error))
@@ -337,6 +351,7 @@ vp_daemon_free (VpDaemon *daemon)
   vp_connection_free (daemon->connection);
   vp_gate_free (daemon->gate);
   vp_host_watch_free (daemon->host_watch);
+  vp_plug_watch_free (daemon->plug_watch);
   vp_keeper_free (daemon->keeper);
   vp_admission_free (daemon->admission);
   vp_root_free (daemon->root);

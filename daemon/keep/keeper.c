@@ -299,6 +299,23 @@ log_drift (Entry *entry, const VpHost *host)
   entry->last_drift = g_steal_pointer (&drift);
 }
 
+/* Before they are plugged: libvirt puts them there. */
+static void
+tune_offline (Entry *entry, const VpHost *host, const VpProfiles *profiles)
+{
+  const VpDomain *live = vp_roster_find_running (entry->keeper->roster, entry->name);
+  g_autoptr (GError) error = NULL;
+
+  if (live == NULL || entry->neighbours == NULL)
+    return;
+  g_autoptr (VpBitmap) online = vp_domain_new_online_vcpus (live);
+  if ((guint) hwloc_bitmap_weight (online) == vp_domain_vcpus (live, NULL))
+    return;
+  g_autoptr (virDomain) domain = virDomainLookupByName (entry->keeper->connection, entry->name);
+  if (domain != NULL && !vp_tune_offline (domain, live, host, profiles, entry->neighbours, &error))
+    g_warning ("domain '%s': vCPUs that are plugged would not run as planned: %s", entry->name, error->message);
+}
+
 /* The gate may ask at any moment: it is told of the neighbours before libvirt has the pins beside them. */
 static gboolean
 prepare (Entry *entry, VpHost *host, VpProfiles *profiles, VpPrepareOutcome *outcome, GError **error)
@@ -366,6 +383,7 @@ look_at (Entry *entry)
   if (keeper->connection == NULL || !vp_ledger_get (keeper->ledger, &host, &profiles))
     return; /* all are looked at once both are there */
   settle (entry, host, profiles);
+  tune_offline (entry, host, profiles);
   log_drift (entry, host);
   if (!prepare (entry, host, profiles, &outcome, &error)) {
     fail_look (entry, error);
@@ -424,6 +442,24 @@ vp_keeper_touch (VpKeeper *keeper, const char *domain)
   if (entry->burst_since == 0)
     entry->burst_since = now;
   plan_look (entry, pause_ms (entry, now));
+}
+
+void
+vp_keeper_touch_plugged (VpKeeper *keeper, const char *domain)
+{
+  const VpDomain *known = vp_roster_find_running (keeper->roster, domain);
+  g_autofree char *current = known != NULL ? vp_xml_dup_place_value (known->doc, "vcpu/@current") : NULL;
+  gboolean can_plug = current != NULL || (known != NULL && vp_xml_find (known->doc, "vcpus") != NULL);
+  g_autoptr (virDomain) handle =
+    can_plug && keeper->connection != NULL ? virDomainLookupByName (keeper->connection, domain) : NULL;
+  g_autoptr (VpDomain) live = handle != NULL ? vp_libvirt_read_live (handle, NULL) : NULL;
+
+  if (live == NULL)
+    return;
+  g_autoptr (VpBitmap) before = vp_domain_new_online_vcpus (known);
+  g_autoptr (VpBitmap) now = vp_domain_new_online_vcpus (live);
+  if (!hwloc_bitmap_isequal (before, now))
+    vp_keeper_touch (keeper, domain);
 }
 
 void

@@ -39,6 +39,8 @@ void vp_keeper_touch_all (VpKeeper *keeper);
 void vp_keeper_request (VpKeeper *keeper, const char *domain, VpAfter after);
 
 /* libvirt says that it runs: it is pinned now, if the gate asked for that. */
+/* Of a guest that runs vCPUs may have been plugged or unplugged: asks libvirt, and has a look where they were. */
+void vp_keeper_touch_plugged (VpKeeper *keeper, const char *domain);
 void vp_keeper_started (VpKeeper *keeper, virDomainPtr domain);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpKeeper, vp_keeper_free)

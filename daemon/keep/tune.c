@@ -6,6 +6,9 @@
 
 #include "base/error.h"
 #include "base/list.h"
+#include "domain/pins.h"
+#include "placement/placement-request.h"
+#include "profile/tag.h"
 
 /* libvirt's CPU maps: bit N of byte N / 8 is CPU N. */
 static GByteArray *
@@ -26,17 +29,26 @@ new_cpu_map (hwloc_const_bitmap_t cpus)
 }
 
 static gboolean
+pin_vcpu (virDomainPtr domain, const VpPlacement *placement, guint place, GError **error)
+{
+  g_autoptr (VpBitmap) set = vp_placement_new_set (placement, place);
+
+  if (set == NULL)
+    return TRUE;
+  g_autoptr (GByteArray) map = new_cpu_map (set);
+  if (virDomainPinVcpuFlags (domain, placement->ids[place], map->data, (int) map->len, VIR_DOMAIN_AFFECT_LIVE) == 0)
+    return TRUE;
+  g_autofree char *list = vp_list_dup (set);
+  vp_libvirt_set_error (error, "cannot pin vCPU %u to CPU %s", placement->ids[place], list);
+  return FALSE;
+}
+
+static gboolean
 pin_vcpus (virDomainPtr domain, const VpPlacement *placement, GError **error)
 {
-  for (guint i = 0; i < placement->n_vcpus; i++) {
-    g_autoptr (VpBitmap) one = hwloc_bitmap_alloc ();
-    hwloc_bitmap_only (one, (unsigned) placement->vcpus[i]);
-    g_autoptr (GByteArray) map = new_cpu_map (one);
-    if (virDomainPinVcpuFlags (domain, i, map->data, (int) map->len, VIR_DOMAIN_AFFECT_LIVE) != 0) {
-      vp_libvirt_set_error (error, "cannot pin vCPU %u to CPU %d", i, placement->vcpus[i]);
+  for (guint i = 0; i < placement->n_vcpus + placement->n_offline; i++)
+    if (!pin_vcpu (domain, placement, i, error))
       return FALSE;
-    }
-  }
   return TRUE;
 }
 
@@ -57,6 +69,47 @@ pin_others (virDomainPtr domain, const VpPlacement *placement, const GArray *iot
       vp_libvirt_set_error (error, "cannot pin iothread %u", id);
       return FALSE;
     }
+  }
+  return TRUE;
+}
+
+/* As the guest runs, wherever that is; NULL: its profile does not pin, nothing is offline, or its pins are no places. */
+static VpPlacement *
+place_offline (const VpDomain *live, const VpHost *host, const VpProfiles *profiles, const VpNeighbours *neighbours)
+{
+  g_autoptr (VpTag) tag = vp_domain_was_prepared (live) ? vp_tag_resolve (vp_domain_tag (live), profiles, NULL) : NULL;
+  g_autoptr (VpPlacementRequest) own = tag != NULL && vp_settings_pin (tag->settings)
+                                         ? vp_placement_request_new (live, live, host, tag->settings, NULL)
+                                         : NULL;
+
+  if (own == NULL || own->n_offline == 0)
+    return NULL;
+  VpPlacementRequest request = *own; /* its memory stays own's */
+  request.match = FALSE;             /* what it is shown is in its definition */
+  request.fixed = TRUE;
+  request.taken = neighbours->taken;
+  request.planned = neighbours->planned;
+  g_autoptr (VpPlacement) answer = vp_placement_new (host->topology, &request, NULL);
+  if (answer == NULL || answer->vcpus == NULL ||
+      memcmp (answer->vcpus, own->current, own->n_vcpus * sizeof *own->current) != 0)
+    return NULL;
+  return g_steal_pointer (&answer);
+}
+
+gboolean
+vp_tune_offline (virDomainPtr domain, const VpDomain *live, const VpHost *host, const VpProfiles *profiles,
+                 const VpNeighbours *neighbours, GError **error)
+{
+  g_autoptr (VpPlacement) answer = place_offline (live, host, profiles, neighbours);
+  g_autoptr (VpPins) pins = answer != NULL ? vp_pins_read (live) : NULL;
+
+  for (guint i = 0; answer != NULL && i < answer->n_offline; i++) {
+    guint place = answer->n_vcpus + i;
+    g_autoptr (VpBitmap) wanted = vp_placement_new_set (answer, place);
+    g_autoptr (VpBitmap) present = vp_pins_new_vcpu_set (pins, answer->ids[place]);
+    if (wanted != NULL && (present == NULL || !hwloc_bitmap_isequal (wanted, present)) &&
+        !pin_vcpu (domain, answer, place, error))
+      return FALSE;
   }
   return TRUE;
 }

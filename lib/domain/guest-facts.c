@@ -10,11 +10,17 @@
 
 #define MAX_BYTES (4u * 1024 * 1024)
 
+char *
+vp_guest_facts_dup_folder (gboolean session)
+{
+  return session ? g_strdup_printf ("run/user/%u/libvirt/qemu/run", (unsigned) getuid ())
+                 : g_strdup ("run/libvirt/qemu");
+}
+
 static char *
 dup_process (const VpRoot *root, const char *domain, gboolean session)
 {
-  g_autofree char *folder =
-    session ? g_strdup_printf ("run/user/%u/libvirt/qemu/run", (unsigned) getuid ()) : g_strdup ("run/libvirt/qemu");
+  g_autofree char *folder = vp_guest_facts_dup_folder (session);
   g_autofree char *path = g_strdup_printf ("%s/%s.pid", folder, domain);
   guint64 pid = 0;
 

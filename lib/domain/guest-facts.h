@@ -27,6 +27,8 @@ typedef struct {
   GStrv arguments; /* of QEMU */
 } VpGuestFacts;
 
+/* Where libvirt has its records of guests that run, below the root of the file system; the caller's. */
+char *vp_guest_facts_dup_folder (gboolean session);
 /*
  * `session`: of this user's own libvirt. Reading the pages stops QEMU meanwhile. The caller's; NULL: it does
  * not run.

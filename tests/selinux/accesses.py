@@ -93,6 +93,7 @@ daemon  /bin/sh                   file         execute execute_no_trans         
 daemon  {IMAGE}                   file         read write                                          Y N
 daemon  /run/libvirt/qemu/win10.pid file       read                                                Y Y
 daemon  /run/libvirt/qemu/win10.pid file       write                                               Y N
+daemon  /run/libvirt/qemu         dir          read watch                                          Y Y
 daemon  {PROFILE}                 file         read map                                            Y Y
 daemon  /usr/share/vfio-profile/profiles.d/vga.conf file read map                              Y Y
 daemon  /usr/share/vfio-profile/profiles.d/vga.conf file write                                 Y N
