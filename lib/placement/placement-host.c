@@ -74,7 +74,7 @@ find_guest_kind (const VpPlacementView *view, const guint *on_core)
 {
   guint worst = 0;
 
-  if (view->request->kind != VP_KIND_PERFORMANCE)
+  if (view->request->kind != VP_KIND_PERFORMANCE || view->topology->n_kinds == 1)
     return view->topology->n_kinds;
   for (guint i = 0; i < view->topology->n_cores; i++) {
     if (on_core[i] > 0)

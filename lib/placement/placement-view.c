@@ -363,7 +363,7 @@ rate_kinds (const VpPlacementView *self, const guint *on_core)
   guint sum = 0;
   gboolean several = FALSE;
 
-  for (guint i = 0; i < self->topology->n_cores; i++) {
+  for (guint i = 0; i < self->topology->n_cores && self->topology->n_kinds > 1; i++) {
     guint kind = vp_placement_view_rank_kind (self, self->topology->cores[i].kind);
 
     if (on_core[i] == 0)
@@ -372,7 +372,7 @@ rate_kinds (const VpPlacementView *self, const guint *on_core)
     first = kind;
     sum += kind * on_core[i];
   }
-  return several ? self->topology->n_kinds + sum : first;
+  return several ? self->topology->n_kinds + sum : first == G_MAXUINT ? 0 : first;
 }
 
 static void

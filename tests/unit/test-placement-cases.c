@@ -97,6 +97,34 @@ test_wrong_l3s (void)
   g_assert_null (strstr (test_change (whole, "cpu/cache")->reason, "but not which"));
 }
 
+/* As it was prepared before, on efficiency cores: one plan mends it, and what the user wrote comes back. */
+static void
+test_prepared_before (void)
+{
+  g_autoptr (VpHost) host = NULL;
+  g_autoptr (VpPlan) plan = plan_guest ("hybrid-13900k-16", "made-i9-13900k", &host);
+  g_autofree char *text = vp_domain_dup_text (plan->result);
+  g_autoptr (GString) old = g_string_new (text);
+
+  for (guint i = 0; i < 16; i++) {
+    g_autofree char *now = g_strdup_printf ("vcpu=\"%u\" cpuset=\"%u\"", i, i);
+    g_autofree char *before = g_strdup_printf ("vcpu=\"%u\" cpuset=\"%u\"", i, 16 + i);
+
+    g_assert_cmpuint (g_string_replace (old, now, before, 0), >=, 2);
+  }
+  g_autoptr (VpDomain) prepared = test_domain (old->str);
+  g_autoptr (VpPlan) mended = test_plan (prepared, host, VP_PLAN_DEFAULT);
+  g_autoptr (VpPlan) again = test_plan (mended->result, host, VP_PLAN_DEFAULT);
+  g_autoptr (VpPlan) undone = test_plan (mended->result, host, VP_PLAN_UNDO);
+  g_autoptr (VpPlan) original = test_plan (plan->result, host, VP_PLAN_UNDO);
+  g_autofree char *pins = dup_vcpu_pins (mended->result);
+
+  g_assert_false (vp_plan_is_ready (mended));
+  g_assert_cmpstr (pins, ==, guests[0].pins);
+  g_assert_true (vp_plan_is_ready (again));
+  g_assert_true (vp_domain_equal (undone->result, original->result));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -107,5 +135,6 @@ main (int argc, char **argv)
     g_test_add_data_func (path, &guests[i], test_guest);
   }
   g_test_add_func ("/placement-cases/wrong-l3s", test_wrong_l3s);
+  g_test_add_func ("/placement-cases/prepared-before", test_prepared_before);
   return g_test_run ();
 }
