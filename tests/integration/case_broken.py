@@ -106,7 +106,7 @@ def no_descriptors():
         with without_descriptors(daemon):
             domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, "<profile name='pinned'/>", "vfio", TAG_NS,
                                libvirt.VIR_DOMAIN_AFFECT_CONFIG)
-            log.wait_for("no file can be opened")
+            log.wait_for("domain 'waits': not prepared: ")
             check(STATE_NS not in definition(domain), "it was written")
         wait_ready("waits")
 

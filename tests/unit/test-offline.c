@@ -249,6 +249,29 @@ settle (VpFleet *fleet, const VpDomain *one, const VpDomain *live, const VpDomai
 }
 
 /* Two guests of 4 of 8 fit side by side on 10 CPUs; one that is plugged holds more. */
+/* Cells name vCPUs by their numbers, whichever of them run. */
+static void
+test_own_cells (void)
+{
+  g_autoptr (VpHost) host = test_host (NULL, "numa:2 core:8 pu:2");
+  g_autoptr (VpDomain) domain = test_domain (
+    "<domain type='kvm'><name>own</name><uuid>00000000-0000-4000-8000-000000000009</uuid><metadata>" PINNED
+    "</metadata><memory unit='GiB'>4</memory><vcpu current='4'>8</vcpu><vcpus>" VCPU ("0", "yes") VCPU ("1", "yes")
+      VCPU ("2", "no") VCPU ("3", "no") VCPU ("4", "yes") VCPU ("5", "yes") VCPU ("6", "no") VCPU (
+        "7",
+        "no") "</vcpus>"
+              "<numatune><memnode cellid='0' mode='strict' nodeset='0'/><memnode cellid='1' mode='strict' nodeset='1'/></numatune>"
+              "<os><type arch='x86_64'>hvm</type></os><cpu><topology sockets='1' cores='4' threads='2'/><numa>"
+              "<cell id='0' cpus='0-3' memory='2' unit='GiB'/><cell id='1' cpus='4-7' memory='2' unit='GiB'/></numa></cpu>"
+              "</domain>");
+  g_autoptr (VpPlan) plan = test_plan (domain, host, VP_PLAN_DEFAULT);
+  g_autoptr (VpPins) pins = vp_pins_read (plan->result);
+
+  for (guint i = 0; i < 6; i++)
+    if (i < 2 || i > 3)
+      g_assert_cmpint (vp_pins_vcpu_cpu (pins, i) / 16, ==, i < 2 ? 0 : 1);
+}
+
 static void
 test_fleet (void)
 {
@@ -314,6 +337,7 @@ main (int argc, char **argv)
   g_test_add_func ("/offline/too-many", test_too_many);
   g_test_add_func ("/offline/topology", test_topology);
   g_test_add_func ("/offline/cells", test_cells);
+  g_test_add_func ("/offline/own-cells", test_own_cells);
   g_test_add_func ("/offline/fleet", test_fleet);
   g_test_add_func ("/offline/fixed", test_fixed);
   return g_test_run ();
