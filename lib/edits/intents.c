@@ -297,7 +297,7 @@ vp_intents_open (VpIntents *intents, const char *domain, const VpWrite *write, c
   for (guint i = 0; i < versions->len; i++)
     save_version (intents, domain, id, versions->pdata[i]);
   if (!vp_root_store (intents->root, path, text, error)) {
-    g_autoptr (Open) failed = exchange_open (intents, domain, g_steal_pointer (&before));
+    open_free (exchange_open (intents, domain, g_steal_pointer (&before)));
     return FALSE;
   }
   remove_old (intents, domain, id);
@@ -317,7 +317,7 @@ gboolean
 vp_intents_has (VpIntents *intents, const char *domain)
 {
   g_autofree char *path = dup_intent_path (domain);
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&intents->mutex);
+  /* Without the mutex, for which the watch would wait: who asks is the only one that changes the table. */
   const Open *open = g_hash_table_lookup (intents->open, domain);
 
   return (open == NULL || !open->settled) && has_file (intents, path);
