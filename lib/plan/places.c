@@ -2,6 +2,8 @@
 /* A list of what comes in thousands. */
 #include "plan/places.h"
 
+#include <string.h>
+
 static const struct {
   const char *parent;
   const char *name;
@@ -83,6 +85,8 @@ vp_places_is_double (const VpPlaces *places, const char *place)
     GQueue *queue = g_hash_table_lookup (places->nodes, place);
     return queue != NULL && queue->length > 1;
   }
+  if (g_str_has_suffix (place, "]") && g_ascii_isdigit (place[strlen (place) - 2]))
+    return FALSE; /* it names the n-th of them */
   g_autofree char *second = g_strconcat ("(", place, ")[2]", NULL);
   return !vp_xml_place_is_attribute (place) && vp_xml_find (places->domain->doc, second) != NULL;
 }
