@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/conf.h"
 #include "base/error.h"
 #include "base/root.h"
 #include "domain/write-id.h"
@@ -414,6 +415,7 @@ vp_intents_load (VpIntents *intents, const char *domain, GError **error)
     return intent;
   if (!g_error_matches (problem, VP_ERROR, VP_ERROR_HOST)) /* what cannot be read now is not damaged */
     set_aside (intents, domain, problem);
+  vp_conf_clean_error (problem); /* GKeyFile quotes what it could not read */
   g_propagate_error (error, g_steal_pointer (&problem));
   return NULL;
 }
