@@ -5,6 +5,7 @@ Each has keys that no other changes, so that the sum of all edits is known whate
 """
 import os
 import random
+import re
 import subprocess
 import threading
 import time
@@ -252,6 +253,7 @@ class Client(threading.Thread):
         text = "".join(line for line in text.splitlines(True) if f"e{self.number}e:" not in line)
         value = str(self.count)
         line = f"<e{self.number}e:e xmlns:e{self.number}e=\"{key[1]}\" n=\"{value}\"/>\n"
+        text = re.sub(r" *<metadata/>\n", "", text)  # what libvirt leaves of one whose last element went
         if "<metadata>" in text:
             text = text.replace("<metadata>", f"<metadata>{line}", 1)
         else:
