@@ -18,7 +18,10 @@ open_plain (const char *path)
   return open (path, FLAGS);
 }
 
-/* -1 where the kernel does not know at once whether it is there: it would wait until libvirt lets the folder go. */
+/*
+ * -1 where the kernel does not know at once whether it is there: it would wait until libvirt lets the folder go. So
+ * too, rarely, where it does: somebody mounts something in this moment.
+ */
 static int
 open_cached (const char *path)
 {
@@ -50,11 +53,17 @@ vp_version_file_open (const char *folder, const char *domain)
 int
 vp_version_file_open_made (const char *folder, const char *domain)
 {
-  int fd = open_file (folder, domain, ".xml.new", open_cached);
+  int made = open_file (folder, domain, ".xml.new", open_cached);
 
-  if (fd < 0)
-    fd = open_file (folder, domain, ".xml", open_cached);
-  return fd >= 0 ? fd : open_file (folder, domain, ".xml.new", open_plain);
+  if (made >= 0)
+    return made;
+  int present = open_file (folder, domain, ".xml", open_cached);
+  made = open_file (folder, domain, ".xml.new", open_plain); /* this may take a while */
+  if (made < 0)
+    return present;
+  if (present >= 0)
+    (void) close (present);
+  return made;
 }
 
 gboolean

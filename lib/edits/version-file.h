@@ -9,8 +9,8 @@ G_BEGIN_DECLS
 /* NAME.xml in libvirt's folder; a descriptor, the caller's. -1: it is not there, or no file. */
 int vp_version_file_open (const char *folder, const char *domain);
 /*
- * NAME.xml.new, which was made a moment ago. Who comes late finds it as NAME.xml, and takes that at once, before the
- * next one comes. A descriptor, the caller's. -1: neither is there, or no file.
+ * NAME.xml.new, which was made a moment ago. Who comes late finds it as NAME.xml, and holds that before he looks
+ * whether the other is gone: that waits until libvirt lets the folder go, and the next one comes. A descriptor, the caller's. -1: neither is there, or no file.
  */
 int vp_version_file_open_made (const char *folder, const char *domain);
 /*
