@@ -97,6 +97,16 @@ vp_round_get_write (const VpRound *round)
   return (VpWrite){ round->base, round->carry, round->result };
 }
 
+/* One that was seen before the intent was open, but after its versions were listed. */
+static void
+note_since (const VpRound *round, guint known)
+{
+  g_autoptr (GPtrArray) versions = vp_versions_list (round->context->versions, round->name, round->serial);
+
+  for (guint i = known; i < versions->len; i++)
+    vp_intents_note_version (round->context->intents, round->name, versions->pdata[i]);
+}
+
 /*
  * What came since B is saved with the intent, so that nothing which is overwritten from here on is in our memory
  * alone. A disk that is full is no reason to leave all domains unprepared: then memory has to do.
@@ -109,7 +119,9 @@ vp_round_note_intent (VpRound *round)
   const VpWrite write = vp_round_get_write (round);
 
   round->noted = vp_intents_open (round->context->intents, round->name, &write, versions, &problem);
-  if (!round->noted)
+  if (round->noted)
+    note_since (round, versions->len);
+  else
     g_warning ("domain '%s': written without a note of it, so a daemon that is killed in this moment could lose an "
                "edit: %s",
                round->name, problem->message);
