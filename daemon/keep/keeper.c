@@ -15,8 +15,9 @@
 #define MOST_QUIET_MS 2000 /* a quarter of the time that somebody edits already, up to that */
 #define QUIET_SHARE 4
 #define LONGEST_QUIET_MS 600000
-#define UNSETTLED_MS 1000 /* until a define that was not brought to its end is taken up again */
-#define PASSING_MS 5000   /* until what failed for want of a file is tried again: a disk that is full, no descriptors */
+#define LONGEST_UNSETTLED_MS 10000 /* while an edit is away that has to be put back */
+#define UNSETTLED_MS 1000          /* until a define that was not brought to its end is taken up again */
+#define PASSING_MS 5000 /* until what failed for want of a file is tried again: a disk that is full, no descriptors */
 
 typedef struct {
   VpKeeper *keeper;
@@ -357,10 +358,8 @@ fail_look (Entry *entry, const GError *error)
   gboolean is_unsettled = vp_intents_has (entry->keeper->intents, entry->name);
 
   if (is_busy && is_unsettled) {
-    gint64 now = g_get_monotonic_time ();
-    gint64 age_ms = vp_versions_is_prompt (entry->keeper->versions) ? 0 : QUIET_SHARE * MOST_QUIET_MS;
-    entry->burst_since = now - age_ms * G_TIME_SPAN_MILLISECOND;
-    plan_look (entry, pause_ms (entry, now));
+    entry->burst_since = g_get_monotonic_time ();
+    plan_look (entry, pause_ms (entry, entry->burst_since));
     return;
   }
   log_error_once (entry, error->message);
@@ -411,6 +410,14 @@ on_timer (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+static gint64
+longest_burst_ms (const Entry *entry)
+{
+  if (vp_versions_is_prompt (entry->keeper->versions))
+    return LONGEST_BURST_MS;
+  return vp_intents_has (entry->keeper->intents, entry->name) ? LONGEST_UNSETTLED_MS : LONGEST_QUIET_MS;
+}
+
 /*
  * A define of ours a moment ago, and now an event: it is our own, or the next of many edits. Where the watch may
  * come late, no define is made amid edits, for it could overwrite one that nobody has read.
@@ -419,10 +426,9 @@ static gboolean
 is_burst (const Entry *entry, gint64 now)
 {
   gboolean is_prompt = vp_versions_is_prompt (entry->keeper->versions);
-  gint64 longest = is_prompt ? LONGEST_BURST_MS : LONGEST_QUIET_MS;
 
   if (entry->burst_since != 0)
-    return now - entry->burst_since < longest * G_TIME_SPAN_MILLISECOND;
+    return now - entry->burst_since < longest_burst_ms (entry) * G_TIME_SPAN_MILLISECOND;
   return !is_prompt || (entry->written.at != 0 && now - entry->written.at < BURST_MS * G_TIME_SPAN_MILLISECOND);
 }
 
