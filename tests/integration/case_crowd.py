@@ -45,9 +45,9 @@ def insist(try_command, commands):
     for command in commands:
         words = arguments(command, "busy")
         end = time.monotonic() + PATIENCE
-        problem = try_command(words)
+        problem = first = try_command(words)
         while problem:
-            check(time.monotonic() < end, f"{words}: {problem}")
+            check(time.monotonic() < end, f"{words}: {first}, and at last: {problem}")
             repeated += 1
             time.sleep(0.05)
             problem = try_command(words)
