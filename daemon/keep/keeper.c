@@ -366,7 +366,7 @@ fail_look (Entry *entry, const GError *error)
   entry->start_wanted = FALSE;
   if (is_unsettled)
     plan_later (entry, UNSETTLED_MS);
-  else if (g_error_matches (error, VP_ERROR, VP_ERROR_IO))
+  else if (g_error_matches (error, VP_ERROR, VP_ERROR_IO) || g_error_matches (error, VP_ERROR, VP_ERROR_HOST))
     plan_later (entry, PASSING_MS);
 }
 

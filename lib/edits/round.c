@@ -3,13 +3,14 @@
 #include "edits/round.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/resource.h>
 
 #include "base/error.h"
 #include "domain/write-id.h"
 #include "edits/edit-words.h"
+
+#define SPARE_DESCRIPTORS 16 /* what the watch, the intent and the gate open at one time */
 
 void
 vp_round_clear (VpRound *round)
@@ -41,24 +42,27 @@ vp_round_sync (const VpRound *round, guint64 *serial, GError **error)
   return FALSE;
 }
 
-/* Without a descriptor the watch sees that somebody edits, but cannot read it: then nothing is overwritten. */
+/* Without descriptors the watch sees that somebody edits, but cannot read it: then nothing is overwritten. */
 static gboolean
-can_open (GError **error)
+has_descriptors (GError **error)
 {
-  int fd = open ("/", O_PATH | O_CLOEXEC);
-  int number = errno;
+  g_autoptr (GDir) open_ones = g_dir_open ("/proc/self/fd", 0, NULL);
+  struct rlimit limit;
+  rlim_t used = 0;
 
-  if (fd >= 0)
-    return close (fd) == 0;
+  while (open_ones != NULL && g_dir_read_name (open_ones) != NULL)
+    used++;
+  if (open_ones != NULL && getrlimit (RLIMIT_NOFILE, &limit) == 0 && used + SPARE_DESCRIPTORS <= limit.rlim_cur)
+    return TRUE;
   g_set_error (error, VP_ERROR, VP_ERROR_IO, "no file can be opened, so an edit could be lost: nothing was written: %s",
-               g_strerror (number));
+               g_strerror (EMFILE));
   return FALSE;
 }
 
 gboolean
 vp_round_read_base (VpRound *round, GError **error)
 {
-  if (!can_open (error) || !vp_round_sync (round, &round->serial, error))
+  if (!has_descriptors (error) || !vp_round_sync (round, &round->serial, error))
     return FALSE;
   vp_round_take (&round->base, vp_libvirt_read (round->domain, error));
   return round->base != NULL;

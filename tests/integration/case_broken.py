@@ -107,6 +107,7 @@ def no_descriptors():
             domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, "<profile name='pinned'/>", "vfio", TAG_NS,
                                libvirt.VIR_DOMAIN_AFFECT_CONFIG)
             log.wait_for("domain 'waits': not prepared: ")
+            check("Too many open files" in log.text(), "the reason is not said")
             check(STATE_NS not in definition(domain), "it was written")
         wait_ready("waits")
 
