@@ -130,9 +130,10 @@ gboolean
 vp_tag_write (const VpInput *input, virDomainPtr domain, const VpDomain *before, const VpDomain *tagged, GError **error)
 {
   g_autoptr (VpWriter) writer = NULL;
+  g_autoptr (VpDomain) present = vp_libvirt_read (domain, error);
 
-  if (!find_writer (input, &writer, error) ||
-      (!is_same_tag (before, tagged) && !vp_libvirt_set_tag (domain, tagged, error)))
+  if (present == NULL || !find_writer (input, &writer, error) ||
+      (!is_same_tag (present, tagged) && !vp_libvirt_set_tag (domain, tagged, error)))
     return FALSE;
   if (bring_about (input, domain, tagged, &writer, error))
     return TRUE;

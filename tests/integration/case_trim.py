@@ -93,8 +93,9 @@ def whole_way(name):
         check_qemu(name, graphics)
         stop(domain)
         profile_tool("unset", name)
-        wait_until("the tag is gone", lambda: not has(definition(domain), "metadata"))
-        check_same(definition(domain), before, "after undo")
+        wait_until("the tag is gone", lambda: not has(definition(domain), "metadata/*"))
+        # libvirt leaves the empty element where a tag is all that was there to be taken away.
+        check_same(definition(domain).replace("  <metadata/>\n", ""), before, "after undo")
 
 
 for each in DEFINITIONS:
