@@ -165,21 +165,6 @@ def full_set_without_one():
         check_log("part")
 
 
-@test("hyperv = full on a host that has KVM: QEMU starts, and says nothing")
-def full_on_kvm():
-    text = for_kvm(domain_xml("whole", "gaming", **FEW), "<cpu mode='host-passthrough'/>")
-    try:
-        domain = connection.defineXML(text)
-    except libvirt.libvirtError as error:
-        raise Skip(f"no KVM: {error}") from error
-    domain.undefine()
-    with defined(connection, text) as domain:
-        wait_ready("whole")
-        domain.create()
-        check_log("whole")
-        check(FULL <= hyperv_words(Qemu("whole").option("-cpu")[0]), "a feature is missing")
-
-
 @test("as many vCPUs as the machine has CPUs: pinned to all, with a warning")
 def whole_machine():
     cpus = online_cpus()

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """NVIDIA's card: with 'nvidia' the guest's CPUID names neither KVM nor Hyper-V."""
+import re
+
 from harness.channel import Timeout
 from harness.spec import Card, Machine
 
@@ -8,6 +10,7 @@ MACHINE = Machine(kvm_inside=True, cpu="EPYC", cores=2, threads=1, nodes=1, mib=
 
 HYPERV = """<hyperv mode='custom'><relaxed state='on'/><vapic state='on'/>
             <spinlocks state='on' retries='8191'/></hyperv>"""
+FULL = ("vpindex", "runtime", "synic", "stimer", "stimer-direct", "time", "frequencies", "tlbflush", "ipi")
 CLOCK = "<clock offset='localtime'><timer name='hypervclock' present='yes'/></clock>"
 
 
@@ -59,10 +62,16 @@ def run(vm):
     vm.check(not {"KVM", "Microsoft"} & {seen[:3], seen[:9]}, f"leaf 0x40000000 says {seen}")
     vm.note(f"leaf 0x40000000 says {seen}")
 
-    vm.step("'gaming' knows the vendor: hidden as well, Hyper-V under another name")
+    vm.step("'gaming' knows the vendor: hidden as well, Hyper-V in full, under another name, and QEMU says nothing")
     vm.sh("vfio-profile set win7 gaming")
     vm.check("<hidden state='on'/>" in guest.xml(), "KVM is not hidden")
+    vm.sh("truncate -s 0 /var/log/libvirt/qemu/win7.log")
     vm.equal(signature(guest), "0123456789ab", "leaf 0x40000000")
+    log = vm.sh("cat /var/log/libvirt/qemu/win7.log").out
+    missing = [word for word in FULL if f"hv-{word}" not in log]
+    vm.check(not missing, f"QEMU was not given {missing}")
+    said = [line for line in log.splitlines() if re.search("warning:|error:|not supported", line, re.I)]
+    vm.equal(said, [], "QEMU's own words")
 
     vm.step("unset: the definition is as it was")
     vm.sh("vfio-profile unset win7")
