@@ -181,7 +181,7 @@ dup_conflict (const VpMergeConflict *conflict)
     case VP_MERGE_CONFLICT_CLAIM:
       return g_strdup_printf ("%s, whose %s another has", name, conflict->part);
     case VP_MERGE_CONFLICT_REMOVAL:
-      return g_strdup_printf ("%s removed and changed, so it stays", name);
+      return g_strdup_printf ("%s removed and changed", name);
     case VP_MERGE_CONFLICT_VALUE:
     default:
       return g_strdup_printf ("%s set twice", name);

@@ -357,7 +357,8 @@ merge_alone (Merge *self, xmlNode *element, const Versions *of, gboolean mixes)
     return;
   if (of->base != NULL)
     tell_conflict (self, VP_MERGE_CONFLICT_REMOVAL, kept, NULL);
-  copy_item (self, element, kept);
+  if (of->base == NULL || of->theirs != NULL) /* else the removal is the later edit */
+    copy_item (self, element, kept);
 }
 
 static void

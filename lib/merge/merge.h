@@ -14,7 +14,7 @@ typedef enum {
   VP_MERGE_CONFLICT_ITEM,    /* theirs stands instead of it: nothing of it is in the result */
   VP_MERGE_CONFLICT_VALUE,   /* an attribute or a text of it is theirs */
   VP_MERGE_CONFLICT_CLAIM,   /* a device of theirs has its address, boot order or alias: it has none now */
-  VP_MERGE_CONFLICT_REMOVAL, /* one side removed what the other changed: it stays */
+  VP_MERGE_CONFLICT_REMOVAL, /* one side removed what the other changed: as theirs has it */
 } VpMergeConflictKind;
 
 typedef struct {
