@@ -20,6 +20,8 @@ add_unseen (GPtrArray *versions, const VpIntent *intent, const VpDomain *stored)
   g_autofree char *text = vp_domain_dup_text (intent->written);
   VpVersion *version = g_new0 (VpVersion, 1);
   version->serial = G_MAXUINT64;
+  version->missed =
+    TRUE; /* libvirt may have made it when nobody watched any more: what came just before is not known */
   version->text = g_bytes_new (text, strlen (text));
   g_ptr_array_add (versions, version);
 }
