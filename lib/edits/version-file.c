@@ -1,42 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* libvirt's file of a definition, opened and read; and nothing waited for. */
+/* libvirt's file of a definition, opened and read. Decides nothing. */
 #include "edits/version-file.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/xml.h"
 
-#define FLAGS (O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-
 static int
-open_plain (const char *path)
-{
-  return open (path, FLAGS);
-}
-
-/*
- * -1 where the kernel does not know at once whether it is there: it would wait until libvirt lets the folder go. So
- * too, rarely, where it does: somebody mounts something in this moment.
- */
-static int
-open_cached (const char *path)
-{
-  struct open_how how = { .flags = FLAGS, .resolve = RESOLVE_CACHED };
-
-  return (int) syscall (SYS_openat2, AT_FDCWD, path, &how, sizeof how); /* Linux 5.12, and -1 before */
-}
-
-static int
-open_file (const char *folder, const char *domain, const char *suffix, int (*open_path) (const char *path))
+open_file (const char *folder, const char *domain, const char *suffix)
 {
   g_autofree char *name = g_strconcat (domain, suffix, NULL);
   g_autofree char *path = g_build_filename (folder, name, NULL);
   struct stat info;
-  int fd = open_path (path);
+  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
   if (fd < 0 || (fstat (fd, &info) == 0 && S_ISREG (info.st_mode)))
     return fd;
@@ -47,23 +25,21 @@ open_file (const char *folder, const char *domain, const char *suffix, int (*ope
 int
 vp_version_file_open (const char *folder, const char *domain)
 {
-  return open_file (folder, domain, ".xml", open_plain);
+  return open_file (folder, domain, ".xml");
 }
 
 int
-vp_version_file_open_made (const char *folder, const char *domain)
+vp_version_file_open_made (const char *folder, const char *domain, dev_t device, ino_t inode)
 {
-  int made = open_file (folder, domain, ".xml.new", open_cached);
+  int present = inode != 0 ? vp_version_file_open (folder, domain) : -1;
+  struct stat info;
 
-  if (made >= 0)
-    return made;
-  int present = open_file (folder, domain, ".xml", open_cached);
-  made = open_file (folder, domain, ".xml.new", open_plain); /* this may take a while */
-  if (made < 0)
+  if (present < 0)
+    return open_file (folder, domain, ".xml.new");
+  if (fstat (present, &info) == 0 && (info.st_ino != inode || info.st_dev != device))
     return present;
-  if (present >= 0)
-    (void) close (present);
-  return made;
+  (void) close (present);
+  return open_file (folder, domain, ".xml.new");
 }
 
 gboolean

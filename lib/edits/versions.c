@@ -143,7 +143,8 @@ note_made (VpVersions *versions, const char *domain)
 
   if (old >= 0)
     (void) close (old);
-  g_queue_push_tail (&file->made, GINT_TO_POINTER (vp_version_file_open_made (versions->folder, domain)));
+  g_queue_push_tail (&file->made,
+                     GINT_TO_POINTER (vp_version_file_open_made (versions->folder, domain, file->device, file->inode)));
 }
 
 /* It could not be written, and is given up. */

@@ -395,32 +395,43 @@ test_gone_before_it_was_read (Fixture *fixture, gconstpointer data)
   assert_versions (fixture, "a", 0, "(unread) (deleted)");
 }
 
-static void
-assert_made (const Fixture *fixture, const char *expected)
+/* `inode`: that of the version before it. */
+static ino_t
+assert_made (const Fixture *fixture, ino_t inode, const char *expected)
 {
-  int fd = vp_version_file_open_made (fixture->folder, "a");
+  struct stat folder;
+  struct stat info = { 0 };
+  g_assert_cmpint (stat (fixture->folder, &folder), ==, 0);
+  int fd = vp_version_file_open_made (fixture->folder, "a", folder.st_dev, inode);
   g_autoptr (GBytes) text = fd >= 0 ? vp_version_file_read (fd) : NULL;
   gsize size = 0;
   const char *data = text != NULL ? g_bytes_get_data (text, &size) : "";
   g_autofree char *got = g_strndup (data, size);
 
   g_assert_cmpstr (got, ==, expected);
-  if (fd >= 0)
+  if (fd >= 0) {
+    g_assert_cmpint (fstat (fd, &info), ==, 0);
     (void) close (fd);
+  }
+  return info.st_ino;
 }
 
-/* Who comes too late for NAME.xml.new holds NAME.xml at once, and does not look for what is gone. */
+/* Who comes too late for NAME.xml.new holds what it became, and not the next one. */
 static void
 test_made (Fixture *fixture, gconstpointer data)
 {
   (void) data;
-  assert_made (fixture, "");
+  (void) assert_made (fixture, 0, "");
   write_file (fixture, "a.xml.new", "one");
-  assert_made (fixture, "one");
+  ino_t one = assert_made (fixture, 0, "one");
   move_file (fixture, "a.xml.new", "a.xml");
-  assert_made (fixture, "one");
+  (void) assert_made (fixture, one, "");
   write_file (fixture, "a.xml.new", "two");
-  assert_made (fixture, "two");
+  (void) assert_made (fixture, one, "two");
+  move_file (fixture, "a.xml.new", "a.xml");
+  (void) assert_made (fixture, one, "two");
+  write_file (fixture, "a.xml.new", "three");
+  (void) assert_made (fixture, one, "two");
 }
 
 static void
