@@ -131,12 +131,14 @@ vp_prepare_domain (const VpPrepareContext *context, const char *name, VpWritten 
 {
   g_auto (VpRound) round = { .context = context, .name = name, .written = written };
 
-  if (!vp_round_sync (&round, &round.serial, error))
+  if (!vp_round_sync (&round, &round.serial, error) || !vp_round_look_up (&round, error))
     return FALSE;
-  gboolean there = vp_round_look_up (&round);
+  gboolean there = round.domain != NULL;
   if (vp_intents_has (context->intents, name) && !vp_round_resume (&round, error))
     return FALSE;
-  if (!there || !vp_round_look_up (&round))
+  if (there && !vp_round_look_up (&round, error))
+    return FALSE;
+  if (round.domain == NULL)
     return forget_gone (&round, outcome);
   g_clear_pointer (&round.carry, vp_domain_free);
   if (plan_present (&round, error))

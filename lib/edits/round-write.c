@@ -154,7 +154,9 @@ settle_write (VpRound *round, GError **error)
     vp_round_end_intent (round, round->serial);
     return TRUE;
   }
-  if (!vp_round_look_up (round)) {
+  if (!vp_round_look_up (round, error))
+    return FALSE;
+  if (round->domain == NULL) {
     vp_round_end_intent (round, G_MAXUINT64); /* undefined since, with all that was in it */
     return TRUE;
   }
@@ -216,7 +218,7 @@ vp_round_write (VpRound *round, GError **error)
     if (round->plan != NULL)
       vp_round_log_plan (round->plan, round->domain, round->written);
     gboolean settled = settle_write (round, &failure);
-    if (settled)
+    if (settled && round->domain != NULL)
       vp_round_drop_mark (round, round->result);
     if (settled || failure != NULL)
       break;

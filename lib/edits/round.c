@@ -3,6 +3,7 @@
 #include "edits/round.h"
 
 #include <errno.h>
+#include <libvirt/virterror.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -139,13 +140,19 @@ vp_round_end_intent (const VpRound *round, guint64 serial)
   vp_versions_forget (round->context->versions, round->name, serial);
 }
 
-/* Whether the domain is persistent and can be read: its UUID may be another one meanwhile. */
 gboolean
-vp_round_look_up (VpRound *round)
+vp_round_look_up (VpRound *round, GError **error)
 {
   g_clear_pointer (&round->domain, virDomainFree);
   round->domain = virDomainLookupByName (round->context->connection, round->name);
-  return round->domain != NULL && virDomainIsPersistent (round->domain) == 1;
+  int persistent = round->domain != NULL ? virDomainIsPersistent (round->domain) : -1;
+  if (persistent == 1)
+    return TRUE;
+  gboolean is_gone = persistent == 0 || virGetLastErrorCode () == VIR_ERR_NO_DOMAIN;
+  if (!is_gone)
+    vp_libvirt_set_error (error, "cannot look up domain '%s'", round->name);
+  g_clear_pointer (&round->domain, virDomainFree);
+  return is_gone;
 }
 
 /*

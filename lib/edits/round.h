@@ -13,13 +13,13 @@ G_BEGIN_DECLS
 typedef struct {
   const VpPrepareContext *context;
   const char *name;
-  virDomainPtr domain;
-  VpDomain *base;   /* B: what was read */
-  guint64 serial;   /* of the last version that is not younger than B */
-  VpDomain *carry;  /* what shall stand, not planned; NULL: B */
-  VpDomain *theirs; /* the last edit that was lost, as somebody wrote it; NULL: none */
-  VpPlan *plan;     /* of carry or B; NULL: it cannot be planned */
-  VpDomain *result; /* R: the plan's result, or carry as it is, with a mark */
+  virDomainPtr domain; /* NULL: there is no persistent one */
+  VpDomain *base;      /* B: what was read */
+  guint64 serial;      /* of the last version that is not younger than B */
+  VpDomain *carry;     /* what shall stand, not planned; NULL: B */
+  VpDomain *theirs;    /* the last edit that was lost, as somebody wrote it; NULL: none */
+  VpPlan *plan;        /* of carry or B; NULL: it cannot be planned */
+  VpDomain *result;    /* R: the plan's result, or carry as it is, with a mark */
   VpWritten *written;
   gboolean noted; /* the intent is on the disk */
 } VpRound;
@@ -41,8 +41,11 @@ VpPlan *vp_round_plan (const VpRound *round, const VpDomain *document, GError **
 /* R: a copy, with a fresh mark if there is any metadata to put it into. */
 void vp_round_set_result (VpRound *round, const VpDomain *result);
 VpWrite vp_round_get_write (const VpRound *round); /* borrowed from the round */
-/* The domain of that name anew, its UUID may be another one meanwhile; FALSE: there is no persistent one. */
-gboolean vp_round_look_up (VpRound *round);
+/*
+ * The domain of that name anew, its UUID may be another one meanwhile; NULL: there is no persistent one. FALSE: libvirt
+ * did not say, which is no reason to forget anything.
+ */
+gboolean vp_round_look_up (VpRound *round, GError **error);
 
 /* Before each define; sets `noted`. */
 void vp_round_note_intent (VpRound *round);

@@ -24,7 +24,9 @@ typedef struct {
   VpHost *host;
   VpProfiles *profiles;
   VpWriter writer;
-  GString *edited; /* what somebody stores before our define; borrowed */
+  GString *edited;           /* what somebody stores before our define; borrowed */
+  VpPrepareContext *context; /* of the look that goes on; borrowed */
+  gboolean is_down;          /* libvirt ends after our define */
 } Fixture;
 
 static char *
@@ -33,6 +35,12 @@ dup_text (const char *metadata, const char *more)
   return g_strdup_printf ("<domain type='test'><name>a</name><uuid>" UUID "</uuid>%s<metadata>%s</metadata>"
                           "<memory>1048576</memory><vcpu>2</vcpu><os><type arch='i686'>hvm</type></os></domain>",
                           more, metadata);
+}
+
+static void
+on_version (const char *domain, const VpVersion *version, gpointer data)
+{
+  vp_intents_note_version (data, domain, version);
 }
 
 static void
@@ -56,7 +64,7 @@ set_up (Fixture *fixture, gconstpointer data)
   fixture->profiles = test_profiles ();
   fixture->writer.intents = vp_intents_new (intents, &error);
   g_assert_no_error (error);
-  fixture->writer.versions = vp_versions_new (folder, NULL, NULL, NULL, NULL, &error);
+  fixture->writer.versions = vp_versions_new (folder, NULL, NULL, on_version, fixture->writer.intents, &error);
   g_assert_no_error (error);
 }
 
@@ -105,6 +113,7 @@ prepare (Fixture *fixture, VpPlanFlags flags, GError **error)
   gboolean made = FALSE;
   VpPrepareContext context = { .connection = fixture->connection, .wrapper_made = &made, .flags = flags };
 
+  fixture->context = &context;
   if (flags == VP_PLAN_DEFAULT) {
     context.host = fixture->host;
     context.profiles = fixture->profiles;
@@ -172,6 +181,8 @@ on_defined (gpointer data)
   store (fixture, fixture->edited->str);
   g_assert_true (vp_versions_sync (fixture->writer.versions, &serial));
   store (fixture, ours);
+  if (fixture->is_down)
+    fixture->context->connection = NULL;
 }
 
 /* Somebody's edit comes between; then it stands, and so does `part`, as of assert_stored's. */
@@ -224,6 +235,32 @@ test_killed (Fixture *fixture, gconstpointer data)
   g_bytes_unref (theirs.text);
 }
 
+/* Who cannot be asked has not undefined anything: what was overwritten is taken up when libvirt is there again. */
+static void
+test_down (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *edited = dup_text (TAG, "<title>edit</title>");
+  g_autoptr (GString) text = g_string_new (edited);
+  g_autoptr (GError) error = NULL;
+  VpPrepareContext context = { .flags = VP_PLAN_UNDO };
+
+  (void) data;
+  fixture->edited = text;
+  fixture->is_down = TRUE;
+  test_log_on ("domain 'a': prepared for 'pinned'", on_defined, fixture);
+  g_assert_false (prepare (fixture, VP_PLAN_DEFAULT, &error));
+  g_assert_error (error, VP_ERROR, VP_ERROR_LIBVIRT);
+  g_clear_error (&error);
+  g_assert_true (vp_intents_has (fixture->writer.intents, "a"));
+  g_assert_false (vp_writer_prepare (&fixture->writer, &context, "a", &error));
+  g_assert_error (error, VP_ERROR, VP_ERROR_LIBVIRT);
+  g_clear_error (&error);
+  g_assert_true (vp_intents_has (fixture->writer.intents, "a"));
+  g_assert_true (prepare (fixture, VP_PLAN_DEFAULT, &error));
+  assert_stored (fixture, "<title>edit</title>", "<vcpupin", NULL);
+  g_assert_false (vp_intents_has (fixture->writer.intents, "a"));
+}
+
 static void
 test_refused (Fixture *fixture, gconstpointer data)
 {
@@ -252,6 +289,7 @@ main (int argc, char **argv)
   g_test_add ("/writer/undo", Fixture, TAG, set_up, test_undo, tear_down);
   g_test_add ("/writer/edited", Fixture, TAG, set_up, test_edited, tear_down);
   g_test_add ("/writer/killed", Fixture, TAG, set_up, test_killed, tear_down);
+  g_test_add ("/writer/down", Fixture, TAG, set_up, test_down, tear_down);
   g_test_add ("/writer/refused", Fixture, TAG, set_up, test_refused, tear_down);
   return g_test_run ();
 }
