@@ -126,14 +126,21 @@ put_back (virDomainPtr domain, const VpDomain *before, const VpDomain *tagged)
     (void) vp_libvirt_set_tag (domain, before, NULL); /* the error that is there already says more */
 }
 
+/* What was read before may be older than what an earlier step wrote. */
+static gboolean
+write_tag (virDomainPtr domain, const VpDomain *tagged, GError **error)
+{
+  g_autoptr (VpDomain) present = vp_libvirt_read (domain, error);
+
+  return present != NULL && (is_same_tag (present, tagged) || vp_libvirt_set_tag (domain, tagged, error));
+}
+
 gboolean
 vp_tag_write (const VpInput *input, virDomainPtr domain, const VpDomain *before, const VpDomain *tagged, GError **error)
 {
   g_autoptr (VpWriter) writer = NULL;
-  g_autoptr (VpDomain) present = vp_libvirt_read (domain, error);
 
-  if (present == NULL || !find_writer (input, &writer, error) ||
-      (!is_same_tag (present, tagged) && !vp_libvirt_set_tag (domain, tagged, error)))
+  if (!find_writer (input, &writer, error) || !write_tag (domain, tagged, error))
     return FALSE;
   if (bring_about (input, domain, tagged, &writer, error))
     return TRUE;

@@ -4,8 +4,8 @@ import os
 
 import libvirt
 
-from lib import (Skip, check, check_equal, connect, defined, definition, domain_xml, main, note, profile_tool, run,
-                 test, wait_ready)
+from lib import (TAG_NS, Skip, check, check_equal, connect, defined, definition, domain_xml, main, note, profile_tool,
+                 ready, run, test, wait_ready)
 
 DEVICES = "/sys/bus/pci/devices"
 
@@ -79,6 +79,7 @@ def moved():
         check("dead" in refused and device in refused, f"it does not name both: {refused}")
         profile_tool("set", "moved", "pinned")
         check("dead" not in definition(domain), "it is not forgotten")
+        check(TAG_NS in definition(domain) and ready("moved"), "its profile is gone, or it is not ready")
         check("dead" not in refusal(domain), "it is still refused for that")
         run("vfio-profile", "unset", "moved")
         check("vfio-profile" not in definition(domain), "something is left in the definition")
