@@ -14,7 +14,8 @@
 #define PREFIX "d-"      /* no name of a domain is one of the file system's then */
 #define SERIAL_DIGITS 20 /* so that names are in the order of serials */
 #define KEPT "kept"
-#define MOST_KEPT 500                              /* who may edit could fill the disk with them */
+#define MOST_KEPT 500      /* who may edit could fill the disk with them */
+#define MOST_KEPT_NAME 200 /* bytes of a domain's name; libvirt lets it have 247, a file 255 in all */
 #define MOST_INTENT (4 * (gsize) VP_XML_MAX_BYTES) /* three documents, and what escaping them takes */
 #define MOST_VERSIONS 2048 /* of one intent; each has what those before it had, so the oldest go */
 
@@ -436,7 +437,9 @@ char *
 vp_intents_keep (const VpIntents *intents, const char *domain, const VpDomain *edit, GError **error)
 {
   g_autofree char *id = vp_write_id_new (); /* two of one second */
-  g_autofree char *path = g_strdup_printf (KEPT "/%s-%" G_GINT64_FORMAT "-%.8s.xml", domain, (gint64) time (NULL), id);
+  g_autofree char *start = g_strndup (domain, MOST_KEPT_NAME);
+  g_autofree char *name = g_utf8_make_valid (start, -1);
+  g_autofree char *path = g_strdup_printf (KEPT "/%s-%" G_GINT64_FORMAT "-%.8s.xml", name, (gint64) time (NULL), id);
   g_autofree char *text = vp_domain_dup_text (edit);
   g_auto (GStrv) kept = vp_root_list (intents->root, KEPT);
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/error.h"
 #include "domain/write-id.h"
 
 /* What its daemon did not live to see: that R was defined. */
@@ -64,15 +65,23 @@ resume_lost (VpRound *round, const VpIntent *intent, GError **error)
   return round->carry != NULL;
 }
 
-/* TRUE: nothing is left of it. */
+/* TRUE: nothing is left of it, or it was damaged and is a person's now, which keeps no domain unprepared. */
 gboolean
 vp_round_resume (VpRound *round, GError **error)
 {
   VpIntents *intents = round->context->intents;
-  g_autoptr (VpIntent) intent = vp_intents_load (intents, round->name, error);
+  g_autoptr (GError) problem = NULL;
+  g_autoptr (VpIntent) intent = vp_intents_load (intents, round->name, &problem);
 
-  if (intent == NULL)
+  if (g_error_matches (problem, VP_ERROR, VP_ERROR_HOST)) {
+    g_propagate_error (error, g_steal_pointer (&problem));
     return FALSE;
+  }
+  if (problem != NULL)
+    g_warning ("domain '%s': what was noted of its last change cannot be taken up, and an edit may be lost: %s",
+               round->name, problem->message);
+  if (intent == NULL)
+    return TRUE;
   if (round->domain == NULL) {
     vp_intents_close (intents, round->name);
     return TRUE;

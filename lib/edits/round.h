@@ -74,7 +74,7 @@ gboolean vp_round_write (VpRound *round, GError **error);
  * very moment, and `carry` is that definition, which has to be written.
  */
 gboolean vp_round_repeat_undefine (VpRound *round, const VpLost *lost, gboolean *again, GError **error);
-/* Takes up the intent that is there: round-resume.c. TRUE: nothing is left of it. */
+/* Takes up the intent that is there: round-resume.c. TRUE: nothing is left of it that could be taken up. */
 gboolean vp_round_resume (VpRound *round, GError **error);
 
 G_END_DECLS

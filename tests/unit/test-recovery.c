@@ -391,9 +391,12 @@ test_damaged_and_kept (Fixture *fixture, gconstpointer data)
   g_assert_nonnull (kept);
   g_assert_cmpint (g_stat (kept, &info), ==, 0);
   g_assert_cmpuint (info.st_mode & 07777, ==, 0600);
+  g_autofree char *longest = g_strnfill (247, 'n'); /* with ".xml.new" behind it, all that a file system takes */
+  g_autofree char *kept_longest = vp_intents_keep (intents, longest, fixture->base, NULL);
+  g_assert_true (g_file_test (kept_longest, G_FILE_TEST_EXISTS));
 
   /* Nobody fills the disk with them. */
-  for (guint i = 1; i < 500; i++) {
+  for (guint i = 2; i < 500; i++) {
     g_autofree char *another = g_strdup_printf ("%s-%u", kept, i);
     g_assert_true (g_file_set_contents_full (another, "", 0, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
   }

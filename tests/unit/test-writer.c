@@ -235,6 +235,21 @@ test_killed (Fixture *fixture, gconstpointer data)
   g_bytes_unref (theirs.text);
 }
 
+/* One that cannot be read is set aside and said; the domain is prepared all the same. */
+static void
+test_damaged (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  (void) data;
+  made_file (fixture->tree, "intents/d-a/intent", "[intent]\nbase=<domain");
+  g_assert_true (prepare (fixture, VP_PLAN_DEFAULT, &error));
+  g_assert_no_error (error);
+  g_assert_true (test_log_take ("an edit may be lost: "));
+  assert_stored (fixture, "<vcpupin", NULL);
+  g_assert_false (vp_intents_has (fixture->writer.intents, "a"));
+}
+
 /* Who cannot be asked has not undefined anything: what was overwritten is taken up when libvirt is there again. */
 static void
 test_down (Fixture *fixture, gconstpointer data)
@@ -289,6 +304,7 @@ main (int argc, char **argv)
   g_test_add ("/writer/undo", Fixture, TAG, set_up, test_undo, tear_down);
   g_test_add ("/writer/edited", Fixture, TAG, set_up, test_edited, tear_down);
   g_test_add ("/writer/killed", Fixture, TAG, set_up, test_killed, tear_down);
+  g_test_add ("/writer/damaged", Fixture, TAG, set_up, test_damaged, tear_down);
   g_test_add ("/writer/down", Fixture, TAG, set_up, test_down, tear_down);
   g_test_add ("/writer/refused", Fixture, TAG, set_up, test_refused, tear_down);
   return g_test_run ();
