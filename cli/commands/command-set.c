@@ -127,6 +127,10 @@ carry_out (const Edit *edit, const VpDomain *base, GError **error)
     g_prefix_error (error, "domain '%s': not made ready, and its tag is as it was: ", name);
     return FALSE;
   }
+  if (!changes && !vp_tag_resume (edit->input, edit->domain, tagged, error)) {
+    g_prefix_error (error, "domain '%s': an edit that an earlier command overwrote is not put back yet: ", name);
+    return FALSE;
+  }
   print_outcome (edit, plan, changes);
   return TRUE;
 }

@@ -126,6 +126,16 @@ put_back (virDomainPtr domain, const VpDomain *before, const VpDomain *tagged)
     (void) vp_libvirt_set_tag (domain, before, NULL); /* the error that is there already says more */
 }
 
+gboolean
+vp_tag_resume (const VpInput *input, virDomainPtr domain, const VpDomain *tagged, GError **error)
+{
+  gboolean may = input->session || geteuid () == 0;
+  g_autoptr (VpWriter) writer = may ? vp_writer_new (input->session, 0, NULL, NULL, NULL) : NULL;
+
+  return writer == NULL || !vp_intents_has (writer->intents, virDomainGetName (domain)) ||
+         prepare (input, domain, tagged, writer, error);
+}
+
 /* What was read before may be older than what an earlier step wrote. */
 static gboolean
 write_tag (virDomainPtr domain, const VpDomain *tagged, GError **error)

@@ -17,4 +17,10 @@ G_BEGIN_DECLS
 gboolean vp_tag_write (const VpInput *input, virDomainPtr domain, const VpDomain *before, const VpDomain *tagged,
                        GError **error);
 
+/*
+ * Where nothing has to be written: takes up what a command that was killed left of the domain, if there is anything and
+ * no daemon that does it. TRUE: nothing is left.
+ */
+gboolean vp_tag_resume (const VpInput *input, virDomainPtr domain, const VpDomain *tagged, GError **error);
+
 G_END_DECLS

@@ -183,6 +183,35 @@ def killed():
         check_equal(sorted(set(missing(domain)) - unseen(attacher, kills)), [], "missing")
 
 
+def leave_intent(domain, edit):
+    """What a command leaves that was killed after its define, which overwrote the edit of what it had read."""
+    def line(key, text):
+        return f"{key}=" + text.replace("\\", "\\\\").replace("\n", "\\n") + "\n"
+
+    folder = f"{INTENTS}/d-{domain.name()}"
+    os.makedirs(folder, 0o700, exist_ok=True)
+    written = definition(domain)
+    base = re.sub(r"write=(['\"])[^'\"]*", r"write=\1older", written)
+    check(base != written, "it has no mark")
+    for name, text in (("intent", "[intent]\nversion=1\nid=left\n" + line("base", base) + line("written", written)),
+                       ("left.00000000000000000001.xml", edit(base))):
+        with open(os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+
+
+@test("a command that finds all as it shall be takes up what one that was killed left")
+def left_over():
+    with defined(connection, domain_xml("edited")) as domain, daemon_stopped():
+        profile_tool("set", "edited", "pinned")
+        leave_intent(domain, lambda text: text.replace("<memory", "<title>edit</title>\n  <memory", 1))
+        check_equal(intents(), ["d-edited"], "what is left")
+        profile_tool("set", "edited", "pinned")
+        check("<title>edit</title>" in definition(domain), "the edit is lost")
+        check_equal(intents(), [], "what is left")
+        check(ready("edited"), "it is not ready")
+        profile_tool("unset", "edited")
+
+
 @test("commands and a daemon that begin at once: each has its turn, and all succeed")
 def at_once():
     names = ("one", "two", "three")
