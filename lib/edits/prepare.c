@@ -125,6 +125,14 @@ write_plan (VpRound *round, VpPrepareOutcome *outcome, GError **error)
   return TRUE;
 }
 
+/* What an earlier look left, if anything. */
+static gboolean
+take_up (VpRound *round, GError **error)
+{
+  return !vp_intents_has (round->context->intents, round->name) ||
+         (vp_round_resume (round, error) && (round->carry == NULL || vp_round_write (round, error)));
+}
+
 gboolean
 vp_prepare_domain (const VpPrepareContext *context, const char *name, VpWritten *written, VpPrepareOutcome *outcome,
                    GError **error)
@@ -134,7 +142,7 @@ vp_prepare_domain (const VpPrepareContext *context, const char *name, VpWritten 
   if (!vp_round_sync (&round, &round.serial, error) || !vp_round_look_up (&round, error))
     return FALSE;
   gboolean there = round.domain != NULL;
-  if (vp_intents_has (context->intents, name) && !vp_round_resume (&round, error))
+  if (!take_up (&round, error))
     return FALSE;
   if (there && !vp_round_look_up (&round, error))
     return FALSE;

@@ -7,6 +7,25 @@
 #include "base/error.h"
 #include "domain/write-id.h"
 
+static gboolean
+is_renamed (const VpRound *round)
+{
+  return strcmp (virDomainGetName (round->domain), round->name) != 0;
+}
+
+/* Versions are those of a name, so no define is safe from here: the sum is a person's. */
+static gboolean
+end_renamed (VpRound *round)
+{
+  g_autofree char *why = g_strdup_printf ("it is called '%s' by now", virDomainGetName (round->domain));
+
+  vp_round_keep_edit (round, round->carry, why);
+  vp_intents_close (round->context->intents, round->name);
+  g_clear_pointer (&round->domain, virDomainFree);
+  g_clear_pointer (&round->carry, vp_domain_free);
+  return TRUE;
+}
+
 /* What its daemon did not live to see: that R was defined. */
 static void
 add_unseen (GPtrArray *versions, const VpIntent *intent, const VpDomain *stored)
@@ -40,6 +59,16 @@ carry_on (VpRound *round, const VpIntent *intent, GError **error)
   return round->carry != NULL;
 }
 
+/* libvirt's file of the old name goes, and nobody undefined anything. */
+static void
+drop_renamed (const VpRound *round, GPtrArray *versions)
+{
+  const VpVersion *last = versions->len > 0 ? versions->pdata[versions->len - 1] : NULL;
+
+  if (is_renamed (round) && last != NULL && last->deleted)
+    g_ptr_array_set_size (versions, (int) versions->len - 1);
+}
+
 static gboolean
 resume_lost (VpRound *round, const VpIntent *intent, GError **error)
 {
@@ -48,6 +77,7 @@ resume_lost (VpRound *round, const VpIntent *intent, GError **error)
 
   if (versions == NULL)
     return FALSE;
+  drop_renamed (round, versions);
   add_unseen (versions, intent, round->base);
   g_autoptr (VpLost) lost = vp_lost_find (&write, versions);
   if (!lost->defined)
@@ -65,7 +95,7 @@ resume_lost (VpRound *round, const VpIntent *intent, GError **error)
   return round->carry != NULL;
 }
 
-/* TRUE: nothing is left of it, or it was damaged and is a person's now, which keeps no domain unprepared. */
+/* One that is damaged is a person's from now on, and keeps no domain unprepared. */
 gboolean
 vp_round_resume (VpRound *round, GError **error)
 {
@@ -82,14 +112,17 @@ vp_round_resume (VpRound *round, GError **error)
                round->name, problem->message);
   if (intent == NULL)
     return TRUE;
+  if (round->domain == NULL && !vp_round_look_up_renamed (round, intent->base, error))
+    return FALSE;
   if (round->domain == NULL) {
     vp_intents_close (intents, round->name);
     return TRUE;
   }
   if (!vp_round_read_base (round, error) || !resume_lost (round, intent, error))
     return FALSE;
-  if (round->carry != NULL)
-    return vp_round_write (round, error);
-  vp_intents_close (intents, round->name);
+  if (is_renamed (round))
+    return end_renamed (round);
+  if (round->carry == NULL)
+    vp_intents_close (intents, round->name);
   return TRUE;
 }

@@ -142,6 +142,17 @@ is_undisturbed (const VpRound *round)
   return versions->len == 0 || (lost->defined && !lost->missed);
 }
 
+/* Undefined since, with all that was in it; or renamed, and what we overwrote has to be kept. */
+static gboolean
+settle_gone (VpRound *round, GError **error)
+{
+  g_clear_pointer (&round->carry, vp_domain_free);
+  if (round->noted && (!vp_round_resume (round, error) || round->carry != NULL))
+    return FALSE;
+  vp_round_end_intent (round, G_MAXUINT64);
+  return TRUE;
+}
+
 /* TRUE: nothing is left to be done. FALSE without an error: the round has something to write. */
 static gboolean
 settle_write (VpRound *round, GError **error)
@@ -156,10 +167,8 @@ settle_write (VpRound *round, GError **error)
   }
   if (!vp_round_look_up (round, error))
     return FALSE;
-  if (round->domain == NULL) {
-    vp_round_end_intent (round, G_MAXUINT64); /* undefined since, with all that was in it */
-    return TRUE;
-  }
+  if (round->domain == NULL)
+    return settle_gone (round, error);
   g_autoptr (GPtrArray) versions = read_after (round, &stored, &serial, error);
   if (versions == NULL)
     return FALSE;

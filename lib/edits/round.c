@@ -140,11 +140,10 @@ vp_round_end_intent (const VpRound *round, guint64 serial)
   vp_versions_forget (round->context->versions, round->name, serial);
 }
 
-gboolean
-vp_round_look_up (VpRound *round, GError **error)
+static gboolean
+take_domain (VpRound *round, virDomainPtr domain, GError **error)
 {
-  g_clear_pointer (&round->domain, virDomainFree);
-  round->domain = virDomainLookupByName (round->context->connection, round->name);
+  round->domain = domain;
   int persistent = round->domain != NULL ? virDomainIsPersistent (round->domain) : -1;
   if (persistent == 1)
     return TRUE;
@@ -153,6 +152,22 @@ vp_round_look_up (VpRound *round, GError **error)
     vp_libvirt_set_error (error, "cannot look up domain '%s'", round->name);
   g_clear_pointer (&round->domain, virDomainFree);
   return is_gone;
+}
+
+gboolean
+vp_round_look_up (VpRound *round, GError **error)
+{
+  g_clear_pointer (&round->domain, virDomainFree); /* it takes libvirt's last error away */
+  return take_domain (round, virDomainLookupByName (round->context->connection, round->name), error);
+}
+
+gboolean
+vp_round_look_up_renamed (VpRound *round, const VpDomain *version, GError **error)
+{
+  g_autofree char *uuid = vp_domain_dup_uuid (version);
+
+  g_clear_pointer (&round->domain, virDomainFree);
+  return uuid == NULL || take_domain (round, virDomainLookupByUUIDString (round->context->connection, uuid), error);
 }
 
 /*

@@ -46,6 +46,8 @@ VpWrite vp_round_get_write (const VpRound *round); /* borrowed from the round */
  * did not say, which is no reason to forget anything.
  */
 gboolean vp_round_look_up (VpRound *round, GError **error);
+/* The same, by the UUID that a version of it has. */
+gboolean vp_round_look_up_renamed (VpRound *round, const VpDomain *version, GError **error);
 
 /* Before each define; sets `noted`. */
 void vp_round_note_intent (VpRound *round);
@@ -74,7 +76,7 @@ gboolean vp_round_write (VpRound *round, GError **error);
  * very moment, and `carry` is that definition, which has to be written.
  */
 gboolean vp_round_repeat_undefine (VpRound *round, const VpLost *lost, gboolean *again, GError **error);
-/* Takes up the intent that is there: round-resume.c. TRUE: nothing is left of it that could be taken up. */
+/* Takes up the intent that is there: round-resume.c. `carry` has to be written then, or, if NULL, nothing is left. */
 gboolean vp_round_resume (VpRound *round, GError **error);
 
 G_END_DECLS

@@ -212,9 +212,9 @@ test_edited (Fixture *fixture, gconstpointer data)
   assert_stored (fixture, "<title>one</title>", "!" VP_STATE_NS, NULL);
 }
 
-/* A command that was killed after its define left this; here the daemon is the next, or another command. */
+/* What a command leaves that was killed after its define, which overwrote an edit. */
 static void
-test_killed (Fixture *fixture, gconstpointer data)
+leave_intent (Fixture *fixture)
 {
   g_autoptr (VpDomain) base = read_stored (fixture);
   g_autoptr (VpDomain) written = vp_domain_copy (base);
@@ -224,15 +224,84 @@ test_killed (Fixture *fixture, gconstpointer data)
   g_autoptr (GError) error = NULL;
   VpVersion theirs = { .serial = 1, .text = g_bytes_new (edited, strlen (edited)) };
 
-  (void) data;
   vp_write_id_set (written, "ours");
   g_assert_true (vp_intents_open (fixture->writer.intents, "a", &write, none, &error));
   vp_intents_note_version (fixture->writer.intents, "a", &theirs);
   g_assert_true (vp_libvirt_define (fixture->connection, written, &error));
+  g_bytes_unref (theirs.text);
+}
+
+/* Here the daemon is the next, or another command. */
+static void
+test_killed (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  (void) data;
+  leave_intent (fixture);
   g_assert_true (prepare (fixture, VP_PLAN_UNDO, &error));
   assert_stored (fixture, "<title>edit</title>", "!vcpupin", "!" VP_STATE_NS, VP_TAG_NS, NULL);
   g_assert_false (vp_intents_has (fixture->writer.intents, "a"));
-  g_bytes_unref (theirs.text);
+}
+
+/* The edit is in a file, with the new name in it. */
+static void
+assert_kept (const Fixture *fixture)
+{
+  g_autofree char *folder = g_build_filename (fixture->tree->folder, "intents", "kept", NULL);
+  g_autoptr (GDir) dir = g_dir_open (folder, 0, NULL);
+  const char *name = dir != NULL ? g_dir_read_name (dir) : NULL;
+  g_autofree char *path = name != NULL ? g_build_filename (folder, name, NULL) : NULL;
+  g_autofree char *text = NULL;
+
+  g_assert_true (path != NULL && g_file_get_contents (path, &text, NULL, NULL));
+  g_assert_nonnull (strstr (text, "<title>edit</title>"));
+  g_assert_nonnull (strstr (text, "<name>b</name>"));
+  g_assert_false (vp_intents_has (fixture->writer.intents, "a"));
+}
+
+/* Somebody gave it another name since. */
+static void
+test_renamed (Fixture *fixture, gconstpointer data)
+{
+  static const VpVersion gone = { .serial = 3, .deleted = TRUE };
+  g_autoptr (GError) error = NULL;
+
+  (void) data;
+  leave_intent (fixture);
+  vp_intents_note_version (fixture->writer.intents, "a", &gone);
+  g_assert_cmpint (virDomainRename (fixture->domain, "b", 0), ==, 0);
+  g_assert_false (prepare (fixture, VP_PLAN_DEFAULT, &error));
+  g_assert_nonnull (strstr (error->message, "undefined"));
+  g_assert_true (test_log_take ("it is called 'b' by now"));
+  assert_kept (fixture);
+}
+
+/* After our define, and before we look what came between. */
+static void
+on_defined_renamed (gpointer data)
+{
+  Fixture *fixture = data;
+  g_autofree char *path = g_build_filename (fixture->tree->folder, "qemu", "a.xml", NULL);
+
+  on_defined (fixture);
+  g_assert_cmpint (virDomainRename (fixture->domain, "b", 0), ==, 0);
+  g_assert_cmpint (g_remove (path), ==, 0);
+}
+
+static void
+test_renamed_at_once (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *edited = dup_text (TAG, "<title>edit</title>");
+  g_autoptr (GString) text = g_string_new (edited);
+  g_autoptr (GError) error = NULL;
+
+  (void) data;
+  fixture->edited = text;
+  test_log_on ("domain 'a': prepared for 'pinned'", on_defined_renamed, fixture);
+  (void) prepare (fixture, VP_PLAN_DEFAULT, &error);
+  g_assert_true (test_log_take ("it is called 'b' by now"));
+  assert_kept (fixture);
 }
 
 /* One that cannot be read is set aside and said; the domain is prepared all the same. */
@@ -304,6 +373,8 @@ main (int argc, char **argv)
   g_test_add ("/writer/undo", Fixture, TAG, set_up, test_undo, tear_down);
   g_test_add ("/writer/edited", Fixture, TAG, set_up, test_edited, tear_down);
   g_test_add ("/writer/killed", Fixture, TAG, set_up, test_killed, tear_down);
+  g_test_add ("/writer/renamed", Fixture, TAG, set_up, test_renamed, tear_down);
+  g_test_add ("/writer/renamed-at-once", Fixture, TAG, set_up, test_renamed_at_once, tear_down);
   g_test_add ("/writer/damaged", Fixture, TAG, set_up, test_damaged, tear_down);
   g_test_add ("/writer/down", Fixture, TAG, set_up, test_down, tear_down);
   g_test_add ("/writer/refused", Fixture, TAG, set_up, test_refused, tear_down);
