@@ -26,7 +26,8 @@ typedef struct {
 /*
  * Order means something and items have no identity (arguments, unknown
  * elements, text): diff3 on equal items. Where both sides replaced
- * overlapping parts, theirs stands, unless theirs only removed. Of VpMergeEntry; the caller's.
+ * overlapping parts, theirs stands; where one only removed, what the other
+ * changed stays and the rest goes. Of VpMergeEntry; the caller's.
  */
 GArray *vp_merge_list_ordered (const VpMergeList *base, const VpMergeList *ours, const VpMergeList *theirs);
 

@@ -14,7 +14,8 @@
  *
  * Hunks that do not overlap are all applied, so that two insertions at one
  * place are both kept, ours first, unless one holds the other. Overlapping ones are a conflict over the
- * union of their ranges: theirs stands there, unless theirs only took out.
+ * union of their ranges: theirs stands there. Where one side only took out, what the other changed
+ * stays, and the rest goes.
  */
 #include "merge/merge-list.h"
 
@@ -281,6 +282,34 @@ add_insertions (GArray *entries, const Side *ours, guint from)
   }
 }
 
+/* Whether one of its hunks has that item of the base; from *next on, which moves on to it. */
+static gboolean
+side_took (const Side *self, guint *next, guint at)
+{
+  while (*next < self->next && g_array_index (self->hunks, Hunk, *next).base_hi <= at)
+    (*next)++;
+  return *next < self->next && g_array_index (self->hunks, Hunk, *next).base_lo <= at;
+}
+
+/* What the one side wrote, and of the rest what the other, which only took out, left. */
+static void
+add_written (GArray *entries, guint at, guint base_hi, const Side *writer, guint from, gint64 shift, gboolean is_ours,
+             const Side *other, guint other_from)
+{
+  for (guint i = from; i <= writer->next; i++) {
+    const Hunk *hunk = i < writer->next ? &g_array_index (writer->hunks, Hunk, i) : NULL;
+
+    for (; at < (hunk != NULL ? hunk->base_lo : base_hi); at++)
+      if (!side_took (other, &other_from, at))
+        add_range (entries, (guint) (at + shift), (guint) (at + shift) + 1, is_ours);
+    if (hunk == NULL)
+      return;
+    add_range (entries, hunk->lo, hunk->hi, is_ours);
+    at = hunk->base_hi;
+    shift = (gint64) hunk->hi - hunk->base_hi;
+  }
+}
+
 /* The hunks of each side from the given one to the next unread collide over base_lo to base_hi. */
 static void
 add_conflict (GArray *entries, guint base_lo, guint base_hi, const Side *ours, guint our_from, gint64 our_lo,
@@ -292,11 +321,13 @@ add_conflict (GArray *entries, guint base_lo, guint base_hi, const Side *ours, g
   if (ours->next == our_from + 1 && theirs->next == their_from + 1 && base_lo < base_hi &&
       add_pairs (entries, our, their))
     return;
-  if (side_wrote (theirs, their_from)) {
+  if (!side_wrote (ours, our_from)) {
+    add_written (entries, base_lo, base_hi, theirs, their_from, their_lo - base_lo, FALSE, ours, our_from);
+  } else if (side_wrote (theirs, their_from)) {
     add_range (entries, (guint) their_lo, (guint) (base_hi + theirs->shift), FALSE);
     add_insertions (entries, ours, our_from);
-  } else if (side_wrote (ours, our_from)) {
-    add_range (entries, (guint) our_lo, (guint) (base_hi + ours->shift), TRUE);
+  } else {
+    add_written (entries, base_lo, base_hi, ours, our_from, our_lo - base_lo, TRUE, theirs, their_from);
   }
 }
 

@@ -381,6 +381,16 @@ static const Case cases[] = {
 
 /* The same, but where the edit cannot be told from a new one when it is merged into the result again. */
 static const Case cases_once[] = {
+  { "all-globals-removed-and-one-changed", ARGS (GLOBAL ("A") GLOBAL ("B") GLOBAL ("C") ARG ("-z")),
+    ARGS (GLOBAL ("A") GLOBAL ("B=1") GLOBAL ("C") ARG ("-z")), ARGS (ARG ("-z")), ARGS (GLOBAL ("B=1") ARG ("-z")) },
+
+  { "one-global-changed-and-all-removed", ARGS (GLOBAL ("A") GLOBAL ("B") GLOBAL ("C") ARG ("-z")), ARGS (ARG ("-z")),
+    ARGS (GLOBAL ("A") GLOBAL ("B=1") GLOBAL ("C") ARG ("-z")), ARGS (GLOBAL ("B=1") ARG ("-z")) },
+
+  { "globals-removed-around-one-that-is-new", ARGS (GLOBAL ("A") GLOBAL ("B") ARG ("-z")),
+    ARGS (GLOBAL ("A") GLOBAL ("N") GLOBAL ("B") GLOBAL ("M") ARG ("-z")), ARGS (ARG ("-z")),
+    ARGS (GLOBAL ("N") GLOBAL ("M") ARG ("-z")) },
+
   { "globals-in-another-order", ARGS (GLOBAL ("A") GLOBAL ("B") GLOBAL ("C")),
     ARGS (GLOBAL ("B") GLOBAL ("A") GLOBAL ("C")), ARGS (GLOBAL ("A") GLOBAL ("B")), ARGS (GLOBAL ("B") GLOBAL ("A")) },
 
