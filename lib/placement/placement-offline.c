@@ -3,6 +3,7 @@
  * What is left for vCPUs that are offline, when those that run have their places:
  *
  *   0 the CPU beside a vCPU of its own guest core
+ *   - of the next two first what is on the nodes that the memory of its cell comes from
  *   1 without threads: what is free on the guest's cores, which nobody else may have
  *   2 with threads: a host core for the guest core
  *   3 any CPU that no guest holds
@@ -125,6 +126,17 @@ take_own (Leftovers *self)
   return cpu;
 }
 
+static gboolean
+holds_guest_core (const Leftovers *self, guint core)
+{
+  const VpCore *at = &self->view->topology->cores[core];
+
+  for (guint i = at->first_pu; i < at->first_pu + at->n_pus; i++)
+    if (hwloc_bitmap_isset (self->used, self->view->topology->pus[i].os_index))
+      return FALSE;
+  return self->view->cores[core].width >= self->threads;
+}
+
 /* Cores that do not hold a guest core are passed by for good. */
 static int
 take_whole (Leftovers *self)
@@ -133,11 +145,7 @@ take_whole (Leftovers *self)
 
   while (self->next_whole < self->n_rest && cpu < 0) {
     guint core = self->rest[self->next_whole++].position;
-    const VpCore *at = &self->view->topology->cores[core];
-    guint n_used = 0;
-    for (guint i = at->first_pu; i < at->first_pu + at->n_pus; i++)
-      n_used += hwloc_bitmap_isset (self->used, self->view->topology->pus[i].os_index) ? 1 : 0;
-    if (n_used == 0 && self->view->cores[core].width >= self->threads)
+    if (holds_guest_core (self, core))
       cpu = find_free (self, core);
   }
   return cpu;
@@ -153,13 +161,49 @@ take_any (Leftovers *self)
   return cpu >= 0 ? cpu : take_own (self);
 }
 
+/* The nodes that the memory of its cell comes from; NULL: any. */
+static hwloc_const_bitmap_t
+find_nodes (const Leftovers *self, guint vcpu)
+{
+  const VpPlacementRequest *request = self->view->request;
+
+  for (guint i = 0; i < request->n_bound; i++)
+    if (hwloc_bitmap_isset (request->bound[i].vcpus, vcpu))
+      return request->bound[i].nodes;
+  return NULL;
+}
+
+/* A free CPU on these nodes, of the guest's cores or of such as nobody wants. */
+static int
+take_near (const Leftovers *self, hwloc_const_bitmap_t nodes, gboolean whole)
+{
+  const VpPlacementView *view = self->view;
+  int cpu = -1;
+
+  for (guint i = 0; i < self->answer->n_vcpus && self->threads == 1 && cpu < 0; i++)
+    if (vp_placement_view_is_node (view, view->topology->cores[core_of (self, i)].node, nodes))
+      cpu = find_free (self, core_of (self, i));
+  for (guint i = 0; i < self->n_rest && cpu < 0; i++) {
+    guint core = self->rest[i].position;
+    if (self->rest[i].cost[0] == 0 && vp_placement_view_is_node (view, view->topology->cores[core].node, nodes) &&
+        (!whole || holds_guest_core (self, core)))
+      cpu = find_free (self, core);
+  }
+  return cpu;
+}
+
 static int
 take (Leftovers *self, guint vcpu)
 {
+  hwloc_const_bitmap_t nodes = find_nodes (self, vcpu);
   guint home =
     GPOINTER_TO_UINT (g_hash_table_lookup (self->homes, GUINT_TO_POINTER (self->answer->ids[vcpu] / self->threads)));
   int cpu = home > 0 ? find_free (self, home - 1) : -1;
 
+  if (cpu < 0 && nodes != NULL && home == 0)
+    cpu = take_near (self, nodes, TRUE);
+  if (cpu < 0 && nodes != NULL)
+    cpu = take_near (self, nodes, FALSE);
   if (cpu < 0 && self->threads == 1)
     cpu = take_own (self);
   if (cpu < 0 && home == 0)

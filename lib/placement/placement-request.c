@@ -74,13 +74,13 @@ fill_vcpus (VpPlacementRequest *self, const VpDomain *original, hwloc_const_bitm
   self->threads = self->n_offline > 0 && most < 2 ? 1 : threads;
 }
 
-/* By the places of those that run. */
+/* By the places of those that run, and behind them of those that are off. */
 static hwloc_bitmap_t
 new_places (const VpPlacementRequest *self, hwloc_const_bitmap_t vcpus)
 {
   hwloc_bitmap_t places = hwloc_bitmap_alloc ();
 
-  for (guint i = 0; i < self->n_vcpus; i++)
+  for (guint i = 0; i < self->n_vcpus + self->n_offline; i++)
     if (hwloc_bitmap_isset (vcpus, self->ids[i]))
       hwloc_bitmap_set (places, i);
   return places;
