@@ -285,6 +285,14 @@ warn_rung (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *
           key->part[VP_PART_RESERVE] > 0 ? ", and the host's reserve is used too" : "");
 }
 
+/* A guest that is behind the large cache, or on isolated CPUs, is there whatever kind these are of. */
+static gboolean
+is_kind_asked (const VpPlacementView *view, const VpPlacementKey *key)
+{
+  return view->request->kind != VP_KIND_ANY && !(view->has_large && key->part[VP_PART_CACHE] == 0) &&
+         !(view->n_isolated > 0 && key->part[VP_PART_ISOLATED] == 0);
+}
+
 static void
 warn_cores (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *answer)
 {
@@ -297,9 +305,9 @@ warn_cores (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement 
   if (key->part[VP_PART_ISOLATED] != 0 && view->n_isolated > 0)
     warn (answer, "%u vCPUs do not fit on the isolated CPUs (%u cores) that are free: others are used too", n,
           view->n_isolated);
-  if (view->request->kind != VP_KIND_ANY && key->part[VP_PART_KIND] >= n_kinds && n_kinds > 1)
+  if (is_kind_asked (view, key) && key->part[VP_PART_KIND] >= n_kinds && n_kinds > 1)
     warn (answer, "%u vCPUs fit on no one kind of core: cores of several kinds are used", n);
-  else if (view->request->kind != VP_KIND_ANY && key->part[VP_PART_KIND] > 0)
+  else if (is_kind_asked (view, key) && key->part[VP_PART_KIND] > 0)
     warn (answer, "%u vCPUs do not fit on the free %s cores: the next kind is used", n, wanted);
   if (view->threads > 1 && key->part[VP_PART_SPLIT] != 0)
     warn (answer,
