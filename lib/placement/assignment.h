@@ -19,7 +19,7 @@ typedef enum { VP_CACHE_ANY, VP_CACHE_LARGEST } VpCache;
  *   threads on one host core (unless efficiency is asked for), no CPU that a
  *   stopped guest is planned on (nor the last that the host would have beside it),
  *   the large cache where asked, isolated CPUs, one kind of core, a guest core's
- *   threads on one host core, nodes with memory, the fewest nodes, CPU 0's core
+ *   threads on one kind, as many guest cores as can be on one host core each, nodes with memory, the fewest nodes, CPU 0's core
  *   left to the host (which keeps others where one of the rules before asks for
  *   that), memory that fits the nodes, the devices' node, one vCPU a core
  *   (threads = 1), the fewest cores, the fewest L3s, these in the order of their

@@ -195,7 +195,8 @@ fill_homes (VpPlacementView *self)
 {
   const VpPlacementRequest *request = self->request;
 
-  for (guint i = 0; i < request->n_bound; i++) {
+  /* With one node all are at home everywhere. */
+  for (guint i = 0; i < request->n_bound && self->topology->n_nodes > 1; i++) {
     hwloc_const_bitmap_t nodes = find_home (self, i);
 
     if (nodes != NULL && self->homes == NULL)
@@ -313,6 +314,27 @@ vp_placement_view_has_split_core (const VpPlacementView *view, const int *vcpus,
       return TRUE;
   }
   return FALSE;
+}
+
+/* Guest cores on several host cores, and of these such as are on several kinds. */
+static void
+rate_guest_cores (const VpPlacementView *self, const int *vcpus, VpPlacementKey *key)
+{
+  const VpTopology *topology = self->topology;
+
+  for (guint first = 0; first < self->request->n_vcpus; first += self->threads) {
+    guint core = topology->pus[vp_topology_find_pu (topology, (unsigned) vcpus[first])].core;
+    gboolean split = FALSE;
+    gboolean mixed = FALSE;
+
+    for (guint i = first + 1; i < MIN (first + self->threads, self->request->n_vcpus); i++) {
+      guint other = topology->pus[vp_topology_find_pu (topology, (unsigned) vcpus[i])].core;
+      split |= other != core;
+      mixed |= topology->cores[other].kind != topology->cores[core].kind;
+    }
+    key->part[VP_PART_SPLIT] += split ? 1 : 0;
+    key->part[VP_PART_MIXED] += mixed ? 1 : 0;
+  }
 }
 
 /* Without threads siblings still belong to adjacent vCPUs: a core is not come back to. */
@@ -462,10 +484,12 @@ vp_placement_view_rate (const VpPlacementView *view, const int *vcpus, VpPlaceme
     return FALSE;
   rate_places (view, &count, key);
   key->part[VP_PART_KIND] = rate_kinds (view, on_core);
-  key->part[VP_PART_SPLIT] = view->threads > 1 ? vp_placement_view_has_split_core (view, vcpus, view->request->n_vcpus)
-                                               : has_scattered_core (view, vcpus);
+  if (view->threads > 1)
+    rate_guest_cores (view, vcpus, key);
+  else
+    key->part[VP_PART_SPLIT] = has_scattered_core (view, vcpus);
   if (view->threads > 1 && view->request->kind != VP_KIND_EFFICIENCY)
-    key->part[VP_PART_WHOLE] = key->part[VP_PART_SPLIT];
+    key->part[VP_PART_WHOLE] = key->part[VP_PART_SPLIT] > 0;
   key->part[VP_PART_OVERLAP] = count.overlap_taken;
   key->part[VP_PART_RESERVE] = count_short (view->reserve, view->n_host, count.n_host);
   key->part[VP_PART_AWAY] = count_away (view, vcpus);

@@ -55,8 +55,9 @@ typedef enum {
   VP_PART_ISOLATED,   /* 1: not all isolated */
   VP_PART_KIND,       /* place of its kind in the order asked for; n_kinds or more: several, the best ones
                       * in part */
-  VP_PART_SPLIT,      /* 1: a guest core has threads on several host cores, or (threads == 1) the
-                      * vCPUs of a host core do not stand together */
+  VP_PART_MIXED,      /* guest cores with threads on several kinds of core */
+  VP_PART_SPLIT,      /* guest cores with threads on several host cores, or (threads == 1) 1: the vCPUs of a
+                      * host core do not stand together */
   VP_PART_MEMORYLESS, /* 1: some core has no usable node */
   VP_PART_NODES,
   VP_PART_HOME,   /* cores in it that the host would keep if it may choose */

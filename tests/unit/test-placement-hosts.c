@@ -14,6 +14,11 @@ test_large_cache (void)
   const MadeHost small_part = { .synthetic = RYZEN_7950X, .l3_mib = { 16, 8 } };
   g_autoptr (VpTopology) x3d = made_host_load (&host);
   g_autoptr (VpTopology) ratio = made_host_load (&small_part);
+  const MadeHost slower = { .synthetic = "pack:1 l3:2 core:6 pu:2(indexes=2*12:12*1)",
+                            .l3_mib = { 96, 32 },
+                            .kinds = { { "0-5,12-17", "FrequencyMaxMHz", "5000" },
+                                       { "6-11,18-23", "FrequencyMaxMHz", "5650" } } };
+  g_autoptr (VpTopology) kinds = made_host_load (&slower);
   VpPlacementRequest request = guest (16, 2);
 
   g_autoptr (VpPlacement) any =
@@ -29,6 +34,12 @@ test_large_cache (void)
   request.cache = VP_CACHE_LARGEST;
   g_autoptr (VpPlacement) more = place (x3d, &request);
   check_warning (more, "20 vCPUs do not fit on the free cores of the largest L3");
+  /* Its cores are so much slower that they are a kind: the guest fits on the others, and is not there for its cache. */
+  request = guest (12, 2);
+  request.cache = VP_CACHE_LARGEST;
+  g_assert_cmpuint (kinds->n_kinds, ==, 2);
+  g_autoptr (VpPlacement) cached = check_request (kinds, &request, "0 12 1 13 2 14 3 15 4 16 5 17", "6-11,18-23");
+  g_assert_cmpuint (cached->warnings->len, ==, 0);
 }
 
 /* One L3, however large, and two that are alike: nothing to prefer, and CPU 0's core is the host's. */
@@ -235,6 +246,52 @@ test_hybrid (void)
   check_warning (any, "some guest cores are on several host cores");
 }
 
+/* More than one kind holds, pinned by hand: no guest core stays on a P and an E core, nor on two P cores. */
+static void
+test_hybrid_pins (void)
+{
+  static const int mixed[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 28, 15, 29, 30, 31 };
+  static const int crossed[] = { 0, 2, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 28, 29, 30, 31 };
+  static const int slow[] = { 0, 4, 1, 5, 2, 3 };
+  static const char *const right = "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 28 29 30 31";
+  g_autoptr (VpTopology) topology = recorded_host_load ("made-i9-13900k.xml");
+  const MadeHost host = { .synthetic = "pack:1 l3:1 core:8 pu:1",
+                          .kinds = { { "4-7", "LinuxCapacity", "400" }, { "0-3", "LinuxCapacity", "1024" } } };
+  g_autoptr (VpTopology) no_threads = made_host_load (&host);
+  VpPlacementRequest request = guest (20, 2);
+
+  request.current = mixed;
+  g_autoptr (VpPlacement) a = check_request (topology, &request, right, "16-27");
+  request.current = crossed;
+  g_autoptr (VpPlacement) b = check_request (topology, &request, right, "16-27");
+  request = guest (6, 2);
+  request.current = slow;
+  g_autoptr (VpPlacement) c = place (no_threads, &request);
+  for (guint i = 0; i < 6; i += 2)
+    g_assert_cmpint (c->vcpus[i] < 4, ==, c->vcpus[i + 1] < 4);
+}
+
+/* Two cells on one node are no reason to leave a kind of core that takes the guest whole. */
+static void
+test_hybrid_cells (void)
+{
+  const MadeHost host = { .synthetic = "pack:1 l3:1 core:12 pu:1",
+                          .kinds = { { "4-11", "LinuxCapacity", "400" }, { "0-3", "LinuxCapacity", "1024" } } };
+  g_autoptr (VpTopology) topology = made_host_load (&host);
+  VpBoundCell cells[] = { { .vcpus = made_set ("0-4"), .nodes = made_set ("0") },
+                          { .vcpus = made_set ("5-6"), .nodes = made_set ("0-1") } };
+  VpPlacementRequest request = guest (7, 1);
+
+  request.bound = cells;
+  request.n_bound = G_N_ELEMENTS (cells);
+  g_autoptr (VpPlacement) whole = check_request (topology, &request, "5 6 7 8 9 10 11", "0-4");
+  check_warning (whole, "the next kind is used");
+  for (guint i = 0; i < G_N_ELEMENTS (cells); i++) {
+    hwloc_bitmap_free (cells[i].vcpus);
+    hwloc_bitmap_free (cells[i].nodes);
+  }
+}
+
 /* Another guest on the P cores: those that are left, CPU 0's too; E cores only where a guest that runs holds the P cores. */
 static void
 test_hybrid_beside (void)
@@ -424,6 +481,8 @@ main (int argc, char **argv)
   g_test_add_func ("/placement/numa/memory", test_node_memory);
   g_test_add_func ("/placement/numa/memoryless", test_memoryless_nodes);
   g_test_add_func ("/placement/kinds/hybrid", test_hybrid);
+  g_test_add_func ("/placement/kinds/hybrid-pins", test_hybrid_pins);
+  g_test_add_func ("/placement/kinds/hybrid-cells", test_hybrid_cells);
   g_test_add_func ("/placement/kinds/hybrid-beside", test_hybrid_beside);
   g_test_add_func ("/placement/kinds/core-ultra", test_core_ultra);
   g_test_add_func ("/placement/kinds/two-smt-kinds", test_two_smt_kinds);
