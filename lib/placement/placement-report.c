@@ -293,6 +293,22 @@ is_kind_asked (const VpPlacementView *view, const VpPlacementKey *key)
          !(view->n_isolated > 0 && key->part[VP_PART_ISOLATED] == 0);
 }
 
+/* That they would hold the guest is not denied where the cache was what took it elsewhere. */
+static void
+warn_isolated (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *answer)
+{
+  g_autofree char *shape = dup_shape (view);
+
+  if (key->part[VP_PART_ISOLATED] == 0 || view->n_isolated == 0)
+    return;
+  if (view->has_large && key->part[VP_PART_CACHE] == 0)
+    warn (answer, "behind the largest L3 not all of the %u vCPUs are on isolated CPUs: cpu.cache = any prefers these",
+          answer->n_vcpus);
+  else
+    warn (answer, "%u vCPUs%s do not fit on the isolated CPUs (%u core%s) that are free: others are used too",
+          answer->n_vcpus, shape, view->n_isolated, plural (view->n_isolated));
+}
+
 static void
 warn_cores (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement *answer)
 {
@@ -302,9 +318,7 @@ warn_cores (const VpPlacementView *view, const VpPlacementKey *key, VpPlacement 
 
   if (key->part[VP_PART_CACHE] != 0)
     warn (answer, "%u vCPUs do not fit on the free cores of the largest L3: others are used too", n);
-  if (key->part[VP_PART_ISOLATED] != 0 && view->n_isolated > 0)
-    warn (answer, "%u vCPUs do not fit on the isolated CPUs (%u cores) that are free: others are used too", n,
-          view->n_isolated);
+  warn_isolated (view, key, answer);
   if (is_kind_asked (view, key) && key->part[VP_PART_KIND] >= n_kinds && n_kinds > 1)
     warn (answer, "%u vCPUs fit on no one kind of core: cores of several kinds are used", n);
   else if (is_kind_asked (view, key) && key->part[VP_PART_KIND] > 0)

@@ -454,7 +454,14 @@ test_isolated (void)
   g_autoptr (VpPlacement) a = check_request (topology, &two, "2 6", "0,3-4,7");
   g_assert_cmpuint (a->warnings->len, ==, 0);
   g_autoptr (VpPlacement) b = check_request (topology, &six, "1 5 2 6 3 7", "0,4");
-  check_warning (b, "isolated CPUs");
+  check_warning (b, "6 vCPUs in cores of 2 threads do not fit on the isolated CPUs (2 cores)");
+  /* They would hold it, and are not behind the large cache. */
+  const MadeHost large = { .synthetic = RYZEN_7950X, .l3_mib = { 96, 32 }, .isolated = "8-15,24-31" };
+  g_autoptr (VpTopology) x3d = made_host_load (&large);
+  six.cache = VP_CACHE_LARGEST;
+  g_autoptr (VpPlacement) c = check_request (x3d, &six, "5 21 6 22 7 23", "0-4,16-20");
+  g_assert_cmpuint (c->warnings->len, ==, 1);
+  check_warning (c, "behind the largest L3 not all of the 6 vCPUs are on isolated CPUs");
 }
 
 /* The Ryzen 1600's two CCXs of three cores: four cores are a whole CCX and one. */
