@@ -89,6 +89,15 @@ load_topology (const VpHostSource *source, GError **error)
   return topology;
 }
 
+/* Without it KVM has nothing of Intel's for a hypervisor inside a guest. */
+static gboolean
+is_nested_vmx_off (const VpRoot *root)
+{
+  g_autofree char *nested = vp_root_dup_text (root, "sys/module/kvm_intel/parameters/nested");
+
+  return nested != NULL && (nested[0] == 'N' || nested[0] == '0');
+}
+
 VpHost *
 vp_host_load (const VpHostSource *source, GError **error)
 {
@@ -108,6 +117,7 @@ vp_host_load (const VpHostSource *source, GError **error)
   host->emulators = read_emulators (source->root);
   if (source->root != NULL)
     read_wrappers (source->root, host->wrapper_folder, host->wrappers);
+  host->no_nested_vmx = source->root != NULL && is_nested_vmx_off (source->root);
   return host;
 }
 

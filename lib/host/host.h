@@ -26,6 +26,7 @@ typedef struct VpHost {
   char *wrapper_folder;          /* where generated wrappers are or would be */
   GPtrArray *wrappers;           /* of VpWrapperEntry */
   unsigned long libvirt_version; /* major * 1000000 + minor * 1000 + release */
+  gboolean no_nested_vmx;        /* kvm_intel is loaded with nested=0; FALSE also where nothing is known */
 } VpHost;
 
 typedef struct {

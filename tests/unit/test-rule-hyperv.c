@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* hyperv = full: what is added to whose Hyper-V features, and that what a user says of one stays. */
+#include "made-tree.h"
 #include "rule-checks.h"
 
 #define FULL "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='gaming'/>"
@@ -85,6 +86,37 @@ test_hosts (void)
   expect_set (&(Case){ RELAXED, "amd", 12000000 }, CLOCK, BASE " tlbflush(direct)(extended) ipi emsr_bitmap xmm_input");
 }
 
+/* What is for hypervisors inside the guest needs KVM's nested virtualization: QEMU would not start with it. */
+static void
+test_nested (void)
+{
+  static const struct {
+    const char *nested;
+    const char *expected;
+  } cases[] = {
+    { "Y\n", BASE " evmcs tlbflush(direct)(extended) ipi emsr_bitmap xmm_input" },
+    { "1\n", BASE " evmcs tlbflush(direct)(extended) ipi emsr_bitmap xmm_input" },
+    { "N\n", BASE " tlbflush(extended) ipi xmm_input" },
+    { "0\n", BASE " tlbflush(extended) ipi xmm_input" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const Case one = { RELAXED, "intel", 11003000 };
+    g_autoptr (VpDomain) domain = new_guest (&one, CLOCK);
+    g_autoptr (MadeTree) tree = made_tree_new ();
+    g_autoptr (GError) error = NULL;
+    made_file (tree, "sys/module/kvm_intel/parameters/nested", cases[i].nested);
+    VpHostSource source = { tree->root, vp_topology_load_description (TEST_I7_3770K, &error), TEST_WRAPPERS,
+                            one.libvirt };
+    g_autoptr (VpHost) host = vp_host_load (&source, &error);
+    g_assert_no_error (error);
+    host->topology->intel = TRUE;
+    g_autoptr (VpPlan) plan = plan_checked (domain, host);
+    g_autofree char *set = dup_set (plan);
+    g_assert_cmpstr (set, ==, cases[i].expected);
+  }
+}
+
 static void
 test_details (void)
 {
@@ -104,7 +136,7 @@ static void
 test_kept (void)
 {
   const Case off = { "<vpindex state='off'/><spinlocks state='on' retries='4096'/>", "intel", 11003000 };
-  const Case no_vapic = { "<vapic state='off'/>", "intel", 11003000 };
+  const Case no_vapic = { "<vapic state='off'/>" RELAXED, "intel", 11003000 };
   const Case own = {
     "<stimer state='on'/>\n      <tlbflush state='on'>\n        <direct state='off'/>\n      </tlbflush>", "intel",
     11003000
@@ -149,6 +181,8 @@ test_not_here (void)
 
   expect_set (&passthrough, CLOCK, "");
   expect_set (&host_model, CLOCK, "");
+  expect_set (&(Case){ "<hyperv mode='custom'/>", "intel", 11003000 }, CLOCK, "");
+  expect_set (&(Case){ "<relaxed state='off'/><vapic state='off'/>", "intel", 11003000 }, CLOCK, "-relaxed -vapic");
   assert_value (none, "features/hyperv", NULL);
   xmlSetProp (xmlDocGetRootElement (emulated->doc), BAD_CAST "type", BAD_CAST "qemu");
   g_autoptr (VpPlan) spoofed = plan_on (emulated, &tcg);
@@ -184,6 +218,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/hyperv/hosts", test_hosts);
+  g_test_add_func ("/hyperv/nested", test_nested);
   g_test_add_func ("/hyperv/details", test_details);
   g_test_add_func ("/hyperv/kept", test_kept);
   g_test_add_func ("/hyperv/clock", test_clock);

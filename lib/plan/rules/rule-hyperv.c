@@ -20,7 +20,7 @@
 typedef enum {
   ANYWHERE,
   STAYS,  /* QEMU restores no such guest without a fixed TSC: for those that cannot be saved or migrated anyway */
-  INTEL,  /* a part of Intel's virtualization */
+  INTEL,  /* a part of Intel's nested virtualization, without which QEMU ends that is asked for it */
   NESTED, /* for Hyper-V inside; on Intel's CPUs by way of evmcs, as libvirt asked of all before 12.0 */
 } Where;
 
@@ -79,7 +79,7 @@ has_its_place (const Set *set, Where where)
       return hostdevs->len > 0;
     }
     case INTEL:
-      return host->topology->intel;
+      return host->topology->intel && !host->no_nested_vmx;
     case NESTED:
       return is_on (set, "evmcs") || (host->topology->amd && host->libvirt_version >= LIBVIRT_12_0);
     default:
@@ -152,11 +152,23 @@ want_feature (Set *set, gsize which)
   g_ptr_array_add (set->added, (gpointer) name);
 }
 
+/* An element without any, or one that forbids them all, is a guest without. */
+static gboolean
+has_some (const xmlNode *hyperv)
+{
+  const xmlNode *node = vp_xml_first (hyperv);
+
+  while (node != NULL && !vp_xml_attr_is (node, "state", "on"))
+    node = vp_xml_next (node);
+  return node != NULL;
+}
+
 /* Without KVM there are none, and QEMU before 8.1 ends where it is asked for them. */
 static gboolean
 can_have_any (const VpRuleContext *context, const xmlNode *hyperv)
 {
   return vp_settings_choice (context->settings, VP_KEY_HYPERVISOR_HYPERV) == VP_HYPERV_FULL && hyperv != NULL &&
+         has_some (hyperv) &&
          (xmlHasProp ((xmlNode *) hyperv, BAD_CAST "mode") == NULL || vp_xml_attr_is (hyperv, "mode", "custom")) &&
          vp_domain_is_x86_kvm (context->original);
 }
