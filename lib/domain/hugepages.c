@@ -246,6 +246,33 @@ count_modules (Count *count, GError **error)
   return TRUE;
 }
 
+/* QEMU takes no DIMM that is no multiple of the pages that it is made of, and no such block of virtio-mem. */
+static gboolean
+fits_module (const xmlNode *module, guint64 page_kib)
+{
+  gboolean is_virtio = vp_xml_attr_is (module, "model", "virtio-mem");
+  const xmlNode *target = vp_xml_child (module, "target");
+  const xmlNode *source = vp_xml_child (module, "source");
+  const xmlNode *size = target != NULL ? vp_xml_child (target, is_virtio ? "block" : "size") : NULL;
+  guint64 kib = 0;
+
+  if (size == NULL || (!is_virtio && !vp_xml_attr_is (module, "model", "dimm")) ||
+      (source != NULL && vp_xml_child (source, "pagesize") != NULL))
+    return TRUE;
+  return read_size (size, NULL, "the size of a memory module", &kib, NULL) && kib % page_kib == 0;
+}
+
+gboolean
+vp_hugepages_fit_modules (const VpDomain *domain, guint64 page_kib)
+{
+  const xmlNode *devices = vp_xml_child (vp_domain_root (domain), "devices");
+
+  for (const xmlNode *node = devices != NULL ? vp_xml_first (devices) : NULL; node != NULL; node = vp_xml_next (node))
+    if (vp_xml_is (node, "memory") && !fits_module (node, page_kib))
+      return FALSE;
+  return TRUE;
+}
+
 /* What only one node can give is taken before what several can; strict before a wish. */
 static gint
 compare_needs (gconstpointer a, gconstpointer b)

@@ -27,6 +27,8 @@ typedef struct {
 GArray *vp_hugepages_needs (const VpDomain *domain, guint64 default_kib, guint64 base_kib, GError **error);
 /* Of one that is not in such an array, which clears its own. */
 void vp_page_need_clear (VpPageNeed *need);
+/* Whether all memory modules that have no page size of their own can be made of such pages. */
+gboolean vp_hugepages_fit_modules (const VpDomain *domain, guint64 page_kib);
 /* memfd takes its pages without a mount. */
 gboolean vp_hugepages_need_mount (const VpDomain *domain);
 

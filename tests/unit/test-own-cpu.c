@@ -45,6 +45,7 @@ test_topology_topoext (void)
 
   expect_topoext ("kvm", "host-passthrough", threads, TRUE, "require");
   expect_topoext ("kvm", "host-model", threads, TRUE, "require");
+  expect_topoext ("kvm", "maximum", threads, TRUE, "require");
   expect_topoext ("kvm", "host-passthrough", threads, FALSE, NULL);
   expect_topoext ("kvm", "host-passthrough", cores, TRUE, NULL);
   expect_topoext ("kvm", "host-passthrough", "", TRUE, NULL);

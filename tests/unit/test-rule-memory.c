@@ -66,6 +66,30 @@ test_memory_modules (void)
   g_assert_nonnull (strstr (test_change (plan, "memoryBacking/hugepages")->reason, "2432 hugepages of 2M"));
 }
 
+#define DIMM(mib)                                                                                                      \
+  "  <devices><memory model='dimm'><target><size unit='MiB'>" mib "</size><node>0</node></target></memory></devices>\n"
+#define BLOCKS                                                                                                         \
+  "  <devices><memory model='virtio-mem'><target><size unit='GiB'>1</size><node>0</node><block unit='MiB'>2</block>"   \
+  "<requested unit='GiB'>1</requested></target></memory></devices>\n"
+
+/* QEMU refuses a DIMM, and blocks of virtio-mem, that are no multiple of the page; and the pool has pages for all. */
+static void
+test_memory_modules_1g (void)
+{
+  static const struct {
+    const char *devices;
+    guint64 page_kib;
+  } cases[] = { { DIMM ("1024"), 1048576 }, { DIMM ("512"), 2048 }, { DIMM ("2048"), 2048 }, { BLOCKS, 2048 } };
+  g_autoptr (VpHost) host = test_host ("howto-2015", TEST_I7_3770K);
+
+  find_pool (host, 0, 1048576)->total = 5;
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (VpDomain) domain = test_tagged (TAG ("pinned"), cases[i].devices);
+    g_autoptr (VpPlan) plan = plan_checked (domain, host);
+    g_assert_cmpuint (plan->page_kib, ==, cases[i].page_kib);
+  }
+}
+
 #define PAGES(size)                                                                                                    \
   "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='pinned'><vfio:memory page-size='" size "'/></vfio:profile>"
 
@@ -92,6 +116,7 @@ test_memory_uneven (void)
   g_autoptr (VpDomain) odd = test_domain_load (path);
   g_autoptr (VpPlan) plan = test_plan (odd, host, VP_PLAN_DEFAULT);
   g_autoptr (VpDomain) tiny = test_tagged (TAG ("pinned"), "");
+  g_autoptr (VpDomain) own = test_tagged (TAG ("pinned"), "  <memoryBacking>\n    <hugepages/>\n  </memoryBacking>\n");
 
   assert_value (plan, "memoryBacking/hugepages", NULL);
   assert_value (plan, "memoryBacking/allocation", NULL);
@@ -105,6 +130,10 @@ test_memory_uneven (void)
   g_autoptr (VpPlan) small = plan_checked (tiny, host);
   g_assert_true (test_warns (small, "2048 KiB: 2048 KiB would be"));
   g_assert_true (test_warns (small, "setmaxmem guest 2048 --config"));
+  xmlNodeSetContent (vp_xml_find (own->doc, "memory"), BAD_CAST "4194305");
+  g_autoptr (VpPlan) kept = test_plan (own, host, VP_PLAN_DEFAULT);
+  g_assert_true (test_warns (kept, "the domain's own <hugepages> stay: "));
+  g_assert_false (test_warns (kept, "no hugepages"));
 }
 
 /* libvirt lets nobody change the memory of cells but in the definition; and nothing is preallocated then. */
@@ -161,6 +190,7 @@ main (int argc, char **argv)
   g_test_add_func ("/memory/pages", test_memory_pages);
   g_test_add_func ("/memory/automatic", test_memory_automatic);
   g_test_add_func ("/memory/modules", test_memory_modules);
+  g_test_add_func ("/memory/modules-1g", test_memory_modules_1g);
   g_test_add_func ("/memory/no-multiple", test_memory_no_multiple);
   g_test_add_func ("/memory/uneven", test_memory_uneven);
   g_test_add_func ("/memory/uneven-cells", test_memory_uneven_cells);

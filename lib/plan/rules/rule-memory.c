@@ -75,6 +75,35 @@ cells_fit_pools (const VpRuleContext *context, const GArray *cells, guint64 page
   return TRUE;
 }
 
+static xmlNode *
+new_hugepages (guint64 page_kib)
+{
+  g_autofree char *size = g_strdup_printf ("%" G_GUINT64_FORMAT, page_kib);
+  xmlNode *hugepages = vp_xml_new ("hugepages", NULL);
+
+  xmlAddChild (hugepages, vp_xml_new ("page", "size", size, "unit", "KiB", NULL));
+  return hugepages;
+}
+
+/* Of the whole guest as it will be, memory modules with it; `without`: those of a definition that says no sizes. */
+static guint64
+count_pages (const VpRuleContext *context, guint64 page_kib, guint64 without)
+{
+  g_autoptr (VpDomain) as_planned = vp_domain_copy (context->original);
+  guint made = 0;
+  xmlNode *present = vp_xml_ensure (as_planned->doc, "memoryBacking/hugepages", &made);
+  guint64 pages = 0;
+
+  vp_xml_insert (present->parent, -1, new_hugepages (page_kib));
+  vp_xml_remove (present);
+  g_autoptr (GArray) needs = vp_hugepages_needs (as_planned, page_kib, 0, NULL);
+  for (guint i = 0; needs != NULL && i < needs->len; i++) {
+    const VpPageNeed *need = &g_array_index (needs, VpPageNeed, i);
+    pages += need->page_kib == page_kib ? need->pages : 0;
+  }
+  return needs != NULL ? pages : without;
+}
+
 /* Judged by the pool, not by what is free in it: guests that come and go change nothing. */
 static gboolean
 fits_pool (const VpRuleContext *context, const GArray *portions, const GArray *cells, guint64 page_kib)
@@ -82,8 +111,10 @@ fits_pool (const VpRuleContext *context, const GArray *portions, const GArray *c
   const VpPlacement *placement = context->plan->placement;
   hwloc_const_bitmap_t nodes = placement != NULL ? placement->nodes : NULL;
 
-  return is_multiple (portions, page_kib) && cells_fit_pools (context, cells, page_kib) &&
-         vp_host_pool_pages (context->host, page_kib, nodes) >= total_kib (portions) / page_kib;
+  return is_multiple (portions, page_kib) && vp_hugepages_fit_modules (context->original, page_kib) &&
+         cells_fit_pools (context, cells, page_kib) &&
+         vp_host_pool_pages (context->host, page_kib, nodes) >=
+           count_pages (context, page_kib, total_kib (portions) / page_kib);
 }
 
 static guint64
@@ -146,7 +177,8 @@ choose_page_kib (const VpRuleContext *context, const GArray *portions, const GAr
     *why = "the memory is a multiple, and the host's pool has enough of them";
     return KIB_1G;
   }
-  *why = is_multiple (portions, KIB_1G)       ? "the host's pool has too few pages of 1G"
+  *why = !vp_hugepages_fit_modules (context->original, KIB_1G) ? "a memory module is no multiple of 1G"
+         : is_multiple (portions, KIB_1G)                      ? "the host's pool has too few pages of 1G"
          : total_kib (portions) % KIB_1G == 0 ? "the memory of a guest's NUMA cell is no multiple of 1G"
                                               : "the memory is no multiple of 1G";
   return ordinary;
@@ -199,35 +231,6 @@ check_page_size (const VpRuleContext *context, const GArray *portions, guint64 p
   return TRUE;
 }
 
-static xmlNode *
-new_hugepages (guint64 page_kib)
-{
-  g_autofree char *size = g_strdup_printf ("%" G_GUINT64_FORMAT, page_kib);
-  xmlNode *hugepages = vp_xml_new ("hugepages", NULL);
-
-  xmlAddChild (hugepages, vp_xml_new ("page", "size", size, "unit", "KiB", NULL));
-  return hugepages;
-}
-
-/* Of the whole guest as it will be, memory modules with it; `without`: those of a definition that says no sizes. */
-static guint64
-count_pages (const VpRuleContext *context, guint64 page_kib, guint64 without)
-{
-  g_autoptr (VpDomain) as_planned = vp_domain_copy (context->original);
-  guint made = 0;
-  xmlNode *present = vp_xml_ensure (as_planned->doc, "memoryBacking/hugepages", &made);
-  guint64 pages = 0;
-
-  vp_xml_insert (present->parent, -1, new_hugepages (page_kib));
-  vp_xml_remove (present);
-  g_autoptr (GArray) needs = vp_hugepages_needs (as_planned, page_kib, 0, NULL);
-  for (guint i = 0; needs != NULL && i < needs->len; i++) {
-    const VpPageNeed *need = &g_array_index (needs, VpPageNeed, i);
-    pages += need->page_kib == page_kib ? need->pages : 0;
-  }
-  return needs != NULL ? pages : without;
-}
-
 static gboolean
 want_hugepages (VpRuleContext *context, GError **error)
 {
@@ -258,6 +261,9 @@ warn_uneven (VpRuleContext *context)
   gboolean has_cells = vp_xml_find (context->original->doc, "cpu/numa/cell") != NULL;
   guint64 page_kib = ordinary_page_kib (context->host);
   const char *name = context->plan->domain;
+  const char *what = vp_xml_find (context->original->doc, "memoryBacking/hugepages") != NULL
+                       ? "the domain's own <hugepages> stay"
+                       : "no hugepages";
 
   for (guint i = 0; i < portions->len; i++) {
     guint64 kib = g_array_index (portions, guint64, i);
@@ -266,10 +272,9 @@ warn_uneven (VpRuleContext *context)
     if (uneven == NULL)
       continue;
     if (has_cells)
-      vp_rule_warn (context, "no hugepages: %s ('virsh edit %s')", uneven, name);
+      vp_rule_warn (context, "%s: %s ('virsh edit %s')", what, uneven, name);
     else
-      vp_rule_warn (context, "no hugepages: %s ('virsh setmaxmem %s %" G_GUINT64_FORMAT " --config')", uneven, name,
-                    fits);
+      vp_rule_warn (context, "%s: %s ('virsh setmaxmem %s %" G_GUINT64_FORMAT " --config')", what, uneven, name, fits);
     return;
   }
 }

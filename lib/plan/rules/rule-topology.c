@@ -35,7 +35,8 @@ static void
 want_threads (VpRuleContext *context, const xmlNode *cpu, guint threads)
 {
   const xmlNode *own = vp_xml_find (context->original->doc, "cpu/feature[@name='topoext']");
-  gboolean is_host = vp_xml_attr_is (cpu, "mode", "host-passthrough") || vp_xml_attr_is (cpu, "mode", "host-model");
+  gboolean is_host = vp_xml_attr_is (cpu, "mode", "host-passthrough") || vp_xml_attr_is (cpu, "mode", "host-model") ||
+                     vp_xml_attr_is (cpu, "mode", "maximum");
 
   if (!context->host->topology->amd || !is_host || threads < 2 ||
       !vp_xml_attr_is (vp_domain_root (context->original), "type", "kvm"))
