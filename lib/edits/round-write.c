@@ -214,6 +214,9 @@ vp_round_write (VpRound *round, GError **error)
   g_autoptr (GError) failure = NULL;
 
   for (guint i = 0; plan_step (round, &problem); i++) {
+    /* The intent that is open has all that is known by now. */
+    if (i > 0 && round->noted && !vp_round_has_descriptors (error))
+      return FALSE;
     vp_round_note_intent (round);
     if (i == (round->noted ? most : MAX_ROUNDS_UNNOTED)) {
       if (!round->noted)

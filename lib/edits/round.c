@@ -43,9 +43,8 @@ vp_round_sync (const VpRound *round, guint64 *serial, GError **error)
   return FALSE;
 }
 
-/* Without descriptors the watch sees that somebody edits, but cannot read it: then nothing is overwritten. */
-static gboolean
-has_descriptors (GError **error)
+gboolean
+vp_round_has_descriptors (GError **error)
 {
   g_autoptr (GDir) open_ones = g_dir_open ("/proc/self/fd", 0, NULL);
   struct rlimit limit;
@@ -63,7 +62,7 @@ has_descriptors (GError **error)
 gboolean
 vp_round_read_base (VpRound *round, GError **error)
 {
-  if (!has_descriptors (error) || !vp_round_sync (round, &round->serial, error))
+  if (!vp_round_has_descriptors (error) || !vp_round_sync (round, &round->serial, error))
     return FALSE;
   vp_round_take (&round->base, vp_libvirt_read (round->domain, error));
   return round->base != NULL;

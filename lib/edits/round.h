@@ -34,6 +34,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (VpRound, vp_round_clear)
 void vp_round_take (VpDomain **place, VpDomain *document);
 /* Everything that the watch saw before this call is older than what is read after it. A second at most. */
 gboolean vp_round_sync (const VpRound *round, guint64 *serial, GError **error);
+/* Without descriptors the watch sees that somebody edits, but cannot read it: then nothing is to be overwritten. */
+gboolean vp_round_has_descriptors (GError **error);
 /* B, and its serial. */
 gboolean vp_round_read_base (VpRound *round, GError **error);
 /* With the context's host, profiles and neighbours; the caller's. NULL: it cannot be planned. */
