@@ -45,18 +45,21 @@ has_mark (const VpVersion *version, const char *id, VpDomain **parsed)
 }
 
 /*
- * An undo leaves no state, and so no mark. B had one, and so has what was made from it: R is the first without. Should
- * somebody have defined the domain anew in this very moment, R is the one that reads as it was written.
+ * An undo leaves no state, and so no mark. Where B had one, so has what was made from it, and R is the first without.
+ * Should somebody have defined the domain anew in this very moment, or B have had none, R is the one that reads as it
+ * was written.
  */
 static guint
-find_unmarked (VpLost *lost, const VpDomain *written, const GPtrArray *versions)
+find_unmarked (VpLost *lost, const VpWrite *write, const GPtrArray *versions)
 {
+  gboolean by_state = vp_domain_state (write->base) != NULL;
   guint found = versions->len;
 
   for (guint i = 0; i < versions->len; i++) {
     g_autoptr (VpDomain) domain = parse_version (versions->pdata[i]);
-    gboolean is_written = domain != NULL && vp_domain_equal (domain, written);
-    if (!is_written && (domain == NULL || vp_domain_state (domain) != NULL || found < versions->len))
+    gboolean is_written = domain != NULL && vp_domain_equal (domain, write->written);
+    gboolean is_first = by_state && domain != NULL && vp_domain_state (domain) == NULL && found == versions->len;
+    if (!is_written && !is_first)
       continue;
     found = i;
     g_clear_pointer (&lost->ours, vp_domain_free);
@@ -70,12 +73,12 @@ find_unmarked (VpLost *lost, const VpDomain *written, const GPtrArray *versions)
 
 /* The position of R; the number of versions where it is not among them. */
 static guint
-find_ours (VpLost *lost, const VpDomain *written, const GPtrArray *versions)
+find_ours (VpLost *lost, const VpWrite *write, const GPtrArray *versions)
 {
-  g_autofree char *id = vp_write_id_dup (written);
+  g_autofree char *id = vp_write_id_dup (write->written);
 
   if (id == NULL)
-    return find_unmarked (lost, written, versions);
+    return find_unmarked (lost, write, versions);
   for (guint i = 0; i < versions->len; i++)
     if (has_mark (versions->pdata[i], id, &lost->ours)) {
       lost->defined = TRUE;
@@ -117,7 +120,7 @@ VpLost *
 vp_lost_find (const VpWrite *write, const GPtrArray *versions)
 {
   VpLost *lost = g_new0 (VpLost, 1);
-  guint ours = find_ours (lost, write->written, versions);
+  guint ours = find_ours (lost, write, versions);
 
   if (ours == versions->len) {
     lost->missed = TRUE; /* or it was not defined: who asks knows */

@@ -76,13 +76,16 @@ vp_round_plan (const VpRound *round, const VpDomain *document, GError **error)
   return vp_plan_new (document, context->host, context->profiles, context->neighbours, context->flags, error);
 }
 
-/* Where nothing is in the metadata, libvirt would leave an empty element behind when the mark is taken away again. */
+/*
+ * Where nothing is in the metadata, libvirt leaves an empty element behind when the mark is taken away again. So an
+ * undo goes without one; but an edit that is put back onto what is undone could not be told from others' edits then.
+ */
 static gboolean
-has_metadata (const VpDomain *domain)
+needs_mark (const VpRound *round, const VpDomain *result)
 {
-  const xmlNode *metadata = vp_xml_child (vp_domain_root (domain), "metadata");
+  const xmlNode *metadata = vp_xml_child (vp_domain_root (result), "metadata");
 
-  return metadata != NULL && vp_xml_first (metadata) != NULL;
+  return (metadata != NULL && vp_xml_first (metadata) != NULL) || vp_domain_state (round->base) == NULL;
 }
 
 void
@@ -91,7 +94,7 @@ vp_round_set_result (VpRound *round, const VpDomain *result)
   g_autofree char *id = vp_write_id_new ();
 
   vp_round_take (&round->result, vp_domain_copy (result));
-  if (has_metadata (result))
+  if (needs_mark (round, result))
     vp_write_id_set (round->result, id);
 }
 

@@ -183,6 +183,27 @@ test_carry (Fixture *fixture, gconstpointer data)
 
 #define DISK_OF(name, file) "<disk type='file'><source file='" file "'/><target dev='" name "'/></disk>"
 
+/* R, without a mark, is the first version without a state, where B had one; where B had none it was not defined yet. */
+static void
+test_unmarked (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (VpDomain) undone = new_domain (DISK ("vda"), NULL, FALSE);
+  g_autoptr (VpDomain) restored = new_domain (DISK ("vda") DISK ("vdb"), NULL, FALSE);
+
+  (void) data;
+  add (fixture, DISK ("vda") DISK ("vdc"), NULL, FALSE);
+  fixture->write = (VpWrite){ fixture->base, NULL, restored };
+  g_autoptr (VpLost) first = vp_lost_find (&fixture->write, fixture->versions);
+  g_assert_true (first->defined);
+  fixture->write = (VpWrite){ undone, restored, restored };
+  g_autoptr (VpLost) second = vp_lost_find (&fixture->write, fixture->versions);
+  g_assert_false (second->defined);
+  add (fixture, DISK ("vda") DISK ("vdb"), NULL, FALSE);
+  g_autoptr (VpLost) third = vp_lost_find (&fixture->write, fixture->versions);
+  g_assert_true (third->defined);
+  g_assert_cmpint (third->kind, ==, VP_LOST_EDIT);
+}
+
 /* Two commands attached a disk as vdb, and both succeeded: one alone can be, and the other is there to be looked at. */
 static void
 test_overruled (Fixture *fixture, gconstpointer data)
@@ -440,6 +461,7 @@ static const struct {
   { "completed", test_completed },
   { "base-itself", test_base_itself },
   { "carry", test_carry },
+  { "unmarked", test_unmarked },
   { "overruled", test_overruled },
   { "undefined", test_undefined },
   { "defined-anew", test_defined_anew },
