@@ -45,14 +45,16 @@ find_undefined (const VpRound *round, guint64 after)
 gboolean
 vp_round_repeat_undefine (VpRound *round, const VpLost *lost, gboolean *again, GError **error)
 {
-  g_autoptr (VpDomain) fresh = vp_libvirt_read (round->domain, NULL);
   guint64 serial = 0;
 
   *again = FALSE;
+  /* Before the reading: a definition that comes after it is after that serial, too. */
+  if (!vp_round_sync (round, &serial, error))
+    return FALSE;
+  g_autoptr (VpDomain) fresh = vp_libvirt_read (round->domain, NULL);
   if (fresh == NULL || lost->ours == NULL || !vp_domain_equal (fresh, lost->ours))
     return TRUE;
-  if (!vp_round_sync (round, &serial, error) || !undefine (round, error) ||
-      !vp_round_sync (round, &round->serial, error))
+  if (!undefine (round, error) || !vp_round_sync (round, &round->serial, error))
     return FALSE;
   VpDomain *theirs = find_undefined (round, serial);
   if (theirs == NULL)
