@@ -23,6 +23,7 @@ DEVICES = int(os.environ.get("SET_DEVICES", "100"))
 KILLS = int(os.environ.get("SET_KILLS", "20"))
 SEED = int(os.environ.get("STRESS_SEED", str(random.randrange(1 << 30))))
 LATE = 0.02  # seconds, for a define that libvirt has begun
+LATE_WATCH = "could not be read in time: it may be lost"
 INTENTS = "/var/lib/vfio-profile/intents"
 CONTROLLERS = "".join(f"<controller type='scsi' index='{index}' model='virtio-scsi'/>" for index in range(3))
 NO_PAGES = ("--option", "memory.page-size=off")  # a user has none
@@ -96,7 +97,10 @@ def set_under_edits(pause):
         note(f"{count} commands, {pause} s apart, missing: {missing(domain)}")
         note(warnings or "no warning")
         profile_tool("unset", "edited")
-        check_equal(missing(domain), [], "missing after the last unset")
+        if LATE_WATCH in warnings:
+            note(f"the machine was too busy for the watch, and it said so; missing: {missing(domain)}")
+        else:
+            check_equal(missing(domain), [], "missing after the last unset")
         check("vfio-profile" not in definition(domain), "something of ours is left")
 
 
