@@ -374,7 +374,10 @@ store (const Fixture *fixture, const char *text)
   g_assert_cmpint (g_rename (made, path), ==, 0);
 }
 
-/* Between our define and the look at what came in between: that somebody had stored another before ours. */
+/*
+ * Between our define and the look at what came in between: that somebody had stored another before ours, and that the
+ * watch had its time, as libvirt takes some.
+ */
 static void
 on_prepared (gpointer data)
 {
@@ -382,11 +385,13 @@ on_prepared (gpointer data)
   g_autofree char *path = g_build_filename (fixture->tree->folder, "qemu", "a.xml", NULL);
   g_autoptr (virDomain) domain = find (fixture, "a");
   g_autofree char *ours = virDomainGetXMLDesc (domain, VIR_DOMAIN_XML_INACTIVE);
+  guint64 serial = 0;
 
   if (fixture->lost != NULL)
     store (fixture, fixture->lost);
   else
     g_assert_cmpint (g_unlink (path), ==, 0);
+  g_assert_true (vp_versions_sync (fixture->versions, &serial));
   store (fixture, ours);
 }
 
