@@ -27,13 +27,19 @@ find_daemon (GError **error)
   return FALSE;
 }
 
+static gboolean
+can_write (const VpInput *input)
+{
+  return input->session || geteuid () == 0;
+}
+
 /* `writer`: this process, or NULL where the daemon has to make the definition ready. */
 static gboolean
 find_writer (const VpInput *input, VpWriter **writer, GError **error)
 {
   g_autoptr (GError) problem = NULL;
 
-  if (!input->session && geteuid () != 0)
+  if (!can_write (input))
     return find_daemon (error);
   *writer = vp_writer_new (input->session, 0, NULL, NULL, &problem);
   if (*writer != NULL || g_error_matches (problem, VP_ERROR, VP_ERROR_BUSY))
@@ -129,8 +135,7 @@ put_back (virDomainPtr domain, const VpDomain *before, const VpDomain *tagged)
 gboolean
 vp_tag_resume (const VpInput *input, virDomainPtr domain, const VpDomain *tagged, GError **error)
 {
-  gboolean may = input->session || geteuid () == 0;
-  g_autoptr (VpWriter) writer = may ? vp_writer_new (input->session, 0, NULL, NULL, NULL) : NULL;
+  g_autoptr (VpWriter) writer = can_write (input) ? vp_writer_new (input->session, 0, NULL, NULL, NULL) : NULL;
 
   return writer == NULL || !vp_intents_has (writer->intents, virDomainGetName (domain)) ||
          prepare (input, domain, tagged, writer, error);

@@ -125,12 +125,18 @@ write_plan (VpRound *round, VpPrepareOutcome *outcome, GError **error)
   return TRUE;
 }
 
-/* What an earlier look left, if anything. */
+/* What an earlier look left, if anything; the domain may be another one after that. */
 static gboolean
 take_up (VpRound *round, GError **error)
 {
-  return !vp_intents_has (round->context->intents, round->name) ||
-         (vp_round_resume (round, error) && (round->carry == NULL || vp_round_write (round, error)));
+  gboolean there = round->domain != NULL;
+
+  if (!vp_intents_has (round->context->intents, round->name))
+    return TRUE;
+  if (!vp_round_resume (round, error) || (round->carry != NULL && !vp_round_write (round, error)))
+    return FALSE;
+  g_clear_pointer (&round->carry, vp_domain_free);
+  return !there || vp_round_look_up (round, error);
 }
 
 gboolean
@@ -139,16 +145,10 @@ vp_prepare_domain (const VpPrepareContext *context, const char *name, VpWritten 
 {
   g_auto (VpRound) round = { .context = context, .name = name, .written = written };
 
-  if (!vp_round_sync (&round, &round.serial, error) || !vp_round_look_up (&round, error))
-    return FALSE;
-  gboolean there = round.domain != NULL;
-  if (!take_up (&round, error))
-    return FALSE;
-  if (there && !vp_round_look_up (&round, error))
+  if (!vp_round_sync (&round, &round.serial, error) || !vp_round_look_up (&round, error) || !take_up (&round, error))
     return FALSE;
   if (round.domain == NULL)
     return forget_gone (&round, outcome);
-  g_clear_pointer (&round.carry, vp_domain_free);
   if (plan_present (&round, error))
     return write_plan (&round, outcome, error);
   vp_versions_forget (context->versions, name, round.serial);

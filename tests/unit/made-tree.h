@@ -80,6 +80,18 @@ made_file (const MadeTree *tree, const char *path, const char *text)
   made_data (tree, path, text, -1);
 }
 
+/* A definition as libvirt stores one: beside its place, then in it. */
+static inline void
+made_version (const MadeTree *tree, const char *path, const char *text)
+{
+  g_autofree char *beside = g_strconcat (path, ".new", NULL);
+  g_autofree char *whole = made_place (tree, path);
+  g_autofree char *made = made_place (tree, beside);
+
+  made_file (tree, beside, text);
+  g_assert_cmpint (g_rename (made, whole), ==, 0);
+}
+
 static inline void
 made_link (const MadeTree *tree, const char *path, const char *target)
 {

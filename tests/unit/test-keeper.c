@@ -363,17 +363,6 @@ test_stopped (Fixture *fixture, gconstpointer data)
   vp_keeper_request (fixture->keeper, "a", VP_AFTER_PREPARE); /* never carried out: it goes with the keeper */
 }
 
-/* As libvirt stores it. */
-static void
-store (const Fixture *fixture, const char *text)
-{
-  g_autofree char *made = g_build_filename (fixture->tree->folder, "qemu", "a.xml.new", NULL);
-  g_autofree char *path = g_build_filename (fixture->tree->folder, "qemu", "a.xml", NULL);
-
-  made_file (fixture->tree, "qemu/a.xml.new", text);
-  g_assert_cmpint (g_rename (made, path), ==, 0);
-}
-
 /*
  * Between our define and the look at what came in between: that somebody had stored another before ours, and that the
  * watch had its time, as libvirt takes some.
@@ -388,11 +377,11 @@ on_prepared (gpointer data)
   guint64 serial = 0;
 
   if (fixture->lost != NULL)
-    store (fixture, fixture->lost);
+    made_version (fixture->tree, "qemu/a.xml", fixture->lost);
   else
     g_assert_cmpint (g_unlink (path), ==, 0);
   g_assert_true (vp_versions_sync (fixture->versions, &serial));
-  store (fixture, ours);
+  made_version (fixture->tree, "qemu/a.xml", ours);
 }
 
 static void
@@ -420,7 +409,7 @@ test_undefined_between (Fixture *fixture, gconstpointer data)
 
   (void) data;
   define (fixture, text);
-  store (fixture, text);
+  made_version (fixture->tree, "qemu/a.xml", text);
   fixture->lost = NULL;
   test_log_on ("domain 'a': prepared for 'pinned'", on_prepared, fixture);
   vp_keeper_request (fixture->keeper, "a", VP_AFTER_PREPARE);

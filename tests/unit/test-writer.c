@@ -159,17 +159,6 @@ test_undo (Fixture *fixture, gconstpointer data)
   g_assert_false (vp_intents_has (fixture->writer.intents, "a"));
 }
 
-/* As libvirt does it. */
-static void
-store (const Fixture *fixture, const char *text)
-{
-  g_autofree char *made = g_build_filename (fixture->tree->folder, "qemu", "a.xml.new", NULL);
-  g_autofree char *path = g_build_filename (fixture->tree->folder, "qemu", "a.xml", NULL);
-
-  made_file (fixture->tree, "qemu/a.xml.new", text);
-  g_assert_cmpint (g_rename (made, path), ==, 0);
-}
-
 /* After the define: somebody had stored another before it, and the watch had its time, as libvirt takes some. */
 static void
 on_defined (gpointer data)
@@ -178,9 +167,9 @@ on_defined (gpointer data)
   g_autofree char *ours = virDomainGetXMLDesc (fixture->domain, VIR_DOMAIN_XML_INACTIVE);
   guint64 serial = 0;
 
-  store (fixture, fixture->edited->str);
+  made_version (fixture->tree, "qemu/a.xml", fixture->edited->str);
   g_assert_true (vp_versions_sync (fixture->writer.versions, &serial));
-  store (fixture, ours);
+  made_version (fixture->tree, "qemu/a.xml", ours);
   if (fixture->is_down)
     fixture->context->connection = NULL;
 }
