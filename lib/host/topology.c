@@ -459,6 +459,26 @@ vp_topology_find_pu (const VpTopology *topology, unsigned os_index)
   return -1;
 }
 
+gboolean
+vp_topology_is_node_in (const VpTopology *topology, guint node, hwloc_const_bitmap_t nodes)
+{
+  guint number = topology->nodes[node].os_index;
+
+  return number != VP_NODE_NONE && hwloc_bitmap_isset (nodes, number);
+}
+
+gboolean
+vp_topology_has_cpu_on (const VpTopology *topology, hwloc_const_bitmap_t cpus, hwloc_const_bitmap_t nodes)
+{
+  for (guint i = 0; i < topology->n_pus; i++) {
+    const VpPu *pu = &topology->pus[i];
+    if (hwloc_bitmap_isset (cpus, pu->os_index) &&
+        vp_topology_is_node_in (topology, topology->cores[pu->core].node, nodes))
+      return TRUE;
+  }
+  return FALSE;
+}
+
 guint
 vp_topology_find_distance (const VpTopology *topology, unsigned from, unsigned to)
 {

@@ -102,6 +102,10 @@ void vp_topology_free (VpTopology *topology);
 
 /* The position of the PU with that os_index, or -1. */
 int vp_topology_find_pu (const VpTopology *topology, unsigned os_index);
+/* Whether the node at that position is one of these, by their os_index; one that has none is in no set. */
+gboolean vp_topology_is_node_in (const VpTopology *topology, guint node, hwloc_const_bitmap_t nodes);
+/* Whether one of these CPUs is on one of these nodes, both by their os_index. */
+gboolean vp_topology_has_cpu_on (const VpTopology *topology, hwloc_const_bitmap_t cpus, hwloc_const_bitmap_t nodes);
 /* Between two nodes; 0: not known. */
 guint vp_topology_find_distance (const VpTopology *topology, unsigned from, unsigned to);
 

@@ -17,14 +17,14 @@ typedef enum { VP_CACHE_ANY, VP_CACHE_LARGEST } VpCache;
  *   no CPU of another guest, as many cores left as the host reserves, vCPUs on
  *   the nodes that the memory of their cells comes from (bound), a guest core's
  *   threads on one host core (unless efficiency is asked for), no CPU that a
- *   stopped guest is planned on (nor the last that the host would have beside it),
- *   the large cache where asked, isolated CPUs, one kind of core, a guest core's
- *   threads on one kind, as many guest cores as can be on one host core each, nodes with memory, the fewest nodes, CPU 0's core
- *   left to the host (which keeps others where one of the rules before asks for
- *   that), memory that fits the nodes, the devices' node, one vCPU a core
- *   (threads = 1), the fewest cores, the fewest L3s, these in the order of their
- *   sizes (match); then whole L3s, the fewest fragments left, and the
- *   highest-numbered cores.
+ *   stopped guest is planned on (nor the last that the host would have beside
+ *   it), the large cache where asked, isolated CPUs, one kind of core, a guest
+ *   core's threads on one kind, as many guest cores as can be on one host core
+ *   each, nodes with memory, the fewest nodes, CPU 0's core left to the host
+ *   (which keeps others where one of the rules before asks for that), memory
+ *   that fits the nodes, the devices' node, one vCPU a core (threads = 1), the
+ *   fewest cores, the fewest L3s, these in the order of their sizes (match);
+ *   then whole L3s, the fewest fragments left, and the highest-numbered cores.
  * A guest with threads = 1 that has more vCPUs than there are cores is put on as
  * few whole cores as hold it, two a core: no half cores, and all vCPUs alike.
  * `current` stays as long as all of these but those after "then" are as good

@@ -86,7 +86,7 @@ search_part (const VpPlacementView *view, guint n_vcpus, hwloc_const_bitmap_t no
   if (nodes != NULL) {
     part->within = g_new0 (gboolean, view->topology->n_nodes);
     for (guint i = 0; i < view->topology->n_nodes; i++)
-      part->within[i] = vp_placement_view_is_node (view, i, nodes);
+      part->within[i] = vp_topology_is_node_in (view->topology, i, nodes);
   }
   return vp_placement_search_own (part, cpus);
 }

@@ -6,8 +6,9 @@
  *   2 in a package of the guest    3 all others
  *
  * A guest on fast cores has its host threads on slower ones where there are any,
- * in the same order of nearness: the fast ones are for guests. The emulator has the nearest group that is not empty. An iothread has a core
- * of its own as long as one is left for the emulator, else they share its CPUs.
+ * in the same order of nearness: the fast ones are for guests. The emulator has the
+ * nearest group that is not empty. An iothread has a core of its own as long as one
+ * is left for the emulator, else they share its CPUs.
  * None of these cores is a guest's, in part or planned.
  */
 #include "placement/placement-host.h"
@@ -130,27 +131,13 @@ find_host_cores (const VpPlacementView *view, const guint *on_core, guint *n)
   return list;
 }
 
-/* Whether the emulator may run on one of these nodes. */
-static gboolean
-is_reached (const VpPlacementView *view, const VpPlacement *answer, hwloc_const_bitmap_t nodes)
-{
-  const VpTopology *topology = view->topology;
-
-  for (guint i = 0; i < topology->n_pus; i++) {
-    if (hwloc_bitmap_isset (answer->emulator, topology->pus[i].os_index) &&
-        vp_placement_view_is_node (view, topology->cores[topology->pus[i].core].node, nodes))
-      return TRUE;
-  }
-  return FALSE;
-}
-
 static void
 reach (const VpPlacementView *view, const HostCore *cores, guint n, hwloc_const_bitmap_t nodes, VpPlacement *answer)
 {
-  if (is_reached (view, answer, nodes))
+  if (vp_topology_has_cpu_on (view->topology, answer->emulator, nodes))
     return;
   for (guint i = 0; i < n; i++) {
-    if (vp_placement_view_is_node (view, view->topology->cores[cores[i].position].node, nodes))
+    if (vp_topology_is_node_in (view->topology, view->topology->cores[cores[i].position].node, nodes))
       add_core_cpus (view, cores[i].position, answer->emulator);
   }
 }

@@ -181,11 +181,12 @@ take_near (const Leftovers *self, hwloc_const_bitmap_t nodes, gboolean whole)
   int cpu = -1;
 
   for (guint i = 0; i < self->answer->n_vcpus && self->threads == 1 && cpu < 0; i++)
-    if (vp_placement_view_is_node (view, view->topology->cores[core_of (self, i)].node, nodes))
+    if (vp_topology_is_node_in (view->topology, view->topology->cores[core_of (self, i)].node, nodes))
       cpu = find_free (self, core_of (self, i));
   for (guint i = 0; i < self->n_rest && cpu < 0; i++) {
     guint core = self->rest[i].position;
-    if (self->rest[i].cost[0] == 0 && vp_placement_view_is_node (view, view->topology->cores[core].node, nodes) &&
+    if (self->rest[i].cost[0] == 0 &&
+        vp_topology_is_node_in (view->topology, view->topology->cores[core].node, nodes) &&
         (!whole || holds_guest_core (self, core)))
       cpu = find_free (self, core);
   }

@@ -324,9 +324,9 @@ list_nodes (const Work *work, guint *n)
   return nodes;
 }
 
-/* Sorts nodes so that the first k hold the demand; k is the fewest that can, and one fewer lack n_short. */
+/* The fewest that hold the demand, which are the first then, or all; one fewer lack n_short. */
 static guint
-order_nodes (Node *nodes, guint n, guint demand, guint *n_short)
+find_fewest_nodes (Node *nodes, guint n, guint demand, guint *n_short)
 {
   guint k = 0;
   guint sum = 0;
@@ -336,6 +336,15 @@ order_nodes (Node *nodes, guint n, guint demand, guint *n_short)
     *n_short = demand - sum;
     sum += nodes[k++].room;
   }
+  return k;
+}
+
+/* Sorts nodes so that the first k hold the demand; k is the fewest that can. */
+static guint
+order_nodes (Node *nodes, guint n, guint demand, guint *n_short)
+{
+  guint k = find_fewest_nodes (nodes, n, demand, n_short);
+
   qsort (nodes, n, sizeof *nodes, compare_by_package);
   if (sum_room (nodes, k) >= demand)
     return k;
@@ -416,15 +425,12 @@ vp_core_pool_count_nodes (const VpCorePool *pool, guint n_vcpus)
 {
   Work work;
   guint n = 0;
-  guint sum = 0;
-  guint k = 0;
+  guint n_short = 0;
 
   work_init (&work, pool, n_vcpus);
   g_autofree Node *nodes = list_nodes (&work, &n);
-  qsort (nodes, n, sizeof *nodes, compare_by_room);
-  while (k < n && sum < work.demand)
-    sum += nodes[k++].room;
-  k = sum < work.demand ? G_MAXUINT : k;
+  guint k = find_fewest_nodes (nodes, n, work.demand, &n_short);
+  k = sum_room (nodes, k) < work.demand ? G_MAXUINT : k;
   work_clear (&work);
   return k;
 }

@@ -157,20 +157,12 @@ fill_host (VpPlacementView *self)
   }
 }
 
-gboolean
-vp_placement_view_is_node (const VpPlacementView *view, guint node, hwloc_const_bitmap_t nodes)
-{
-  guint number = view->topology->nodes[node].os_index;
-
-  return number != VP_NODE_NONE && hwloc_bitmap_isset (nodes, number);
-}
-
 /* Nodes without a CPU that could be used ask for nothing. */
 static gboolean
 has_cores_on (const VpPlacementView *self, hwloc_const_bitmap_t nodes)
 {
   for (guint i = 0; i < self->topology->n_cores; i++) {
-    if (self->cores[i].width > 0 && vp_placement_view_is_node (self, self->topology->cores[i].node, nodes))
+    if (self->cores[i].width > 0 && vp_topology_is_node_in (self->topology, self->topology->cores[i].node, nodes))
       return TRUE;
   }
   return FALSE;
@@ -459,7 +451,8 @@ count_away (const VpPlacementView *self, const int *vcpus)
   for (guint i = 0; i < self->request->n_vcpus && self->homes != NULL; i++) {
     guint core = self->topology->pus[vp_topology_find_pu (self->topology, (unsigned) vcpus[i])].core;
 
-    n += self->homes[i] != NULL && !vp_placement_view_is_node (self, self->topology->cores[core].node, self->homes[i])
+    n += self->homes[i] != NULL &&
+             !vp_topology_is_node_in (self->topology, self->topology->cores[core].node, self->homes[i])
            ? 1
            : 0;
   }

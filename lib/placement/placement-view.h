@@ -80,9 +80,6 @@ typedef struct {
 VpPlacementView *vp_placement_view_new (const VpTopology *topology, const VpPlacementRequest *request, guint threads);
 void vp_placement_view_free (VpPlacementView *view);
 
-/* Whether a node is among these; those that have no number are in no set. */
-gboolean vp_placement_view_is_node (const VpPlacementView *view, guint node, hwloc_const_bitmap_t nodes);
-
 /* Whether the host could live on a core: nobody holds it, and it is not isolated. */
 gboolean vp_placement_view_is_host (const VpPlacementView *view, guint core);
 

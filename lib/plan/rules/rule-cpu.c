@@ -150,19 +150,6 @@ warn_cpuset (VpRuleContext *context, const VpPlacement *placement)
                 text, list);
 }
 
-/* Whether one of these CPUs is on one of these nodes. */
-static gboolean
-has_cpu_on (const VpTopology *topology, hwloc_const_bitmap_t cpus, hwloc_const_bitmap_t nodes)
-{
-  for (guint i = 0; i < topology->n_pus; i++) {
-    const VpNode *node = &topology->nodes[topology->cores[topology->pus[i].core].node];
-    if (hwloc_bitmap_isset (cpus, topology->pus[i].os_index) && node->os_index != VP_NODE_NONE &&
-        hwloc_bitmap_isset (nodes, node->os_index))
-      return TRUE;
-  }
-  return FALSE;
-}
-
 static gboolean
 is_preallocated (const VpRuleContext *context)
 {
@@ -189,11 +176,11 @@ needs_reach (const VpRuleContext *context, const VpPlacement *placement)
 static int
 find_vcpu_on (const VpRuleContext *context, const VpPlacement *placement, hwloc_const_bitmap_t nodes)
 {
-  g_autoptr (VpBitmap) cpu = hwloc_bitmap_alloc ();
+  const VpTopology *topology = context->host->topology;
 
   for (guint i = placement->n_vcpus; i-- > 0;) {
-    hwloc_bitmap_only (cpu, (unsigned) placement->vcpus[i]);
-    if (has_cpu_on (context->host->topology, cpu, nodes))
+    int pu = vp_topology_find_pu (topology, (unsigned) placement->vcpus[i]);
+    if (pu >= 0 && vp_topology_is_node_in (topology, topology->cores[topology->pus[pu].core].node, nodes))
       return (int) i;
   }
   return -1;
@@ -204,7 +191,7 @@ reach_cell (VpRuleContext *context, VpPlacement *placement, guint cell, hwloc_co
 {
   int vcpu = -1;
 
-  if (!has_cpu_on (context->host->topology, placement->emulator, nodes))
+  if (!vp_topology_has_cpu_on (context->host->topology, placement->emulator, nodes))
     vcpu = find_vcpu_on (context, placement, nodes);
   if (vcpu < 0)
     return;
@@ -240,7 +227,7 @@ get_memory_mode (const VpRuleContext *context, const VpPlacement *placement)
   g_autoptr (GArray) cells = vp_rule_numa_list_cells (context);
 
   if (cells->len == 0 && needs_reach (context, placement) &&
-      !has_cpu_on (context->host->topology, placement->emulator, placement->nodes))
+      !vp_topology_has_cpu_on (context->host->topology, placement->emulator, placement->nodes))
     return "restrictive";
   return vp_settings_choice (context->settings, VP_KEY_CPU_NUMA) == VP_NUMA_PREFERRED ? "preferred" : "strict";
 }
