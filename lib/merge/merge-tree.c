@@ -441,6 +441,31 @@ vp_merge_node_identity (const VpMergeNode *child, const VpMergeNode *parent, VpM
   return classes_number (classes, key);
 }
 
+static guint
+source_value (const VpMergeNode *device)
+{
+  for (guint i = 0; i < device->n_children; i++)
+    if (vp_merge_node_is (&device->children[i], "source"))
+      return device->children[i].value;
+  return 0;
+}
+
+static gboolean
+takes_media (const VpMergeNode *device)
+{
+  g_autoptr (GString) kind = g_string_new (NULL);
+
+  return key_add_attribute (kind, device, "device") &&
+         (g_str_equal (kind->str, "cdrom") || g_str_equal (kind->str, "floppy"));
+}
+
+gboolean
+vp_merge_node_is_another (const VpMergeNode *before, const VpMergeNode *after)
+{
+  return (vp_merge_node_is (after, "disk") || vp_merge_node_is (after, "filesystem")) && !takes_media (after) &&
+         source_value (before) != source_value (after);
+}
+
 static gboolean
 is_drive_address (const VpMergeNode *self)
 {

@@ -42,6 +42,12 @@ gboolean vp_merge_node_is_ordered (const VpMergeNode *node);
 gboolean vp_merge_node_is_foreign (const VpMergeNode *node);
 
 /*
+ * Two versions with one identity that are two things all the same: a disk or file system that was
+ * attached under the name of another one. A drive whose medium was changed is still that drive.
+ */
+gboolean vp_merge_node_is_another (const VpMergeNode *before, const VpMergeNode *after);
+
+/*
  * The number of the thing that `child` of `parent` is a version of. `strong`: two that were made
  * apart from each other and have this number are the same thing.
  */

@@ -423,7 +423,8 @@ merge_node (Merge *self, xmlNode *parent, const Versions *of, gboolean ordered, 
     copy_item (self, parent, theirs);
     return;
   }
-  if (!can_mix (of, whole)) {
+  /* What ours changed is gone with the former one. */
+  if (!can_mix (of, whole) || (base != NULL && vp_merge_node_is_another (base, theirs))) {
     tell_conflict (self, VP_MERGE_CONFLICT_ITEM, ours, NULL);
     copy_item (self, parent, theirs);
     return;

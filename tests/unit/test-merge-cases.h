@@ -12,6 +12,9 @@
 #define DISK(dev, file, rest)                                                                                          \
   "<disk type='file' device='disk'><source file='" file "'/>"                                                          \
   "<target dev='" dev "' bus='virtio'/>" rest "</disk>"
+#define CDROM(file, rest)                                                                                              \
+  "<disk type='file' device='cdrom'><source file='" file "'/><target dev='sdb' bus='sata'/>" rest "</disk>"
+#define IOTUNE "<iotune><total_iops_sec>253</total_iops_sec></iotune>"
 #define PCI(slot) "<address type='pci' domain='0x0000' bus='0x00' slot='" slot "' function='0x0'/>"
 #define NIC(mac, rest) "<interface type='network'><mac address='" mac "'/>" rest "</interface>"
 #define RNG(slot) "<rng model='virtio'><backend model='random'>/dev/urandom</backend>" PCI (slot) "</rng>"
@@ -54,6 +57,18 @@ static const Case cases[] = {
 
   { "both-iothreads-deleted-without-a-name", "<iothreads>2</iothreads>", THREADS ("1", THREAD ("2")),
     "<iothreads>1</iothreads>", "" },
+
+  { "another-disk-under-the-name-of-one-that-changed", "<devices>" DISK ("sda", "/a", "") "</devices>",
+    "<devices>" DISK ("sda", "/a", IOTUNE) "</devices>", "<devices>" DISK ("sda", "/b", "") "</devices>",
+    "<devices>" DISK ("sda", "/b", "") "</devices>" },
+
+  { "changed-after-another-disk-took-the-name", "<devices>" DISK ("sda", "/a", "") "</devices>",
+    "<devices>" DISK ("sda", "/b", "") "</devices>", "<devices>" DISK ("sda", "/a", IOTUNE) "</devices>",
+    "<devices>" DISK ("sda", "/b", IOTUNE) "</devices>" },
+
+  { "another-medium-in-a-drive-that-changed", "<devices>" CDROM ("/a", "") "</devices>",
+    "<devices>" CDROM ("/a", "<boot order='1'/>") "</devices>", "<devices>" CDROM ("/b", "") "</devices>",
+    "<devices>" CDROM ("/b", "<boot order='1'/>") "</devices>" },
 
   { "iothread-deleted-and-changed", THREADS ("2", THREAD ("1") THREAD ("2")), THREADS ("1", THREAD ("1")),
     THREADS ("2", THREAD ("1") "<iothread id='2' thread_pool_max='4'/>"),
@@ -126,8 +141,8 @@ static const Case cases[] = {
 
   { "moved-away-and-another-in-its-place", "<devices>" DISK ("vda", "/a", PCI ("0x06")) "</devices>",
     "<devices>" DISK ("vda", "/a", PCI ("0x09")) NIC ("52:54:00:00:00:01", PCI ("0x06")) "</devices>",
-    "<devices>" DISK ("vda", "/new", PCI ("0x06")) "</devices>",
-    "<devices>" DISK ("vda", "/new", PCI ("0x09")) NIC ("52:54:00:00:00:01", PCI ("0x06")) "</devices>" },
+    "<devices>" DISK ("vda", "/a", PCI ("0x06") "<readonly/>") "</devices>",
+    "<devices>" DISK ("vda", "/a", PCI ("0x09") "<readonly/>") NIC ("52:54:00:00:00:01", PCI ("0x06")) "</devices>" },
 
   { "both-attach-the-same-name", "<devices>" DISK ("vda", "/a", "") "</devices>",
     "<devices>" DISK ("vda", "/a", "") DISK ("vdb", "/b", "<readonly/>") "</devices>",

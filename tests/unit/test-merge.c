@@ -472,7 +472,7 @@ static const struct {
   { "<devices>" DISK ("vda", "/a", "") "</devices>", "<devices>" DISK ("vda", "/b", "") "</devices>", "<devices/>",
     "removal disk" },
   { "<devices>" DISK ("vda", "/a", "") "</devices>", "<devices>" DISK ("vda", "/b", "") "</devices>",
-    "<devices>" DISK ("vda", "/c", "") "</devices>", "value source" },
+    "<devices>" DISK ("vda", "/c", "") "</devices>", "item disk" },
   { "<memory>1</memory>", "<memory>2</memory>", "<memory>3</memory>", "value memory" },
   { "<memory>1</memory>", "<memory>2</memory>", "<memory>2</memory><title>a</title>", "" },
   { "<vcpu current='1'>4</vcpu>", "<vcpu>4</vcpu>", "<vcpu current='2'>4</vcpu>", "value vcpu" },
