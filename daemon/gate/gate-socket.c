@@ -13,6 +13,7 @@
 #include "base/gate-protocol.h"
 
 #define MAX_THREADS 32 /* of answers at the same time; more wait in the socket's queue */
+#define SHORT_MS 200   /* until the next try to take a connection where the kernel has no descriptor for it */
 #define PEER_SECONDS 5 /* for each read and write: the hook sends at once or is dead */
 #define FREE_SECONDS 5 /* for one that was not stopped before */
 
@@ -22,9 +23,13 @@ struct VpGate {
   char *path; /* to remove at the end; NULL: systemd's */
   GMainContext *loop_context;
   GMainLoop *loop;
-  GSocketService *service;
-  GThread *thread;      /* NULL: it no longer listens */
-  GCancellable *ending; /* ends the reading of what is still being asked */
+  GSocketListener *listener;
+  GThreadPool *pool;
+  GThread *thread;         /* NULL: it no longer listens */
+  GCancellable *listening; /* ends the waiting for connections */
+  GCancellable *ending;    /* ends the reading of what is still being asked */
+  gboolean is_waiting;     /* for a connection; the gate's thread's own */
+  gboolean is_short;       /* of descriptors, which was said; its own */
 
   GMutex mutex;
   GCond answered;
@@ -84,31 +89,80 @@ serve (const VpGate *gate, GSocketConnection *connection, GError **error)
   return FALSE;
 }
 
-/* In the gate's thread, before one of the pool has it: from here on it is waited for. */
-static gboolean
-on_incoming (GSocketService *service, GSocketConnection *connection, GObject *source, gpointer data)
-{
-  VpGate *gate = data;
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&gate->mutex);
+static void wait_for_connection (VpGate *gate);
 
-  (void) service, (void) connection, (void) source;
-  gate->in_flight++;
-  return FALSE;
+static gboolean
+on_retry (gpointer data)
+{
+  wait_for_connection (data);
+  return G_SOURCE_REMOVE;
 }
 
+static void
+retry_after (VpGate *gate, guint milliseconds)
+{
+  g_autoptr (GSource) source = milliseconds > 0 ? g_timeout_source_new (milliseconds) : g_idle_source_new ();
+
+  g_source_set_callback (source, on_retry, gate, NULL);
+  g_source_attach (source, gate->loop_context);
+}
+
+static void
+answer_connection (gpointer data, gpointer user_data)
+{
+  VpGate *gate = user_data;
+  g_autoptr (GSocketConnection) connection = data;
+  g_autoptr (GError) error = NULL;
+
+  if (!serve (gate, connection, &error))
+    g_warning ("gate: a request was not answered: %s", error->message);
+  (void) g_io_stream_close (G_IO_STREAM (connection), NULL, NULL);
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&gate->mutex);
+  if (gate->in_flight-- == MAX_THREADS)
+    retry_after (gate, 0);
+  g_cond_broadcast (&gate->answered);
+}
+
+/* TRUE: one more can be taken. From here on this one is waited for. */
 static gboolean
-on_connection (GThreadedSocketService *service, GSocketConnection *connection, GObject *source, gpointer data)
+take_connection (VpGate *gate, GSocketConnection *connection)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&gate->mutex);
+  gboolean has_place = ++gate->in_flight < MAX_THREADS;
+
+  (void) g_thread_pool_push (gate->pool, connection, NULL); /* without a thread it waits for one */
+  return has_place;
+}
+
+static void
+on_connection (GObject *source, GAsyncResult *result, gpointer data)
 {
   VpGate *gate = data;
   g_autoptr (GError) error = NULL;
+  GSocketConnection *connection = g_socket_listener_accept_finish (G_SOCKET_LISTENER (source), result, NULL, &error);
 
-  (void) service, (void) source;
-  if (!serve (gate, connection, &error))
-    g_warning ("gate: a request was not answered: %s", error->message);
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&gate->mutex);
-  gate->in_flight--;
-  g_cond_broadcast (&gate->answered);
-  return TRUE;
+  gate->is_waiting = FALSE;
+  if (g_cancellable_is_cancelled (gate->listening))
+    g_main_loop_quit (gate->loop);
+  if (connection != NULL) {
+    gate->is_short = FALSE;
+    if (take_connection (gate, connection))
+      wait_for_connection (gate);
+  } else if (!g_cancellable_is_cancelled (gate->listening)) {
+    if (!gate->is_short)
+      g_warning ("gate: cannot take a connection, hooks wait: %s", error->message);
+    gate->is_short = TRUE;
+    retry_after (gate, SHORT_MS);
+  }
+}
+
+static void
+wait_for_connection (VpGate *gate)
+{
+  if (gate->is_waiting || g_cancellable_is_cancelled (gate->listening))
+    return;
+  gate->is_waiting = TRUE;
+  g_socket_listener_accept_async (gate->listener, gate->listening, on_connection, gate);
 }
 
 static gpointer
@@ -161,17 +215,18 @@ vp_gate_new (const VpGateContext *context, const char *path, int fd, GError **er
   gate->path = fd >= 0 ? NULL : g_strdup (path);
   gate->loop_context = g_main_context_new ();
   gate->loop = g_main_loop_new (gate->loop_context, FALSE);
+  gate->listening = g_cancellable_new ();
   gate->ending = g_cancellable_new ();
+  gate->pool = g_thread_pool_new (answer_connection, gate, MAX_THREADS, FALSE, NULL);
   g_mutex_init (&gate->mutex);
   g_cond_init (&gate->answered);
 
-  /* The listener watches the socket in the context that is the thread's default when it is added. */
+  /* The listener watches the socket in the context that is the thread's default when it is asked to. */
   g_main_context_push_thread_default (gate->loop_context);
-  gate->service = g_threaded_socket_service_new (MAX_THREADS);
-  gboolean added = g_socket_listener_add_socket (G_SOCKET_LISTENER (gate->service), socket, NULL, error);
-  g_signal_connect (gate->service, "incoming", G_CALLBACK (on_incoming), gate);
-  g_signal_connect (gate->service, "run", G_CALLBACK (on_connection), gate);
-  g_socket_service_start (gate->service);
+  gate->listener = g_socket_listener_new ();
+  gboolean added = g_socket_listener_add_socket (gate->listener, socket, NULL, error);
+  if (added)
+    wait_for_connection (gate);
   g_main_context_pop_thread_default (gate->loop_context);
   if (!added) {
     vp_gate_free (gate);
@@ -181,15 +236,15 @@ vp_gate_new (const VpGateContext *context, const char *path, int fd, GError **er
   return gate;
 }
 
-/* In the gate's thread, as GLib 2.74 loses memory where a listener is stopped from another. */
+/* In the gate's thread. One that waits for a connection is told first, and ends the loop. */
 static gboolean
 end_loop (gpointer data)
 {
   VpGate *gate = data;
 
-  g_socket_service_stop (gate->service);
-  g_socket_listener_close (G_SOCKET_LISTENER (gate->service));
-  g_main_loop_quit (gate->loop);
+  g_cancellable_cancel (gate->listening);
+  if (!gate->is_waiting)
+    g_main_loop_quit (gate->loop);
   return G_SOURCE_REMOVE;
 }
 
@@ -203,6 +258,7 @@ stop_listening (VpGate *gate)
     g_source_set_callback (source, end_loop, gate, NULL);
     g_source_attach (source, gate->loop_context);
     g_thread_join (g_steal_pointer (&gate->thread));
+    g_socket_listener_close (gate->listener);
   }
   if (gate->path != NULL)
     (void) unlink (gate->path);
@@ -226,7 +282,9 @@ vp_gate_free (VpGate *gate)
 {
   if (gate == NULL || !vp_gate_stop (gate, g_get_monotonic_time () + FREE_SECONDS * G_TIME_SPAN_SECOND))
     return;
-  g_object_unref (gate->service);
+  g_thread_pool_free (gate->pool, FALSE, TRUE);
+  g_object_unref (gate->listener);
+  g_object_unref (gate->listening);
   g_object_unref (gate->ending);
   g_main_loop_unref (gate->loop);
   g_main_context_unref (gate->loop_context);

@@ -7,6 +7,7 @@
 #include <gio/gunixsocketaddress.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -21,6 +22,7 @@
 #define UUID "6b3d6b0e-1d33-4c77-8dc9-0d4d5d7c4a01"
 #define NOBODY_UID 65534
 #define CLIENTS 80 /* more than the gate has threads */
+#define NO_DESCRIPTOR "gate: cannot take a connection, hooks wait: "
 #define NOT_A_HOOK "gate: a request was not answered: the request is not one of this version's hook"
 
 typedef struct {
@@ -320,6 +322,36 @@ test_many (Fixture *fixture, gconstpointer data)
   }
 }
 
+/* Said once, and no busy loop; the hook waits, and is answered when there are descriptors again. */
+static void
+test_short_of_descriptors (Fixture *fixture, gconstpointer data)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  struct rlimit limit;
+  int late = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int lowest = dup (late); /* that is free: all below are taken */
+
+  (void) data;
+  g_assert_cmpint (lowest, >, late);
+  g_assert_cmpint (close (lowest), ==, 0);
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+  const struct rlimit low = { (rlim_t) lowest, limit.rlim_max };
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &low), ==, 0);
+  g_strlcpy (address.sun_path, fixture->path, sizeof address.sun_path);
+  g_assert_cmpint (connect (late, (const struct sockaddr *) &address, sizeof address), ==, 0);
+  test_log_wait (NO_DESCRIPTOR);
+  g_usleep (G_USEC_PER_SEC); /* five tries */
+  g_assert_true (test_log_take (NO_DESCRIPTOR));
+  g_assert_false (test_log_has (NO_DESCRIPTOR));
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+  g_assert_true (send_bytes (late, "x", 1));
+  g_assert_cmpint (shutdown (late, SHUT_WR), ==, 0);
+  g_autofree char *answer = dup_answer (late);
+  g_assert_cmpstr (answer, ==, "");
+  test_log_wait (NOT_A_HOOK);
+  g_assert_cmpint (close (late), ==, 0);
+}
+
 /* As nobody, from a process of its own: only calls that are safe in one. */
 static void
 run_nobody (const struct sockaddr_un *address)
@@ -391,9 +423,17 @@ static const struct {
   const char *name;
   void (*func) (Fixture *fixture, gconstpointer data);
 } tests[] = {
-  { "round", test_round },           { "refused", test_refused },   { "wait", test_wait }, { "gone", test_gone },
-  { "garbage", test_garbage },       { "too-much", test_too_much }, { "slow", test_slow }, { "many", test_many },
-  { "other-user", test_other_user }, { "listen", test_listen },
+  { "round", test_round },
+  { "refused", test_refused },
+  { "wait", test_wait },
+  { "gone", test_gone },
+  { "garbage", test_garbage },
+  { "too-much", test_too_much },
+  { "slow", test_slow },
+  { "many", test_many },
+  { "other-user", test_other_user },
+  { "listen", test_listen },
+  { "short-of-descriptors", test_short_of_descriptors },
 };
 
 int
