@@ -30,7 +30,7 @@ refuse_dtd (void *data, const xmlChar *name, const xmlChar *external_id, const x
 }
 
 static void
-be_silent (void *data, xmlErrorPtr problem)
+be_silent (void *data, VpXmlProblem *problem)
 {
   (void) data, (void) problem;
 }
@@ -40,6 +40,16 @@ static char *
 dup_first_line (const char *message)
 {
   return message != NULL ? g_utf8_make_valid (message, (gssize) strcspn (message, "\n")) : g_strdup ("not well-formed");
+}
+
+static void
+set_parse_error (xmlParserCtxt *parser, const char *what, GError **error)
+{
+  const xmlError *last = xmlCtxtGetLastError (parser);
+  g_autofree char *reason = dup_first_line (last != NULL ? last->message : NULL);
+
+  g_set_error (error, VP_ERROR, VP_ERROR_XML, "%s is not XML: line %d: %s", what, last != NULL ? last->line : 0,
+               reason);
 }
 
 xmlDoc *
@@ -65,8 +75,7 @@ vp_xml_parse (const char *text, gsize length, const char *what, GError **error)
     return NULL;
   }
   if (doc == NULL || xmlDocGetRootElement (doc) == NULL) {
-    g_autofree char *reason = dup_first_line (parser->lastError.message);
-    g_set_error (error, VP_ERROR, VP_ERROR_XML, "%s is not XML: line %d: %s", what, parser->lastError.line, reason);
+    set_parse_error (parser, what, error);
     return NULL;
   }
   return g_steal_pointer (&doc);

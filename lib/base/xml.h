@@ -12,10 +12,18 @@
 
 #include <glib.h>
 #include <libxml/tree.h>
+#include <libxml/xmlerror.h>
 
 G_BEGIN_DECLS
 
 #define VP_XML_MAX_BYTES (16u * 1024 * 1024)
+
+/* What a callback of libxml2's for errors is given: libxml2 lends it as const since 2.12. */
+#if LIBXML_VERSION >= 21200
+typedef const xmlError VpXmlProblem;
+#else
+typedef xmlError VpXmlProblem;
+#endif
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (xmlDoc, xmlFreeDoc)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (xmlNode, xmlFreeNode)

@@ -38,7 +38,7 @@ get_schema (void)
 }
 
 static void
-keep_first_message (void *data, xmlErrorPtr problem)
+keep_first_message (void *data, VpXmlProblem *problem)
 {
   char **message = data;
 
