@@ -40,7 +40,9 @@ static const char *const owned_trim[] = {
   "devices/sound",
   "devices/audio",
   "devices/input[@type='tablet']",
-  "devices/channel[@type='spicevmc' or @type='spiceport' or @type='qemu-vdagent']",
+  "devices/channel[@type='spicevmc']",
+  "devices/channel[@type='spiceport']",
+  "devices/channel[@type='qemu-vdagent']",
   "devices/redirdev[@type='spicevmc']",
   "devices/smartcard[@type='spicevmc']",
 };
@@ -118,9 +120,12 @@ list_owned (const VpDomain *domain)
 
   for (gsize i = 0; i < G_N_ELEMENTS (places); i++) {
     g_autoptr (VpDomain) copy = vp_domain_copy (domain);
-    for (xmlNode *node = vp_xml_find (copy->doc, places[i]); node != NULL; node = vp_xml_find (copy->doc, places[i])) {
-      g_ptr_array_add (texts, vp_xml_dup_unordered (node));
-      vp_xml_remove (node);
+    g_auto (GStrv) each = g_strsplit (places[i], " | ", -1);
+    for (guint j = 0; each[j] != NULL; j++) {
+      for (xmlNode *node = vp_xml_find (copy->doc, each[j]); node != NULL; node = vp_xml_find (copy->doc, each[j])) {
+        g_ptr_array_add (texts, vp_xml_dup_unordered (node));
+        vp_xml_remove (node);
+      }
     }
   }
   return texts;

@@ -5,8 +5,10 @@
  * and places. All strings are UTF-8; a `dup` is freed with g_free.
  *
  * A place is a path from the root element to one element or attribute,
- * `cputune/vcpupin[@vcpu='0']` or `vcpu/@placement`: the part of XPath without
- * axes, where only the last element step may have to be made.
+ * `cputune/vcpupin[@vcpu='0']` or `vcpu/@placement`: a part of XPath. A step is the
+ * name of an element without a namespace or `*`; behind it may stand a predicate of
+ * conditions, `@name='value'`, `local-name()='…'` or `namespace-uri()='…'` with "and"
+ * between them, and then a number: `devices/video[2]`, `input[@type='tablet'][1]`.
  */
 #pragma once
 
@@ -58,6 +60,7 @@ char *vp_xml_dup_content (const xmlNode *node); /* white space at both ends remo
 
 /* Finds the element (or, for `…/@name`, the element that would carry it); NULL: not there. */
 xmlNode *vp_xml_find (const xmlDoc *doc, const char *place);
+gboolean vp_xml_is_double (const xmlDoc *doc, const char *place);    /* there is another one at that place */
 char *vp_xml_dup_place_value (const xmlDoc *doc, const char *place); /* of an attribute place */
 gboolean vp_xml_place_is_attribute (const char *place);
 void vp_xml_place_split (const char *place, char **parent, char **last);

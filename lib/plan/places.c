@@ -8,10 +8,11 @@ static const struct {
   const char *parent;
   const char *name;
   const char *attribute;
+  const char *start; /* of the place */
 } listed[] = {
-  { "cputune", "vcpupin", "vcpu" },
-  { "cputune", "iothreadpin", "iothread" },
-  { "numatune", "memnode", "cellid" },
+  { "cputune", "vcpupin", "vcpu", "cputune/vcpupin[@vcpu='" },
+  { "cputune", "iothreadpin", "iothread", "cputune/iothreadpin[@iothread='" },
+  { "numatune", "memnode", "cellid", "numatune/memnode[@cellid='" },
 };
 
 static void
@@ -23,7 +24,7 @@ add_node (VpPlaces *places, const xmlNode *node)
     g_autofree char *value = vp_xml_dup_attr (node, listed[i].attribute);
     if (value == NULL)
       return;
-    char *place = g_strdup_printf ("%s/%s[@%s='%s']", listed[i].parent, listed[i].name, listed[i].attribute, value);
+    char *place = g_strconcat (listed[i].start, value, "']", NULL);
     GQueue *queue = g_hash_table_lookup (places->nodes, place);
     if (queue == NULL) {
       queue = g_queue_new ();
@@ -38,11 +39,9 @@ add_node (VpPlaces *places, const xmlNode *node)
 static gboolean
 is_listed (const char *place)
 {
-  for (gsize i = 0; i < G_N_ELEMENTS (listed); i++) {
-    g_autofree char *start = g_strdup_printf ("%s/%s[@%s='", listed[i].parent, listed[i].name, listed[i].attribute);
-    if (g_str_has_prefix (place, start))
+  for (gsize i = 0; i < G_N_ELEMENTS (listed); i++)
+    if (g_str_has_prefix (place, listed[i].start))
       return TRUE;
-  }
   return FALSE;
 }
 
@@ -87,8 +86,7 @@ vp_places_is_double (const VpPlaces *places, const char *place)
   }
   if (g_str_has_suffix (place, "]") && g_ascii_isdigit (place[strlen (place) - 2]))
     return FALSE; /* it names the n-th of them */
-  g_autofree char *second = g_strconcat ("(", place, ")[2]", NULL);
-  return !vp_xml_place_is_attribute (place) && vp_xml_find (places->domain->doc, second) != NULL;
+  return !vp_xml_place_is_attribute (place) && vp_xml_is_double (places->domain->doc, place);
 }
 
 void

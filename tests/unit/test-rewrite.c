@@ -63,6 +63,54 @@ test_untouched (void)
   g_assert_nonnull (strstr (after, "<unknown z=\"1\" a=\"2\"/>"));
 }
 
+/* The part of XPath that places are written in; the attribute n says which element was found. */
+static void
+test_places (void)
+{
+  static const char text[] = "<domain n='0'><a n='1' k='x'/><q:a xmlns:q='urn:q/1' n='2' k='y'/><a n='3' k='y'/>"
+                             "<b n='4'><a n='5' k='&lt;'/></b><b n='6'><a n='7' k='z'/><a n='8' k='z'/></b></domain>";
+  static const struct {
+    const char *place;
+    const char *n; /* NULL: nothing is there */
+    gboolean is_double;
+  } places[] = {
+    { "", "0", FALSE },
+    { "a", "1", TRUE },
+    { "a[2]", "3", FALSE },
+    { "a[3]", NULL, FALSE },
+    { "a[@k='y']", "3", FALSE },
+    { "*[@k='y']", "2", TRUE },
+    { "*[local-name()='a' and namespace-uri()='urn:q/1']", "2", FALSE },
+    { "*[local-name()='a' and @k='y'][2]", "3", FALSE },
+    { "*[namespace-uri()='']", "1", TRUE },
+    { "b/a", "5", TRUE },
+    { "b/a[2]", "8", FALSE },
+    { "b[2]/a", "7", TRUE },
+    { "b/a[@k='z']", "7", TRUE },
+    { "b/a[@k='z'][2]", "8", FALSE },
+    { "b/a[@k='<']", "5", FALSE },
+    { "b/a/@k", "5", TRUE },
+    { "b/a[@k='z']/@none", "7", TRUE },
+    { "b/b", NULL, FALSE },
+    { "A", NULL, FALSE },
+    { "a[", NULL, FALSE },
+    { "a[@k", NULL, FALSE },
+    { "a[@k='x'", NULL, FALSE },
+    { "a[@k='x' and ", NULL, FALSE },
+    { "a[@k='x' or @k='y']", NULL, FALSE },
+    { "/a", NULL, FALSE },
+  };
+  g_autoptr (VpDomain) domain = test_domain (text);
+
+  for (guint i = 0; i < G_N_ELEMENTS (places); i++) {
+    const xmlNode *found = vp_xml_find (domain->doc, places[i].place);
+    g_autofree char *n = found != NULL ? vp_xml_dup_attr (found, "n") : NULL;
+    if (g_strcmp0 (n, places[i].n) != 0)
+      g_error ("at '%s' is %s", places[i].place, n != NULL ? n : "nothing");
+    g_assert_cmpint (vp_xml_is_double (domain->doc, places[i].place), ==, places[i].is_double);
+  }
+}
+
 /* A knob that the user turns is put right while the tag stands, and his value is what undo gives back. */
 static void
 test_user_edit (void)
@@ -204,6 +252,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/xml/hostile", test_hostile);
   g_test_add_func ("/xml/untouched", test_untouched);
+  g_test_add_func ("/xml/places", test_places);
   g_test_add_func ("/state/user-edit", test_user_edit);
   g_test_add_func ("/state/user-addition", test_user_addition);
   g_test_add_func ("/state/profile-change", test_profile_change);
