@@ -10,11 +10,16 @@
  *
  * libvirt 7 and QEMU 6.2 or newer: JSON; older ones: driver,key=value,… where a comma in a
  * value is doubled. What cannot be read as either, QEMU shall judge: it passes untouched.
+ *
+ * JSON is read to find driver, id and x-vga, leniently: what json-c takes or refuses beyond
+ * that differs from version to version (0.18 takes no byte above 0x7f in strict mode). The
+ * property is put in before the last brace, the text stays, and so QEMU judges that, too.
  */
 #include "hooks/emulator-args.h"
 
 #include <json.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +38,7 @@
 typedef enum {
   ARGUMENT_KEPT,
   ARGUMENT_NEW,
+  ARGUMENT_MISSED, /* kept, though it has the mark, or may have it */
   ARGUMENT_NO_MEMORY,
 } Outcome;
 
@@ -69,7 +75,6 @@ parse_object (const char *text, size_t size)
 
   if (tokener == NULL)
     return NULL;
-  json_tokener_set_flags (tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
   object = json_tokener_parse_ex (tokener, text, (int) size);
   if (json_tokener_get_error (tokener) != json_tokener_success || json_tokener_get_parse_end (tokener) != size ||
       !json_object_is_type (object, json_type_object)) {
@@ -93,47 +98,60 @@ get_string (const json_object *object, const char *key)
   return strlen (string) == (size_t) json_object_get_string_len (member) ? string : NULL;
 }
 
-static bool
-is_marked_object (const json_object *object)
+/* What is to become of it: kept, new or missed. */
+static Outcome
+judge_object (const json_object *object)
 {
   const char *driver = get_string (object, "driver");
   const char *id = get_string (object, "id");
-
-  return driver != NULL && is_driver (driver) && id != NULL && vp_x_vga_mark_is (id);
-}
-
-static bool
-is_on (const json_object *object)
-{
   json_object *x_vga;
 
+  if (id == NULL || !vp_x_vga_mark_is (id))
+    return ARGUMENT_KEPT;
+  if (driver == NULL || !is_driver (driver))
+    return ARGUMENT_MISSED;
   return json_object_object_get_ex (object, X_VGA, &x_vga) && json_object_is_type (x_vga, json_type_boolean) &&
-         json_object_get_boolean (x_vga);
+             json_object_get_boolean (x_vga)
+           ? ARGUMENT_KEPT
+           : ARGUMENT_NEW;
 }
 
-static Outcome
-set_in_object (json_object *object, char **new_argument)
+/* A second x-vga would be one too many for QEMU: only then the object is written anew. NULL: no memory. */
+static char *
+dup_with_x_vga (const char *argument, size_t size, json_object *object)
 {
-  json_object *on = json_object_new_boolean (1);
+  json_object *on;
+  char *text = NULL;
 
+  if (!json_object_object_get_ex (object, X_VGA, NULL))
+    return asprintf (&text, "%.*s,\"" X_VGA "\":true}", (int) size - 1, argument) >= 0 ? text : NULL;
+
+  on = json_object_new_boolean (1);
   if (on == NULL || json_object_object_add (object, X_VGA, on) != 0) {
     json_object_put (on);
-    return ARGUMENT_NO_MEMORY;
+    return NULL;
   }
-
-  const char *text = json_object_to_json_string_ext (object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-  *new_argument = text != NULL ? strdup (text) : NULL;
-  return *new_argument != NULL ? ARGUMENT_NEW : ARGUMENT_NO_MEMORY;
+  const char *plain = json_object_to_json_string_ext (object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+  return plain != NULL ? strdup (plain) : NULL;
 }
 
 static Outcome
 rewrite_json (const char *argument, char **new_argument)
 {
-  json_object *object = parse_object (argument, strlen (argument));
-  Outcome outcome = ARGUMENT_KEPT;
+  const size_t size = strlen (argument);
+  json_object *object = size <= ARGUMENT_MAX ? parse_object (argument, size) : NULL;
 
-  if (object != NULL && is_marked_object (object) && !is_on (object))
-    outcome = set_in_object (object, new_argument);
+  if (object == NULL)
+    return strstr (argument, VP_X_VGA_MARK_SUFFIX) != NULL ? ARGUMENT_MISSED : ARGUMENT_KEPT;
+
+  Outcome outcome = judge_object (object);
+  if (outcome == ARGUMENT_NEW) {
+    char *text = dup_with_x_vga (argument, size, object);
+    if (text != NULL)
+      *new_argument = text;
+    else
+      outcome = ARGUMENT_NO_MEMORY;
+  }
   json_object_put (object);
   return outcome;
 }
@@ -202,9 +220,9 @@ dup_value (const Part *part)
   return value;
 }
 
-/* Whether the driver is ours and the id carries the mark. QEMU takes the first id, the last driver. */
+/* New where the driver is ours and the id carries the mark. QEMU takes the first id, the last driver. */
 static Outcome
-find_mark (const char *argument, bool *is_marked)
+judge_comma (const char *argument)
 {
   const char *next = argument;
   bool has_driver = false;
@@ -229,8 +247,9 @@ find_mark (const char *argument, bool *is_marked)
     }
     next = *part.end == ',' ? part.end + 1 : part.end;
   }
-  *is_marked = has_driver && has_mark;
-  return ARGUMENT_KEPT;
+  if (!has_mark)
+    return ARGUMENT_KEPT;
+  return has_driver ? ARGUMENT_NEW : ARGUMENT_MISSED;
 }
 
 /*
@@ -272,12 +291,10 @@ write_with_x_vga (const char *argument, char *out)
 static Outcome
 rewrite_comma (const char *argument, char **new_argument)
 {
-  bool is_marked = false;
+  const Outcome outcome = judge_comma (argument);
 
-  if (find_mark (argument, &is_marked) == ARGUMENT_NO_MEMORY)
-    return ARGUMENT_NO_MEMORY;
-  if (!is_marked)
-    return ARGUMENT_KEPT;
+  if (outcome != ARGUMENT_NEW)
+    return outcome;
 
   /* At most each "x-vga=" becomes "x-vga=on", and one is added at the end. */
   char *out = malloc (2 * strlen (argument) + sizeof "," X_VGA_ON);
@@ -302,8 +319,6 @@ is_device_option (const char *argument)
 static Outcome
 rewrite_device (const char *argument, char **new_argument)
 {
-  if (strlen (argument) > ARGUMENT_MAX)
-    return ARGUMENT_KEPT;
   return argument[0] == '{' ? rewrite_json (argument, new_argument) : rewrite_comma (argument, new_argument);
 }
 
@@ -320,7 +335,7 @@ vp_emulator_args_free (char **rewritten, char *const *arguments)
 }
 
 char **
-vp_emulator_args_rewrite (char *const *arguments)
+vp_emulator_args_rewrite (char *const *arguments, VpEmulatorMissed *missed)
 {
   size_t n_arguments = 0;
 
@@ -335,7 +350,10 @@ vp_emulator_args_rewrite (char *const *arguments)
   for (size_t i = 1; i < n_arguments; i++) {
     if (!is_device_option (arguments[i - 1]) || arguments[i][0] == '-')
       continue;
-    if (rewrite_device (arguments[i], &rewritten[i]) == ARGUMENT_NO_MEMORY) {
+    const Outcome outcome = rewrite_device (arguments[i], &rewritten[i]);
+    if (outcome == ARGUMENT_MISSED && strstr (arguments[i], "vfio") != NULL) /* else an alias of the user's own */
+      missed (arguments[i]);
+    if (outcome == ARGUMENT_NO_MEMORY) {
       vp_emulator_args_free (rewritten, arguments);
       return NULL;
     }

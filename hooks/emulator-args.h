@@ -3,11 +3,17 @@
 #pragma once
 
 /*
+ * Called with a device of vfio's that has the mark, or may have it, and gets no x-vga: it cannot be read, or has
+ * another driver.
+ */
+typedef void VpEmulatorMissed (const char *device);
+
+/*
  * Returns a NULL-terminated list as long as `arguments` (which is NULL-terminated too). An
  * entry is the caller's own pointer where nothing changes, and a new string where x-vga was
  * set. NULL when memory runs out.
  */
-char **vp_emulator_args_rewrite (char *const *arguments);
+char **vp_emulator_args_rewrite (char *const *arguments, VpEmulatorMissed *missed);
 
 /* Frees what vp_emulator_args_rewrite() made of `arguments`, and nothing of theirs. */
 void vp_emulator_args_free (char **rewritten, char *const *arguments);

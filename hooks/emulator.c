@@ -4,7 +4,7 @@
  * for libvirt's <emulator>. The kernel runs it as "INTERPRETER WRAPPER ARGUMENTS…". It sets
  * x-vga on the marked devices and becomes the real QEMU; everything else goes on as it came:
  * arguments, environment, descriptors, signals, libvirt's capability probe. It prints nothing
- * unless it fails, since libvirt reads its stdout and stderr as QEMU's.
+ * unless it fails, or a marked device gets no x-vga: libvirt reads its stdout and stderr as QEMU's.
  */
 #include "config.h"
 
@@ -21,6 +21,8 @@
 #define EXIT_REFUSED 126
 #define EXIT_NOT_RUN 127
 
+#define SHOWN_MAX 200 /* bytes of an argument */
+
 static const char help_text[] =
   "Usage: vfio-profile-emulator WRAPPER [QEMU-ARGUMENT...]\n"
   "\n"
@@ -32,6 +34,16 @@ static const char help_text[] =
   "  --version  show the version\n"
   "\n"
   "Exit status: QEMU's own; 126 the wrapper is refused, 127 QEMU cannot be run, 2 wrong usage.\n";
+
+/* One line in QEMU's log, whatever is in the argument. */
+static void
+say_missed (const char *device)
+{
+  fputs ("vfio-profile: a device that is marked for x-vga could not be given it, and QEMU gets it as it is: ", stderr);
+  for (size_t i = 0; device[i] != '\0' && i < SHOWN_MAX; i++)
+    fputc (device[i] >= ' ' && device[i] <= '~' ? device[i] : '?', stderr);
+  fputc ('\n', stderr);
+}
 
 /* Returns only if QEMU could not be started. */
 static int
@@ -47,7 +59,7 @@ run_emulator (const char *wrapper, char *const *argv)
     return EXIT_REFUSED;
   }
 
-  char **arguments = vp_emulator_args_rewrite (argv);
+  char **arguments = vp_emulator_args_rewrite (argv, say_missed);
   if (arguments == NULL) {
     fprintf (stderr, "vfio-profile: cannot run %s: no memory for its arguments\n", file.emulator);
     return EXIT_NOT_RUN;

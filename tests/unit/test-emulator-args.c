@@ -8,12 +8,21 @@
 
 #define MARKED "\"driver\":\"vfio-pci\",\"id\":\"ua-a-x-vga\""
 
+static guint n_missed;
+
+static void
+count_missed (const char *device)
+{
+  g_assert_nonnull (device);
+  n_missed++;
+}
+
 /* What `device` becomes; the pointer must be the same exactly if the text is. */
 static char *
 rewrite_device (const char *option, const char *device)
 {
   char *arguments[] = { (char *) "qemu", (char *) option, (char *) device, NULL };
-  char **rewritten = vp_emulator_args_rewrite (arguments);
+  char **rewritten = vp_emulator_args_rewrite (arguments, count_missed);
   char *text = g_strdup (rewritten[2]);
 
   g_assert_true (rewritten[0] == arguments[0] && rewritten[1] == arguments[1] && rewritten[3] == NULL);
@@ -37,7 +46,18 @@ assert_becomes (const char *device, const char *expected)
 static void
 assert_kept (const char *device)
 {
+  n_missed = 0;
   assert_becomes (device, device);
+  g_assert_cmpuint (n_missed, ==, 0);
+}
+
+/* It stays, and each of the three times it is said. */
+static void
+assert_missed (const char *device)
+{
+  n_missed = 0;
+  assert_becomes (device, device);
+  g_assert_cmpuint (n_missed, ==, 3);
 }
 
 static char **
@@ -60,7 +80,7 @@ test_recorded (gconstpointer data)
 {
   g_auto (GStrv) arguments = load_lines (data, ".args");
   g_auto (GStrv) expected = load_lines (data, ".expected");
-  char **rewritten = vp_emulator_args_rewrite (arguments);
+  char **rewritten = vp_emulator_args_rewrite (arguments, count_missed);
 
   g_assert_cmpuint (g_strv_length (arguments), >, 10);
   g_assert_cmpstrv (rewritten, expected);
@@ -117,11 +137,9 @@ test_json_kept (void)
     "{\"driver\":\"vfio-pci\",\"id\":\"hostdev0\"}",
     "{\"driver\":\"vfio-pci\"}",
     "{\"id\":\"ua-a-x-vga\"}",
-    "{\"driver\":\"vfio-ap\",\"id\":\"ua-a-x-vga\"}",
     "{\"driver\":\"VFIO-PCI\",\"id\":\"ua-a-x-vga\"}",
-    "{\"driver\":[\"vfio-pci\"],\"id\":\"ua-a-x-vga\"}",
+    "{\"driver\":\"ivshmem-plain\",\"id\":\"ua-shm-x-vga\"}",
     "{\"driver\":\"vfio-pci\",\"id\":{\"id\":\"ua-a-x-vga\"}}",
-    "{\"driver\":\"vfio-pci\\u0000\",\"id\":\"ua-a-x-vga\"}",
     "{\"driver\":\"vfio-pci\",\"id\":\"ua-a-x-vga\\u0000-x-vga\"}",
     "{\"driver\":\"virtio-net-pci\",\"id\":\"net0\",\"inner\":{" MARKED "}}",
   };
@@ -130,27 +148,50 @@ test_json_kept (void)
     assert_kept (devices[i]);
 }
 
+/* QEMU gets them as they are, and somebody may look in vain for his picture. */
 static void
-test_json_hostile (void)
+test_json_missed (void)
 {
   static const char *const devices[] = {
-    "{",
-    "{}",
+    "{\"driver\":\"vfio-ap\",\"id\":\"ua-a-x-vga\"}",
+    "{\"driver\":[\"vfio-pci\"],\"id\":\"ua-a-x-vga\"}",
+    "{\"driver\":\"vfio-pci\\u0000\",\"id\":\"ua-a-x-vga\"}",
     "{" MARKED,
     "{" MARKED "}}",
     "{" MARKED "}x",
     "{" MARKED "} {" MARKED "}",
-    "{" MARKED ",}",
-    "{" MARKED ",\"a\":\"\xff\"}",
-    "{" MARKED ",\"a\":'b'}",
-    "{" MARKED ",/* */\"a\":1}",
+    "{" MARKED ",,}",
     "{" MARKED ",\"a\":\"\\ud800\"",
-    "[{" MARKED "}]",
-    "null",
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (devices); i++)
-    assert_kept (devices[i]);
+    assert_missed (devices[i]);
+  assert_kept ("{");
+  assert_kept ("{}");
+  assert_kept ("[{" MARKED "}]"); /* the comma form, and no driver of ours */
+}
+
+/* json-c refuses some of these, depending on its version and its mode; QEMU shall judge, and gets its own text. */
+static void
+test_json_text_stays (void)
+{
+  static const char *const insides[] = {
+    ",\"romfile\":\"/home/j\xc3\xb6rg/vbios.rom\"",
+    ",\"romfile\":\"/home/j\xf6rg/vbios.rom\"",
+    ",\"romfile\":\"/\xf0\x9f\x8e\xae/\xc2\x80\"",
+    ",\"a\" : 1.50e+3 , \"b\":99999999999999999999",
+    ",\"a\":\"\\u00f6\\/\"",
+    ",\"a\":'b'",
+    ",\"id\":\"ua-b-x-vga\"",
+    ",",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (insides); i++) {
+    g_autofree char *device = g_strconcat ("{" MARKED, insides[i], "}", NULL);
+    g_autofree char *expected = g_strconcat ("{" MARKED, insides[i], ",\"x-vga\":true}", NULL);
+    g_autofree char *got = rewrite_device ("-device", device);
+    g_assert_cmpstr (got, ==, expected);
+  }
 }
 
 static void
@@ -162,7 +203,10 @@ test_json_deep (void)
     g_autofree char *device = g_strconcat ("{" MARKED ",\"a\":", open, close, "}", NULL);
     g_autofree char *set = g_strconcat ("{" MARKED ",\"a\":", open, close, ",\"x-vga\":true}", NULL);
 
-    assert_becomes (device, depth < 16 ? set : device);
+    if (depth < 16)
+      assert_becomes (device, set);
+    else
+      assert_missed (device);
   }
 }
 
@@ -185,7 +229,7 @@ test_huge (void)
   assert_becomes (json, json_set);
   assert_becomes (comma, comma_set);
   assert_becomes (flags->str, flags_set->str);
-  assert_kept (too_long);
+  assert_missed (too_long);
   g_string_free (flags, TRUE);
   g_string_free (flags_set, TRUE);
 }
@@ -196,7 +240,8 @@ test_json_duplicates (void)
 {
   assert_becomes ("{" MARKED ",\"x-vga\":false,\"x-vga\":false}", "{" MARKED ",\"x-vga\":true}");
   assert_kept ("{" MARKED ",\"id\":\"hostdev0\"}");
-  assert_becomes ("{\"driver\":\"vfio-pci\",\"id\":\"hostdev0\",\"id\":\"ua-a-x-vga\"}", "{" MARKED ",\"x-vga\":true}");
+  assert_becomes ("{\"driver\":\"vfio-pci\",\"id\":\"hostdev0\",\"id\":\"ua-a-x-vga\"}",
+                  "{\"driver\":\"vfio-pci\",\"id\":\"hostdev0\",\"id\":\"ua-a-x-vga\",\"x-vga\":true}");
 }
 
 static void
@@ -248,17 +293,12 @@ test_comma_kept (void)
     "vfio-pci,id=",
     "vfio-pci,id=hostdev0",
     "vfio-pci,host=0000:01:00.0,id=hostdev0",
-    "virtio-net-pci,id=ua-a-x-vga",
-    "vfio-pc,id=ua-a-x-vga",
-    "vfio-pci-x,id=ua-a-x-vga",
-    "id=ua-a-x-vga",
     "vfio-pci,id=x,id=ua-a-x-vga",
+    "virtio-net-pci,id=ua-a-x-vga",
+    "id=ua-a-x-vga",
     "vfio-pci,name=vfio-pci,xid=ua-a-x-vga",
-    "virtio-net-pci,name=vfio-pci,id=ua-a-x-vga",
-    "vfio-pci,id=ua-a-x-vga,driver=e1000",
     "help",
     "vfio-pci,help",
-    " vfio-pci,id=ua-a-x-vga",
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (devices); i++)
@@ -266,9 +306,24 @@ test_comma_kept (void)
 }
 
 static void
+test_comma_missed (void)
+{
+  static const char *const devices[] = {
+    "vfio-pc,id=ua-a-x-vga",
+    "vfio-pci-x,id=ua-a-x-vga",
+    "virtio-net-pci,name=vfio-pci,id=ua-a-x-vga",
+    "vfio-pci,id=ua-a-x-vga,driver=e1000",
+    " vfio-pci,id=ua-a-x-vga",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (devices); i++)
+    assert_missed (devices[i]);
+}
+
+static void
 assert_list (const char *const *arguments, const char *const *expected)
 {
-  char **rewritten = vp_emulator_args_rewrite ((char **) arguments);
+  char **rewritten = vp_emulator_args_rewrite ((char **) arguments, count_missed);
 
   g_assert_cmpstrv (rewritten, expected);
   vp_emulator_args_free (rewritten, (char **) arguments);
@@ -315,13 +370,15 @@ main (int argc, char **argv)
   g_test_add_func ("/emulator-args/json", test_json);
   g_test_add_func ("/emulator-args/json/values-survive", test_json_values_survive);
   g_test_add_func ("/emulator-args/json/kept", test_json_kept);
-  g_test_add_func ("/emulator-args/json/hostile", test_json_hostile);
+  g_test_add_func ("/emulator-args/json/missed", test_json_missed);
+  g_test_add_func ("/emulator-args/json/text-stays", test_json_text_stays);
   g_test_add_func ("/emulator-args/json/deep", test_json_deep);
   g_test_add_func ("/emulator-args/json/duplicates", test_json_duplicates);
   g_test_add_func ("/emulator-args/huge", test_huge);
   g_test_add_func ("/emulator-args/comma", test_comma);
   g_test_add_func ("/emulator-args/comma/escapes", test_comma_escapes);
   g_test_add_func ("/emulator-args/comma/kept", test_comma_kept);
+  g_test_add_func ("/emulator-args/comma/missed", test_comma_missed);
   g_test_add_func ("/emulator-args/positions", test_positions);
   return g_test_run ();
 }

@@ -87,6 +87,19 @@ def test_arguments_arrive():
                     [qemu, "-device", "vfio-pci,id=ua-a-x-vga,x-vga=on"])
 
 
+def test_missed_device_is_said():
+    qemu = write("qemu", PRINTER)
+    wrapper = write("wrapper", wrapper_text(qemu))
+    device = '{"driver":"vfio-pci","id":"ua-a-x-vga","romfile":"/j\u00f6rg\n\x1b"' + "x" * 1000
+    for arguments, lines in ((("-device", device), 1), (("-device", device, "-device", "vfio-x,id=ua-b-x-vga"), 2),
+                             (("-append", device, "-device", "e1000,id=ua-b-x-vga"), 0)):
+        done = run(wrapper, *arguments)
+        said = done.stderr.decode("ascii").splitlines()
+        assert done.stdout.split(b"\0")[:-1] == [os.fsencode(text) for text in (qemu,) + arguments], done
+        assert len(said) == lines and all(line.startswith("vfio-profile: ") and "x-vga" in line for line in said), said
+        assert all(len(line) < 320 and "\x1b" not in line for line in said), said
+
+
 def test_recorded_lists():
     qemu = write("qemu", PRINTER)
     wrapper = write("wrapper", wrapper_text(qemu))
