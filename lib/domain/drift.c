@@ -74,35 +74,35 @@ new_iothread_set (const VpPins *pins, guint id)
   return NULL;
 }
 
-static void
-compare_thread (const VpGuestThread *thread, const VpPins *pins, const VpHost *host, GPtrArray *lines)
+/* Where its definition has it; NULL: anywhere. The caller's. */
+static hwloc_bitmap_t
+new_thread_set (const VpGuestThread *thread, const VpPins *pins)
 {
-  gboolean is_vcpu = thread->kind == VP_THREAD_VCPU;
-  g_autoptr (VpBitmap) set = is_vcpu ? vp_pins_new_vcpu_set (pins, thread->id) : new_iothread_set (pins, thread->id);
-  g_autofree char *what = g_strdup_printf ("%s %u", is_vcpu ? "vCPU" : "iothread", thread->id);
-
-  if (set != NULL)
-    compare_cpus (what, thread->cpus, set, host, lines);
+  if (thread->kind == VP_THREAD_MAIN)
+    return vp_list_parse (pins->emulator);
+  return thread->kind == VP_THREAD_VCPU ? vp_pins_new_vcpu_set (pins, thread->id) : new_iothread_set (pins, thread->id);
 }
 
-/* Threads of QEMU's come and go; one line is enough for those that are no vCPU or iothread. */
+static char *
+dup_thread_name (const VpGuestThread *thread)
+{
+  if (thread->kind == VP_THREAD_MAIN)
+    return g_strdup ("QEMU's main thread");
+  return g_strdup_printf ("%s %u", thread->kind == VP_THREAD_VCPU ? "vCPU" : "iothread", thread->id);
+}
+
 static void
 list_threads (const VpDomain *live, const VpHost *host, const VpGuestFacts *facts, GPtrArray *lines)
 {
   g_autoptr (VpPins) pins = vp_pins_read (live);
-  g_autoptr (VpBitmap) emulator = vp_list_parse (pins->emulator);
-  gboolean seen = FALSE;
 
   vp_pins_add_default (pins, live);
   for (guint i = 0; i < facts->threads->len; i++) {
     const VpGuestThread *thread = &g_array_index (facts->threads, VpGuestThread, i);
-    if (thread->kind != VP_THREAD_OTHER) {
-      compare_thread (thread, pins, host, lines);
-    } else if (emulator != NULL && !seen) {
-      guint before = lines->len;
-      compare_cpus ("an emulator thread", thread->cpus, emulator, host, lines);
-      seen = lines->len > before;
-    }
+    g_autoptr (VpBitmap) set = new_thread_set (thread, pins);
+    g_autofree char *what = dup_thread_name (thread);
+    if (set != NULL)
+      compare_cpus (what, thread->cpus, set, host, lines);
   }
 }
 

@@ -41,22 +41,30 @@ dup_field (const char *text, const char *name)
   return g_strstrip (g_strndup (at, strcspn (at, "\n")));
 }
 
-static void
-classify (const char *name, VpGuestThread *thread)
+/*
+ * FALSE: it is none of those that libvirt places. The others (a pool's workers, of SPICE, of migration) QEMU starts
+ * when it needs them, and they inherit the CPUs of whichever thread did.
+ */
+static gboolean
+classify (const char *task, const char *name, const char *main_task, VpGuestThread *thread)
 {
   static const struct {
     const char *prefix;
     VpThreadKind kind;
   } kinds[] = { { "CPU ", VP_THREAD_VCPU }, { "IO iothread", VP_THREAD_IOTHREAD } };
 
-  thread->kind = VP_THREAD_OTHER;
+  thread->kind = VP_THREAD_MAIN;
+  if (g_str_equal (task, main_task))
+    return TRUE;
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++) {
     const char *number = name + strlen (kinds[i].prefix);
     if (!g_str_has_prefix (name, kinds[i].prefix) || !g_ascii_isdigit (*number))
       continue;
     thread->kind = kinds[i].kind;
     thread->id = (guint) strtoul (number, NULL, 10);
+    return TRUE;
   }
+  return FALSE;
 }
 
 static void
@@ -69,6 +77,7 @@ static void
 read_threads (const VpRoot *root, const char *process, GArray *threads)
 {
   g_autofree char *folder = g_build_filename (process, "task", NULL);
+  g_autofree char *main_task = g_path_get_basename (process);
   g_auto (GStrv) tasks = vp_root_list (root, folder);
 
   for (guint i = 0; tasks[i] != NULL; i++) {
@@ -76,11 +85,12 @@ read_threads (const VpRoot *root, const char *process, GArray *threads)
     g_autofree char *status = vp_root_dup_text (root, path);
     g_autofree char *name = status != NULL ? dup_field (status, "Name:\t") : NULL;
     g_autofree char *cpus = status != NULL ? dup_field (status, "\nCpus_allowed_list:\t") : NULL;
-    VpGuestThread thread = { .cpus = vp_list_parse (cpus) };
-    if (name == NULL || thread.cpus == NULL)
-      continue; /* it ended in between */
-    classify (name, &thread);
-    g_array_append_val (threads, thread);
+    VpGuestThread thread = { 0 };
+    if (name == NULL || !classify (tasks[i], name, main_task, &thread))
+      continue; /* without a name it ended in between */
+    thread.cpus = vp_list_parse (cpus);
+    if (thread.cpus != NULL)
+      g_array_append_val (threads, thread);
   }
 }
 

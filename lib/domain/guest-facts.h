@@ -8,11 +8,11 @@
 
 G_BEGIN_DECLS
 
-typedef enum { VP_THREAD_VCPU, VP_THREAD_IOTHREAD, VP_THREAD_OTHER } VpThreadKind;
+typedef enum { VP_THREAD_MAIN, VP_THREAD_VCPU, VP_THREAD_IOTHREAD } VpThreadKind;
 
 typedef struct {
   VpThreadKind kind;
-  guint id;            /* of the vCPU or the iothread */
+  guint id;            /* of the vCPU or the iothread; 0 */
   hwloc_bitmap_t cpus; /* it may run on these */
 } VpGuestThread;
 
@@ -22,7 +22,7 @@ typedef struct {
 } VpGuestMemory;
 
 typedef struct {
-  GArray *threads; /* of VpGuestThread */
+  GArray *threads; /* of VpGuestThread: those that libvirt places */
   GArray *memory;  /* of VpGuestMemory; empty where it was not asked for */
   GStrv arguments; /* of QEMU */
 } VpGuestFacts;

@@ -81,16 +81,32 @@ static void
 test_threads (void)
 {
   MadeTree *vcpu = make_guest ();
-  MadeTree *emulator = make_guest ();
+  MadeTree *main = make_guest ();
   MadeTree *iothread = make_guest ();
 
   add_thread (vcpu, 4714, "CPU 1/KVM", "0-7");
   check_drift (vcpu, "vCPU 1 may run on CPUs 0-7, and is pinned to 6");
-  add_thread (emulator, 4720, "worker", "0-7");
-  add_thread (emulator, 4721, "worker", "0-7");
-  check_drift (emulator, "an emulator thread may run on CPUs 0-7, and is pinned to 0-1,4-5");
+  add_thread (main, 4711, "qemu-system-x86", "0-7");
+  check_drift (main, "QEMU's main thread may run on CPUs 0-7, and is pinned to 0-1,4-5");
   add_thread (iothread, 4712, "IO iothread1", "2");
   check_drift (iothread, "iothread 1 may run on CPUs 2, and is pinned to 1");
+}
+
+/* The pool of a UEFI guest: vCPU 0 writes the flash, so its thread starts them, and they inherit its CPU. */
+static void
+test_inherited (void)
+{
+  MadeTree *pool = make_guest ();
+  MadeTree *both = make_guest ();
+
+  add_thread (pool, 4720, "worker", "2");
+  add_thread (pool, 4721, "worker", "0-1,4-5");
+  add_thread (pool, 4722, "SPICE Worker", "6");
+  check_drift (pool, "");
+  /* Whatever it is called, libvirt placed it. */
+  add_thread (both, 4711, "worker", "2");
+  add_thread (both, 4720, "worker", "2");
+  check_drift (both, "QEMU's main thread may run on CPUs 2, and is pinned to 0-1,4-5");
 }
 
 static void
@@ -144,6 +160,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/drift/none", test_none);
   g_test_add_func ("/drift/threads", test_threads);
+  g_test_add_func ("/drift/inherited", test_inherited);
   g_test_add_func ("/drift/memory", test_memory);
   g_test_add_func ("/drift/x-vga", test_x_vga);
   g_test_add_func ("/drift/lost-cpus", test_lost_cpus);
