@@ -10,7 +10,9 @@ import sys
 import tempfile
 
 PROFILES = pathlib.Path("/etc/apparmor.d")
+GUEST = "abstractions/libvirt-qemu"
 LOCAL_GUEST = "local/abstractions/libvirt-qemu"
+EXTRA_GUEST = "abstractions/libvirt-qemu.d"
 LOCAL_LIBVIRT = "local/usr.sbin.libvirtd"
 WRAPPERS = "/lib/vfio-profile/emulators/* rix,"
 _tests = []
@@ -51,8 +53,18 @@ class Tree:
         assert done.returncode == 0 and done.stdout == "" and done.stderr == "", f"{action}: {done}"
 
     def files(self):
-        return {str(path.relative_to(self.etc)): (path.read_bytes(), path.stat().st_mode)
-                for path in self.etc.rglob("*") if path.is_file() and not path.is_symlink()}
+        """And folders."""
+        return {str(path.relative_to(self.etc)): (path.is_file() and path.read_bytes(), path.stat().st_mode)
+                for path in self.etc.rglob("*") if not path.is_symlink()}
+
+    def has_folder(self):
+        """For others' lines: libvirt has that since 9.6."""
+        return f"<{EXTRA_GUEST}>" in (self.etc / GUEST).read_text(encoding="utf-8")
+
+    def make_newer(self):
+        if not self.has_folder():
+            with open(self.etc / GUEST, "a", encoding="utf-8") as file:
+                file.write(f"\n  include if exists <{EXTRA_GUEST}>\n")
 
     def write_guest(self):
         """A guest's profile, as virt-aa-helper makes it from its template."""
@@ -107,8 +119,8 @@ def idempotent(tree):
     once = tree.files()
     tree.run("add")
     assert tree.files() == once
-    changed = {name for name, content in once.items() if before.get(name) != content}
-    assert changed == {LOCAL_GUEST, LOCAL_LIBVIRT}, changed
+    changed = {name for name, content in once.items() if content[0] and before.get(name) != content}
+    assert changed == {f"{EXTRA_GUEST}/vfio-profile" if tree.has_folder() else LOCAL_GUEST, LOCAL_LIBVIRT}, changed
     tree.run("remove")
     tree.run("remove")
     assert tree.files() == before
@@ -131,15 +143,31 @@ def keeps_others(tree):
 @test("where libvirt has a folder for others' lines, they go there")
 def newer_libvirt(tree):
     tree.run("add")
-    abstraction = tree.etc / "abstractions/libvirt-qemu"
-    text = abstraction.read_text(encoding="utf-8")
-    abstraction.write_text(text + "\n  include if exists <abstractions/libvirt-qemu.d>\n", encoding="utf-8")
+    older = tree.etc / LOCAL_GUEST
+    tree.make_newer()
     tree.run("add")
-    assert WRAPPERS in (tree.etc / "abstractions/libvirt-qemu.d/vfio-profile").read_text(encoding="utf-8")
-    assert (tree.etc / LOCAL_GUEST).read_text(encoding="utf-8") == ""
+    assert WRAPPERS in (tree.etc / EXTRA_GUEST / "vfio-profile").read_text(encoding="utf-8")
+    assert not older.exists() or older.read_text(encoding="utf-8") == ""
     assert parse(tree.etc, tree.write_guest(), "-p").count(WRAPPERS) == 1
     tree.run("remove")
-    assert not (tree.etc / "abstractions/libvirt-qemu.d/vfio-profile").exists()
+    assert not (tree.etc / EXTRA_GUEST / "vfio-profile").exists()
+
+
+@test("a file or folder that was there stays, also an empty one, and one that was not does not")
+def made_things(tree):
+    libvirt = tree.etc / "usr.sbin.libvirtd"
+    text = libvirt.read_text(encoding="utf-8").replace(f"#include <{LOCAL_LIBVIRT}>", f"include if exists <{LOCAL_LIBVIRT}>")
+    libvirt.write_text(text, encoding="utf-8")
+    tree.make_newer()
+    shutil.rmtree(tree.etc / EXTRA_GUEST, ignore_errors=True)
+    (tree.etc / LOCAL_LIBVIRT).write_text("", encoding="utf-8")
+    for change in (lambda: None, (tree.etc / LOCAL_LIBVIRT).unlink, (tree.etc / EXTRA_GUEST).mkdir,
+                   (tree.etc / EXTRA_GUEST / "other").touch):
+        change()
+        before = tree.files()
+        for action in ("add", "add", "remove"):
+            tree.run(action)
+        assert tree.files() == before, set(before.items()) ^ set(tree.files().items())
 
 
 @test("a modular libvirt's virtqemud gets them too")
@@ -166,7 +194,7 @@ def no_libvirt(tree):
 def find_missing():
     if shutil.which("apparmor_parser") is None:
         return "there is no apparmor_parser (package apparmor)"
-    for name in ("usr.sbin.libvirtd", "abstractions/libvirt-qemu", LOCAL_GUEST, LOCAL_LIBVIRT):
+    for name in ("usr.sbin.libvirtd", GUEST, LOCAL_LIBVIRT):
         if not (PROFILES / name).exists():
             return f"libvirt's AppArmor profiles are not installed: no {PROFILES / name}"
     return None
