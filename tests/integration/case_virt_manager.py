@@ -82,11 +82,11 @@ class Manager:
         return wait_find(self.window, "text", test=lambda node: node.text() == text)
 
     def apply(self, picture=None):
-        button = wait_find(self.window, "push button", "config-apply", test=lambda node: "sensitive" in node.states())
+        button = wait_find(self.window, "button", "config-apply", test=lambda node: "sensitive" in node.states())
         if picture is not None:
             self.picture(picture)
         button.act("click")
-        wait_find(self.window, "push button", "config-apply", test=lambda node: "sensitive" not in node.states())
+        wait_find(self.window, "button", "config-apply", test=lambda node: "sensitive" not in node.states())
 
     def describe(self, text):
         """Writes into the box and applies it."""
@@ -169,13 +169,13 @@ def check_tuned(mib):
 def stop_guest():
     manager.domain.destroy()
     manager.show_details()
-    wait_find(manager.window, "push button", "Run", test=lambda node: "sensitive" in node.states())
+    wait_find(manager.window, "button", "Run", test=lambda node: "sensitive" in node.states())
 
 
 def press_play():
-    wait_find(manager.window, "push button", "Run", test=lambda node: "sensitive" in node.states()).act("click")
+    wait_find(manager.window, "button", "Run", test=lambda node: "sensitive" in node.states()).act("click")
     wait_until("the guest runs", lambda: is_running(manager.domain), 60)
-    wait_find(manager.window, "push button", "Run", test=lambda node: "sensitive" not in node.states())
+    wait_find(manager.window, "button", "Run", test=lambda node: "sensitive" not in node.states())
 
 
 @test("virt-manager opens the details of a guest that nobody has tagged, and that changes nothing")

@@ -133,6 +133,10 @@ class Desktop:
                 process.wait()
 
 
+# What AT-SPI calls them since 2.53, by what it did before.
+ROLES = {"push button": "button"}
+
+
 class Accessible:
     """One node of the tree, found again for each use: GTK makes new ones whenever it likes."""
 
@@ -154,7 +158,8 @@ class Accessible:
 
     def describe(self):
         try:
-            return (self.node.getRoleName(), self.node.name)
+            role = self.node.getRoleName()
+            return (ROLES.get(role, role), self.node.name)
         except Exception:  # pylint: disable=broad-except
             return ("", "")
 

@@ -64,9 +64,11 @@ def lintian():
 @test("it has all parts, and below /etc nothing but AppArmor's profile, the limits and empty folders")
 def contents():
     paths = [line.split(None, 5)[5] for line in run("dpkg-deb", "--contents", deb()).splitlines()]
+    # Below /usr since Debian 13.
+    units = run("pkg-config", "--variable=systemdsystemunitdir", "systemd").strip().lstrip("/")
     for part in ("usr/bin/vfio-profile", "usr/sbin/vfio-profiled", "usr/libexec/vfio-profile-emulator",
                  "usr/lib/vfio-profile/50-vfio-profile", "usr/libexec/vfio-profile-apparmor",
-                 "lib/systemd/system/vfio-profiled.service", "lib/systemd/system/vfio-profiled.socket",
+                 f"{units}/vfio-profiled.service", f"{units}/vfio-profiled.socket",
                  "usr/share/vfio-profile/profiles.d/gaming.conf", "usr/share/man/man1/vfio-profile.1.gz",
                  "usr/share/man/man8/vfioprofile_selinux.8.gz", "usr/share/selinux/packages/vfioprofile.pp.bz2",
                  "usr/share/bash-completion/completions/vfio-profile"):
