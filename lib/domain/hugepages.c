@@ -15,6 +15,7 @@
 
 typedef struct {
   const VpDomain *domain;
+  const xmlNode *hugepages; /* NULL: the domain has none */
   guint64 default_kib;
   guint64 base_kib;
   gboolean has_cells;
@@ -52,11 +53,11 @@ page_is_for (const xmlNode *page, int cell)
 
 /* NULL: the piece has ordinary pages. A guest without cells may say nodeset='0'. */
 static const xmlNode *
-find_page (const Count *count, const xmlNode *hugepages, int cell)
+find_page (const Count *count, int cell)
 {
   const xmlNode *general = NULL;
 
-  for (const xmlNode *page = vp_xml_first (hugepages); page != NULL; page = vp_xml_next (page)) {
+  for (const xmlNode *page = vp_xml_first (count->hugepages); page != NULL; page = vp_xml_next (page)) {
     g_autofree char *nodeset = vp_xml_is (page, "page") ? vp_xml_dup_attr (page, "nodeset") : NULL;
     if (!vp_xml_is (page, "page"))
       continue;
@@ -72,14 +73,12 @@ find_page (const Count *count, const xmlNode *hugepages, int cell)
 static gboolean
 find_page_kib (const Count *count, int cell, guint64 *kib, GError **error)
 {
-  const xmlNode *hugepages = vp_xml_find (count->domain->doc, "memoryBacking/hugepages");
-
   *kib = 0;
-  if (hugepages == NULL)
+  if (count->hugepages == NULL)
     return TRUE;
   *kib = count->default_kib;
-  if (vp_xml_first (hugepages) != NULL) {
-    const xmlNode *page = find_page (count, hugepages, cell);
+  if (vp_xml_first (count->hugepages) != NULL) {
+    const xmlNode *page = find_page (count, cell);
     if (page == NULL)
       *kib = 0;
     else if (!read_size (page, "size", "<hugepages>: the size of a <page>", kib, error))
@@ -289,16 +288,16 @@ compare_needs (gconstpointer a, gconstpointer b)
   return left->page_kib < right->page_kib ? -1 : left->page_kib > right->page_kib;
 }
 
-GArray *
-vp_hugepages_needs (const VpDomain *domain, guint64 default_kib, guint64 base_kib, GError **error)
+static GArray *
+list_needs (const VpDomain *domain, const xmlNode *hugepages, guint64 default_kib, guint64 base_kib, GError **error)
 {
   g_autoptr (GArray) needs = g_array_new (FALSE, TRUE, sizeof (VpPageNeed));
-  Count count = { domain, default_kib, base_kib, FALSE, needs };
+  Count count = { domain, hugepages, default_kib, base_kib, FALSE, needs };
 
   g_array_set_clear_func (needs, (GDestroyNotify) vp_page_need_clear);
   if (!count_cells (&count, error))
     return NULL;
-  if (!count.has_cells && vp_xml_find (domain->doc, "memoryBacking/hugepages") != NULL) {
+  if (!count.has_cells && hugepages != NULL) {
     guint64 kib = vp_domain_memory_kib (domain, error);
     if (kib == 0 || !count_cell (&count, -1, kib, error))
       return NULL;
@@ -307,6 +306,26 @@ vp_hugepages_needs (const VpDomain *domain, guint64 default_kib, guint64 base_ki
     return NULL;
   g_array_sort (needs, compare_needs);
   return g_steal_pointer (&needs);
+}
+
+GArray *
+vp_hugepages_needs (const VpDomain *domain, guint64 default_kib, guint64 base_kib, GError **error)
+{
+  return list_needs (domain, vp_xml_find (domain->doc, "memoryBacking/hugepages"), default_kib, base_kib, error);
+}
+
+gboolean
+vp_hugepages_count (const VpDomain *domain, guint64 page_kib, guint64 *pages)
+{
+  const xmlNode as_planned = { .type = XML_ELEMENT_NODE }; /* <hugepages/> */
+  g_autoptr (GArray) needs = list_needs (domain, &as_planned, page_kib, 0, NULL);
+
+  *pages = 0;
+  for (guint i = 0; needs != NULL && i < needs->len; i++) {
+    const VpPageNeed *need = &g_array_index (needs, VpPageNeed, i);
+    *pages += need->page_kib == page_kib ? need->pages : 0;
+  }
+  return needs != NULL;
 }
 
 gboolean

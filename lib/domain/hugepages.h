@@ -25,6 +25,8 @@ typedef struct {
  * The caller's; NULL and an error: a size or a set of nodes is none.
  */
 GArray *vp_hugepages_needs (const VpDomain *domain, guint64 default_kib, guint64 base_kib, GError **error);
+/* Pages of that size, of the whole guest, if all but what has a size of its own were made of them; FALSE: as above. */
+gboolean vp_hugepages_count (const VpDomain *domain, guint64 page_kib, guint64 *pages);
 /* Of one that is not in such an array, which clears its own. */
 void vp_page_need_clear (VpPageNeed *need);
 /* Whether all memory modules that have no page size of their own can be made of such pages. */

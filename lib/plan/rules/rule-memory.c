@@ -89,19 +89,9 @@ new_hugepages (guint64 page_kib)
 static guint64
 count_pages (const VpRuleContext *context, guint64 page_kib, guint64 without)
 {
-  g_autoptr (VpDomain) as_planned = vp_domain_copy (context->original);
-  guint made = 0;
-  xmlNode *present = vp_xml_ensure (as_planned->doc, "memoryBacking/hugepages", &made);
   guint64 pages = 0;
 
-  vp_xml_insert (present->parent, -1, new_hugepages (page_kib));
-  vp_xml_remove (present);
-  g_autoptr (GArray) needs = vp_hugepages_needs (as_planned, page_kib, 0, NULL);
-  for (guint i = 0; needs != NULL && i < needs->len; i++) {
-    const VpPageNeed *need = &g_array_index (needs, VpPageNeed, i);
-    pages += need->page_kib == page_kib ? need->pages : 0;
-  }
-  return needs != NULL ? pages : without;
+  return vp_hugepages_count (context->original, page_kib, &pages) ? pages : without;
 }
 
 /* Judged by the pool, not by what is free in it: guests that come and go change nothing. */
