@@ -65,8 +65,9 @@ vp_xml_parse (const char *text, gsize length, const char *what, GError **error)
   xmlSetStructuredErrorFunc (NULL, be_silent);
   parser->sax->internalSubset = refuse_dtd;
   parser->sax->serror = be_silent;
-  g_autoptr (xmlDoc) doc = xmlCtxtReadMemory (parser, text, (int) length, NULL, NULL,
-                                              XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+  g_autoptr (xmlDoc) doc =
+    xmlCtxtReadMemory (parser, text, (int) length, NULL, NULL,
+                       XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_COMPACT);
   if (parser->_private != NULL) {
     g_set_error (error, VP_ERROR, VP_ERROR_XML, "%s: %s", what, (const char *) parser->_private);
     return NULL;
@@ -76,6 +77,22 @@ vp_xml_parse (const char *text, gsize length, const char *what, GError **error)
     return NULL;
   }
   return g_steal_pointer (&doc);
+}
+
+xmlDoc *
+vp_xml_copy (const xmlDoc *doc)
+{
+  xmlDoc *copy = xmlCopyDoc ((xmlDoc *) doc, 0);
+
+  copy->dict = doc->dict;
+  if (copy->dict != NULL)
+    xmlDictReference (copy->dict);
+  copy->children = xmlDocCopyNodeList (copy, doc->children);
+  for (xmlNode *node = copy->children; node != NULL; node = node->next) {
+    node->parent = (xmlNode *) copy;
+    copy->last = node;
+  }
+  return copy;
 }
 
 char *

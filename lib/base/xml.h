@@ -33,6 +33,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (xmlNode, xmlFreeNode)
 /* Parses without DTD, entities or network; `what` names the document in errors. */
 xmlDoc *vp_xml_parse (const char *text, gsize length, const char *what, GError **error);
 
+/* The whole of it; no two threads may work on it and its copy at a time, for they share the table of their names. */
+xmlDoc *vp_xml_copy (const xmlDoc *doc);
+
 /* The whole document as text; free with g_free. Layout is what the tree has. */
 char *vp_xml_dup_text (const xmlDoc *doc);
 

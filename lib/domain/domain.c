@@ -53,7 +53,7 @@ vp_domain_copy (const VpDomain *domain)
 {
   VpDomain *copy = g_new0 (VpDomain, 1);
 
-  copy->doc = xmlCopyDoc (domain->doc, 1);
+  copy->doc = vp_xml_copy (domain->doc);
   return copy;
 }
 

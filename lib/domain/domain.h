@@ -30,7 +30,7 @@ typedef struct {
  * is the caller's; to free NULL is no harm.
  */
 VpDomain *vp_domain_parse (const char *text, gsize length, const char *what, GError **error);
-VpDomain *vp_domain_copy (const VpDomain *domain);
+VpDomain *vp_domain_copy (const VpDomain *domain); /* the same thread's, see vp_xml_copy */
 void vp_domain_free (VpDomain *domain);
 char *vp_domain_dup_text (const VpDomain *domain);
 /* The same definition, whatever its layout and comments. */
