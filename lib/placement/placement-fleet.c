@@ -151,10 +151,10 @@ new_taken (const Guests *fleet, guint guest)
   return taken;
 }
 
-/* Gives the guest its place: `planned` is what the others have or are planned on. */
+/* Gives the guest its place: `planned` is what the others have or are planned on. No more is known of it yet. */
 static void
-fill_seat (const Guests *fleet, guint guest, const int *current, Pass pass, hwloc_const_bitmap_t planned,
-           VpPlacementSeat *seat)
+choose_seat (const Guests *fleet, guint guest, const int *current, Pass pass, hwloc_const_bitmap_t planned,
+             VpPlacementSeat *seat)
 {
   VpPlacementRequest request = fleet->guests[guest].request;
 
@@ -167,7 +167,23 @@ fill_seat (const Guests *fleet, guint guest, const int *current, Pass pass, hwlo
   request.current = current;
   /* Guests that run are the same in all passes, or planning again would not give the same. */
   request.dense = request.dense || (pass == PASS_DENSE && !fleet->guests[guest].running);
+  seat->answer = vp_placement_choose (fleet->topology, &request);
+}
+
+/* All that is said of a place that was chosen, and was the guest's in the round before. */
+static void
+fill_seat (const Guests *fleet, guint guest, VpPlacementSeat *seat)
+{
+  VpPlacementRequest request = fleet->guests[guest].request;
+  VpPlacement *chosen = seat->answer;
+
+  request.taken = seat->taken;
+  request.planned = seat->planned;
+  request.current = chosen != NULL ? chosen->vcpus : NULL;
+  /* No search, unless it is for the threads, too. */
+  request.fixed = request.fixed || !request.match;
   seat->answer = vp_placement_new (fleet->topology, &request, &seat->error);
+  vp_placement_free (chosen);
 }
 
 static gboolean
@@ -206,7 +222,7 @@ make_seating (const Guests *fleet, const Seating *before, Pass pass)
       held_change (&held, fleet->topology, current, n, FALSE);
     hwloc_const_bitmap_t planned = fleet->guests[guest].running ? running : held.set;
     VpPlacementSeat *seat = seating->seats->pdata[guest];
-    fill_seat (fleet, guest, current, pass, planned, seat);
+    choose_seat (fleet, guest, current, pass, planned, seat);
     seating->score += !fleet->guests[guest].running && is_in_the_way (seat->answer, seat->planned) ? 1 : 0;
     /* A running guest that ought to move is not where its answer is, but will be. */
     held_change (&held, fleet->topology, find_cpus (seating, guest), n, TRUE);
@@ -247,12 +263,30 @@ settle (const Guests *fleet, Seating *seating)
   return seating;
 }
 
+/* Whether a pass starts with anything that the one before it did not. */
+static gboolean
+differs (const Guests *fleet, Pass pass)
+{
+  for (guint i = 0; i < fleet->n_guests; i++) {
+    const VpPlacementRequest *request = &fleet->guests[i].request;
+
+    if (fleet->guests[i].running)
+      continue;
+    if (pass == PASS_DENSE ? !request->dense && (request->threads < 2 || request->n_vcpus < 2 || request->match)
+                           : request->current != NULL)
+      return TRUE;
+  }
+  return FALSE;
+}
+
 static Seating *
 find_best_seating (const Guests *fleet)
 {
   Seating *best = settle (fleet, make_seating (fleet, NULL, PASS_STICKY));
 
   for (Pass next = PASS_FRESH; next < PASS_N && best->score > 0; next++) {
+    if (!differs (fleet, next))
+      continue;
     Seating *seating = settle (fleet, make_seating (fleet, NULL, next));
 
     if (seating->score < best->score) {
@@ -279,6 +313,8 @@ vp_placement_new_fleet (const VpTopology *topology, const VpPlacementGuest *gues
   }
   g_qsort_with_data (order, (int) n_guests, sizeof *order, compare_guests, &all);
   Seating *seating = find_best_seating (&all);
+  for (guint i = 0; i < n_guests; i++)
+    fill_seat (&all, i, seating->seats->pdata[i]);
   GPtrArray *seats = g_ptr_array_ref (seating->seats);
   seating_free (seating);
   return seats;

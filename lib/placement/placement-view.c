@@ -64,36 +64,27 @@ fill_cores (VpPlacementView *self)
   self->has_large = self->request->cache == VP_CACHE_LARGEST && large && small;
 }
 
-typedef struct {
-  guint position;
-  guint rank;         /* 0 free, 1 other guests hold it, 2 isolated */
-  gboolean elsewhere; /* not on the node of the lowest CPU */
-  unsigned cpu;       /* its lowest usable */
-} Candidate;
-
-static int
-compare_candidates (const void *left, const void *right)
+/* The usable cores in the order of their lowest usable CPUs. */
+static guint *
+list_by_cpu (const VpPlacementView *self)
 {
-  const Candidate *a = left;
-  const Candidate *b = right;
+  const VpTopology *topology = self->topology;
+  g_autofree gboolean *seen = g_new0 (gboolean, topology->n_cores);
+  guint *list = g_new (guint, self->n_cores);
+  guint n = 0;
 
-  if (a->rank != b->rank)
-    return a->rank < b->rank ? -1 : 1;
-  if (a->elsewhere != b->elsewhere)
-    return a->elsewhere ? 1 : -1;
-  return a->cpu < b->cpu ? -1 : a->cpu > b->cpu;
+  for (guint i = 0; i < topology->n_pus; i++) {
+    const VpPu *pu = &topology->pus[topology->by_os_index[i]];
+
+    if (!pu->usable || seen[pu->core])
+      continue;
+    seen[pu->core] = TRUE;
+    list[n++] = pu->core;
+  }
+  return list;
 }
 
-static unsigned
-lowest_cpu (const VpTopology *topology, const VpCore *core)
-{
-  guint i = core->first_pu;
-
-  while (!topology->pus[i].usable)
-    i++;
-  return topology->pus[i].os_index;
-}
-
+/* 0 free, 1 other guests hold it, 2 isolated */
 static guint
 rank_candidate (const VpCoreView *core)
 {
@@ -107,31 +98,24 @@ rank_candidate (const VpCoreView *core)
 static void
 order_reserve (VpPlacementView *self)
 {
-  const VpTopology *topology = self->topology;
-  g_autofree Candidate *candidates = g_new0 (Candidate, self->n_cores);
-  guint n = 0;
+  g_autofree guint *list = list_by_cpu (self);
+  g_autofree guint *class = g_new (guint, self->n_cores);
+  guint n_before[7] = { 0 }; /* the class */
   guint home = 0;
 
-  for (guint i = 0; i < topology->n_cores; i++) {
-    if (self->cores[i].width == 0)
-      continue;
-    candidates[n++] = (Candidate){ .position = i,
-                                   .rank = rank_candidate (&self->cores[i]),
-                                   .cpu = lowest_cpu (topology, &topology->cores[i]) };
+  for (guint i = 0; i < self->n_cores; i++) {
+    class[i] = 2 * rank_candidate (&self->cores[list[i]]);
+    home = class[i] < class[home] ? i : home;
   }
-  for (guint i = 0; i < n; i++) {
-    if (compare_candidates (&candidates[i], &candidates[home]) < 0)
-      home = i;
+  for (guint i = 0; i < self->n_cores; i++) {
+    class[i] += self->topology->cores[list[i]].node != self->topology->cores[list[home]].node ? 1 : 0;
+    n_before[class[i] + 1]++;
   }
-  for (guint i = 0; i < n; i++)
-    candidates[i].elsewhere =
-      topology->cores[candidates[i].position].node != topology->cores[candidates[home].position].node;
-  if (n > 0)
-    candidates[home].elsewhere = FALSE;
-  qsort (candidates, n, sizeof *candidates, compare_candidates);
-  for (guint i = 0; i < n; i++) {
-    self->by_keep[i] = candidates[i].position;
-    self->cores[candidates[i].position].keep = i;
+  for (guint i = 1; i < G_N_ELEMENTS (n_before); i++)
+    n_before[i] += n_before[i - 1];
+  for (guint i = 0; i < self->n_cores; i++) {
+    self->cores[list[i]].keep = n_before[class[i]]++;
+    self->by_keep[self->cores[list[i]].keep] = list[i];
   }
 }
 

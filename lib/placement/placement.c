@@ -162,11 +162,42 @@ solve_matching (const VpTopology *topology, const VpPlacementRequest *request, V
   return g_steal_pointer (&single);
 }
 
+/* The CPUs, and the level as far as they alone tell it. The view is made, whatever comes of it. */
+static VpPlacement *
+choose (const VpTopology *topology, const VpPlacementRequest *request, VpPlacementView **view, VpPlacementKey *key)
+{
+  VpPlacement *answer = g_new0 (VpPlacement, 1);
+
+  answer->n_vcpus = request->n_vcpus;
+  answer->n_offline = request->n_offline;
+  answer->n_iothreads = request->n_iothreads;
+  answer->warnings = g_ptr_array_new_with_free_func (g_free);
+  if (request->match) {
+    answer->vcpus = solve_matching (topology, request, view, key);
+  } else {
+    *view = vp_placement_view_new (topology, request, request->threads);
+    answer->vcpus = solve (*view, key);
+  }
+  answer->level = answer->vcpus == NULL          ? VP_LEVEL_UNPINNED
+                  : key->part[VP_PART_RUNG] == 2 ? VP_LEVEL_SHARED
+                  : key->part[VP_PART_RUNG] == 1 ? VP_LEVEL_RESERVE
+                                                 : VP_LEVEL_WHOLE_CORES;
+  return answer;
+}
+
+VpPlacement *
+vp_placement_choose (const VpTopology *topology, const VpPlacementRequest *request)
+{
+  g_autoptr (VpPlacementView) view = NULL;
+  VpPlacementKey key = { .n_planned = 0 };
+
+  return request->n_vcpus > 0 ? choose (topology, request, &view, &key) : NULL;
+}
+
 VpPlacement *
 vp_placement_new (const VpTopology *topology, const VpPlacementRequest *request, GError **error)
 {
   g_autoptr (VpPlacementView) view = NULL;
-  g_autoptr (VpPlacement) answer = g_new0 (VpPlacement, 1);
   VpPlacementKey key = { .n_planned = 0 };
 
   if (request->n_vcpus == 0) {
@@ -174,17 +205,7 @@ vp_placement_new (const VpTopology *topology, const VpPlacementRequest *request,
                          "a guest without vCPUs cannot be placed; it needs at least 1");
     return NULL;
   }
-  answer->n_vcpus = request->n_vcpus;
-  answer->n_offline = request->n_offline;
-  answer->n_iothreads = request->n_iothreads;
-  answer->warnings = g_ptr_array_new_with_free_func (g_free);
-  if (request->match) {
-    answer->vcpus = solve_matching (topology, request, &view, &key);
-  } else {
-    view = vp_placement_view_new (topology, request, request->threads);
-    answer->vcpus = solve (view, &key);
-  }
-
+  g_autoptr (VpPlacement) answer = choose (topology, request, &view, &key);
   if (answer->vcpus == NULL && request->pin == VP_PIN_REQUIRED) {
     g_autofree char *shortage = vp_placement_report_dup_shortage (view);
 
@@ -192,9 +213,7 @@ vp_placement_new (const VpTopology *topology, const VpPlacementRequest *request,
                  "cannot pin the guest: %s; give it fewer vCPUs, or do not require pins", shortage);
     return NULL;
   }
-  if (answer->vcpus == NULL) {
-    answer->level = VP_LEVEL_UNPINNED;
-  } else {
+  if (answer->vcpus != NULL) {
     vp_placement_offline_fill (view, answer);
     vp_host_side_fill (view, &key, answer);
   }
