@@ -16,7 +16,7 @@ SECONDS = 40  # until all is settled, after the last fault
 POOLS = "/sys/kernel/mm/hugepages"
 # What a recovery says that it put back: the things that clients edit here.
 THING = re.compile(r"(disk 'sd[a-t]'|interface '52:54:00:00:00:\w\w'|e 'urn:soak:\d:\w+'|title|description|"
-                   r"currentMemory|iothreads|iothread '\d+'|vcpu|vcpupin '0'|iothreadpin|emulatorpin|hidden|kvm|profile '[^']*'|state '[^']*') "
+                   r"currentMemory|iothreads|iothread '\d+'|vcpu|vcpupin '\d+'|iothreadpin|emulatorpin|hidden|kvm|profile '[^']*'|state '[^']*') "
                    r"(added|changed|removed)|the order of elements|it was defined anew|and \d+ more")
 
 
