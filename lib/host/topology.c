@@ -10,6 +10,9 @@
 #include <errno.h>
 #include <hwloc/distances.h>
 #include <string.h>
+#if defined __x86_64__ || defined __i386__
+#include <cpuid.h>
+#endif
 
 #include "base/error.h"
 #include "base/list.h"
@@ -345,9 +348,26 @@ set_source (hwloc_topology_t hwloc, const char *description, GError **error)
   return FALSE;
 }
 
-/* `description` NULL: this machine. */
-static VpTopology *
-load (const char *description, hwloc_const_bitmap_t isolated, GError **error)
+/*
+ * To look at CPUs with its own eyes hwloc has to run on each of them: on those that guests are busy on, too, which it
+ * waits for and disturbs. It learns nothing that Linux does not say, unless there are cores of several kinds.
+ */
+static gboolean
+needs_visits (void)
+{
+#if defined __x86_64__ || defined __i386__
+  unsigned a = 0, b = 0, c = 0, d = 0;
+
+  return (__get_cpuid_count (7, 0, &a, &b, &c, &d) && (d >> 15 & 1) != 0) ||        /* Intel: hybrid */
+         (__get_cpuid_count (0x80000026, 0, &a, &b, &c, &d) && (a >> 30 & 1) != 0); /* AMD: heterogeneous cores */
+#else
+  return FALSE;
+#endif
+}
+
+/* `description` NULL: this machine, of which `visits` holds. */
+static hwloc_topology_t
+load_hwloc (const char *description, gboolean visits, GError **error)
 {
   g_autoptr (HwlocTopology) hwloc = NULL;
 
@@ -356,8 +376,11 @@ load (const char *description, hwloc_const_bitmap_t isolated, GError **error)
     return NULL;
   }
   hwloc_topology_set_flags (hwloc, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED);
+  hwloc_topology_set_type_filter (hwloc, HWLOC_OBJ_L1CACHE, HWLOC_TYPE_FILTER_KEEP_NONE);
   if (description != NULL && !set_source (hwloc, description, error))
     return NULL;
+  if (!visits)
+    hwloc_topology_set_components (hwloc, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
   if (hwloc_topology_load (hwloc) != 0) {
     int reason = errno;
 
@@ -368,7 +391,21 @@ load (const char *description, hwloc_const_bitmap_t isolated, GError **error)
                                                          : g_strerror (reason));
     return NULL;
   }
-  return vp_topology_new_from_hwloc (hwloc, isolated, error);
+  return g_steal_pointer (&hwloc);
+}
+
+static VpTopology *
+load (const char *description, hwloc_const_bitmap_t isolated, GError **error)
+{
+  gboolean visits = description == NULL && needs_visits ();
+  g_autoptr (HwlocTopology) hwloc = load_hwloc (description, visits, error);
+
+  /* A virtual machine whose kernel was told of no caches. */
+  if (hwloc != NULL && description == NULL && !visits && hwloc_get_nbobjs_by_type (hwloc, HWLOC_OBJ_L3CACHE) == 0) {
+    hwloc_topology_destroy (hwloc);
+    hwloc = load_hwloc (NULL, TRUE, error);
+  }
+  return hwloc != NULL ? vp_topology_new_from_hwloc (hwloc, isolated, error) : NULL;
 }
 
 VpTopology *
