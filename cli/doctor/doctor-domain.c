@@ -8,6 +8,7 @@
 #include "devices/device-now.h"
 #include "domain/hugepages.h"
 #include "domain/pins.h"
+#include "domain/vcpu-request.h"
 
 #define LOOK_MS 5000 /* for the processes that have a device open */
 
@@ -188,6 +189,22 @@ check_cpus (VpDoctor *doctor)
     vp_doctor_ok (doctor, "%u vCPU%s pinned, all to CPUs that are on line", pinned, pinned == 1 ? "" : "s");
 }
 
+/* libvirt's refusal says nothing of who made it. */
+static void
+check_topology (VpDoctor *doctor)
+{
+  const VpDoctorGuest *guest = doctor->subject;
+  const VpPlan *plan = guest != NULL ? guest->plan : NULL;
+  guint vcpus = plan != NULL && plan->settings != NULL ? vp_vcpu_request_topology (plan->result) : 0;
+
+  if (vcpus == 0 || vp_settings_choice (plan->settings, VP_KEY_CPU_TOPOLOGY) != VP_TOPOLOGY_MATCH)
+    return;
+  vp_doctor_ok (doctor,
+                "it is shown a topology for %u vCPU%s; 'virsh setvcpus --maximum' is refused beside it, and "
+                "'vfio-profile set %s --vcpus N' changes both",
+                vcpus, vcpus == 1 ? "" : "s", guest->name);
+}
+
 /* The guests that hold its CPUs now. */
 static void
 check_conflict (VpDoctor *doctor)
@@ -218,6 +235,7 @@ const VpCheck vp_doctor_domain_checks[] = {
   { "domain.devices", "domain: devices", check_devices },
   { "domain.pages", "domain: hugepages", check_pages },
   { "domain.cpus", "domain: CPUs", check_cpus },
+  { "domain.topology", "domain: topology", check_topology },
   { "domain.conflict", "domain: other guests", check_conflict },
   { NULL, NULL, NULL },
 };

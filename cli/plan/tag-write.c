@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cli/base/system.h"
+#include "domain/vcpu-request.h"
 #include "edits/writer.h"
 
 #define FIRST_LOOK_MS 20
@@ -57,13 +58,22 @@ is_same_tag (const VpDomain *one, const VpDomain *other)
   return a == NULL || b == NULL ? a == b : vp_xml_equal (a, b);
 }
 
-/* The tag is as it shall be, and so is the definition. Where there shall be none, a rule may have given another. */
+/*
+ * The tag is as it shall be, and so is the definition. Where there shall be none, a rule may have given another; what
+ * it asks for once is gone from it when it is done.
+ */
 static gboolean
 is_ready (const VpInput *input, const VpDomain *present, const VpDomain *tagged)
 {
   g_autofree char *rule = vp_domain_dup_tag_rule (present);
+  g_autoptr (VpDomain) wanted = vp_domain_copy (tagged);
+  guint vcpus = vp_vcpu_request_read (tagged);
 
-  if (!is_same_tag (present, tagged) && (vp_domain_tag (tagged) != NULL || rule == NULL))
+  if (vcpus != 0)
+    vp_vcpu_request_carry_out (wanted, vcpus);
+  if (!is_same_tag (present, wanted) && (vp_domain_tag (tagged) != NULL || rule == NULL))
+    return FALSE;
+  if (vcpus != 0 && vp_domain_vcpus (present, NULL) != vcpus)
     return FALSE;
   g_autoptr (VpPlan) plan = vp_input_plan (input, present, NULL);
   /* The mark of an undo goes last. */

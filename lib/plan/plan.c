@@ -3,6 +3,7 @@
 #include "plan/plan.h"
 
 #include "devices/device-ids.h"
+#include "domain/vcpu-request.h"
 #include "plan/rules/rule-table.h"
 #include "profile/tag-match.h"
 
@@ -258,6 +259,25 @@ settle_tag (VpPlan *plan, const VpDomain *domain, const VpHost *host, const VpPr
                                       : g_strdup_printf ("rule %s gives it no longer, and no other does", present));
 }
 
+/* Before the rest: what is planned is planned for that many. */
+static void
+settle_vcpus (VpPlan *plan, const VpDomain *domain, VpPlanFlags flags)
+{
+  guint asked = vp_vcpu_request_read (plan->result);
+
+  if (asked == 0 || (flags & (VP_PLAN_HOST_ONLY | VP_PLAN_UNDO)) != 0)
+    return;
+  VpChange *change = g_new0 (VpChange, 1);
+  change->rule = g_strdup ("vcpus");
+  change->place = g_strdup ("vcpu");
+  change->from = g_strdup_printf ("%u", vp_domain_vcpus (domain, NULL));
+  change->to = g_strdup_printf ("%u", asked);
+  change->guest_visible = TRUE;
+  change->reason = g_strdup ("the tag asks for that many");
+  g_ptr_array_add (plan->changes, change);
+  vp_vcpu_request_carry_out (plan->result, asked);
+}
+
 static gboolean
 resolve_tag (VpPlan *plan, const VpDomain *domain, const VpProfiles *profiles, GError **error)
 {
@@ -302,6 +322,7 @@ vp_plan_new (const VpDomain *domain, const VpHost *host, const VpProfiles *profi
   settle_tag (plan, domain, host, profiles, flags);
   if ((flags & VP_PLAN_UNDO) == 0 && !resolve_tag (plan, plan->result, profiles, error))
     return NULL;
+  settle_vcpus (plan, domain, flags);
   g_autoptr (VpPlaces) places = vp_places_new (plan->result);
   g_autoptr (VpPlaces) present = vp_places_new ((VpDomain *) domain); /* only read */
   undo_all (places, old, flags);

@@ -96,10 +96,12 @@ read_overrides (const xmlNode *section, const VpLimits *limits, VpSettings *sett
 static gboolean
 check_attributes (const xmlNode *tag, GError **error)
 {
+  static const char *const names[] = { "name", "rule", "vcpus", NULL };
+
   for (const xmlAttr *attr = tag->properties; attr != NULL; attr = attr->next) {
-    if (attr->ns == NULL && (xmlStrEqual (attr->name, BAD_CAST "name") || xmlStrEqual (attr->name, BAD_CAST "rule")))
+    if (attr->ns == NULL && g_strv_contains (names, (const char *) attr->name))
       continue;
-    g_set_error (error, VP_ERROR, VP_ERROR_TAG, WHERE " has no attribute '%s'; it has: name, rule",
+    g_set_error (error, VP_ERROR, VP_ERROR_TAG, WHERE " has no attribute '%s'; it has: name, rule, vcpus",
                  (const char *) attr->name);
     return FALSE;
   }

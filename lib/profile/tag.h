@@ -9,6 +9,7 @@
  * `name` lists profiles, later ones over earlier ones; a child is a section, its
  * attributes are keys, and they hold for this domain alone. A tag that a rule put
  * there (tag-match.h) has rule="NAME" beside the name, and comes and goes with it.
+ * vcpus="N" is a request that goes when it is carried out (domain/vcpu-request.h).
  */
 #pragma once
 

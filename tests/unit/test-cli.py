@@ -166,6 +166,9 @@ def test_option_override():
     assert "reserve-cores" in refused("set", "x", "pinned", "--option", "cpu.cores=2", status=2)
     assert "performance, efficiency, any" in refused("set", "x", "pinned", "-o", "cpu.kind=fast", status=2)
     assert "hypervisor" in refused("set", "x", "pinned", "-o", "disk.kind=", status=2)
+    assert "PROFILE is needed for --option" in refused("set", "x", "-n", "4", "-o", "cpu.kind=any", status=2)
+    for number in ("-1", "4097"):
+        assert "from 1 to 4096" in refused("set", "x", "--vcpus", number, status=2)
 
 
 def test_connection():

@@ -532,6 +532,12 @@ def offline(machine):
     return name
 
 
+@case("domain.topology", "OK", "a topology for 4 vCPUs", "vfio-profile set ", "--vcpus N")
+def shown_topology(machine):
+    """libvirt refuses another number of vCPUs while it stands"""
+    return machine.guest(overrides="<vfio:cpu topology='match'/>")
+
+
 @case("domain.conflict", "WARN", "on CPUs of 'other', which runs")
 def conflict(machine):
     """another guest runs on its CPUs"""

@@ -243,7 +243,7 @@ def test_lacks_are_seen():
             (page, "-a, --all    ", "a, all       ", "undo, lacks --all"),
             (page, "**--all**", "**--every**", "SYNOPSIS, has --every"),
             (page, "rewrite\n-------\n", "rewrite\n", "COMMANDS lacks rewrite"),
-            (page, "[*OPTION*…] *DOMAIN* *PROFILE*…", "*DOMAIN* *PROFILE*…", "SYNOPSIS, lacks vfio-profile set"),
+            (page, "[*OPTION*…] *DOMAIN* [*PROFILE*…]", "*DOMAIN* [*PROFILE*…]", "SYNOPSIS, lacks vfio-profile set"),
             ("man/vfio-profiled.8.rst", "-v, --verbose", "--verbose", "--verbose as ('', '')"),
             ("man/vfio-profile-hooks.7.rst", "\n--version ", "\n", "vfio-profile-hooks.7, OPTIONS lacks --version")):
         lacks = lacks_in_pages(truth(), changed("copy", path, old, new) + "/man")
