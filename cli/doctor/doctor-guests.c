@@ -144,7 +144,7 @@ plan_all (VpDoctorGuests *guests, const VpProfiles *profiles)
   for (guint i = 0; i < guests->all->len; i++) {
     const VpDoctorGuest *guest = guests->all->pdata[i];
     if (guest->domain != NULL)
-      vp_fleet_add (guests->fleet, guest->domain, guest->live);
+      vp_fleet_set (guests->fleet, guest->domain, guest->live);
   }
   vp_fleet_settle (guests->fleet);
   for (guint i = 0; i < guests->all->len; i++) {

@@ -39,7 +39,9 @@ new_neighbours (const VpBook *book, const char *uuid)
     if (cpus == NULL || hwloc_bitmap_iszero (cpus))
       continue;
     hwloc_bitmap_or (neighbours->taken, neighbours->taken, cpus);
-    vp_neighbours_add (neighbours, holding->name, TRUE, cpus);
+    g_autoptr (VpNeighbour) other = vp_neighbour_new (holding->name, TRUE);
+    hwloc_bitmap_copy (other->cpus, cpus);
+    vp_neighbours_add (neighbours, other);
   }
   return neighbours;
 }

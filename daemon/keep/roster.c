@@ -118,7 +118,7 @@ vp_roster_settle (VpRoster *roster, VpHost *host, VpProfiles *profiles)
   roster->fleet = vp_fleet_new (host, profiles);
   g_hash_table_iter_init (&iter, roster->members);
   while (g_hash_table_iter_next (&iter, NULL, &member))
-    vp_fleet_add (roster->fleet, ((const Member *) member)->stored, ((const Member *) member)->live);
+    vp_fleet_set (roster->fleet, ((const Member *) member)->stored, ((const Member *) member)->live);
   vp_fleet_settle (roster->fleet);
   return roster->fleet;
 }

@@ -271,7 +271,7 @@ vp_libvirt_load_fleet (virConnectPtr connection, const VpHost *host, const VpPro
     g_autoptr (VpDomain) stored = virDomainIsPersistent (domain) == 1 ? vp_libvirt_read (domain, NULL) : NULL;
     g_autoptr (VpDomain) live = virDomainIsActive (domain) == 1 ? vp_libvirt_read_live (domain, NULL) : NULL;
     if (stored != NULL || live != NULL)
-      vp_fleet_add (fleet, has_uuid (domain, uuid) ? instead : stored, live);
+      vp_fleet_set (fleet, has_uuid (domain, uuid) ? instead : stored, live);
   }
   vp_fleet_settle (fleet);
   return fleet;

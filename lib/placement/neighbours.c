@@ -5,13 +5,30 @@
 #include <string.h>
 
 static void
-neighbour_free (gpointer data)
+neighbour_clear (gpointer data)
 {
   VpNeighbour *neighbour = data;
 
   g_free (neighbour->name);
   hwloc_bitmap_free (neighbour->cpus);
-  g_free (neighbour);
+}
+
+VpNeighbour *
+vp_neighbour_new (const char *name, gboolean running)
+{
+  VpNeighbour *neighbour = g_atomic_rc_box_new0 (VpNeighbour);
+
+  neighbour->name = g_strdup (name);
+  neighbour->running = running;
+  neighbour->cpus = hwloc_bitmap_alloc ();
+  return neighbour;
+}
+
+void
+vp_neighbour_unref (VpNeighbour *neighbour)
+{
+  if (neighbour != NULL)
+    g_atomic_rc_box_release_full (neighbour, neighbour_clear);
 }
 
 VpNeighbours *
@@ -22,8 +39,20 @@ vp_neighbours_new (void)
   g_atomic_ref_count_init (&neighbours->references);
   neighbours->taken = hwloc_bitmap_alloc ();
   neighbours->planned = hwloc_bitmap_alloc ();
-  neighbours->others = g_ptr_array_new_with_free_func (neighbour_free);
+  neighbours->others = g_ptr_array_new_with_free_func ((GDestroyNotify) vp_neighbour_unref);
   return neighbours;
+}
+
+VpNeighbours *
+vp_neighbours_new_bare (const VpNeighbours *neighbours)
+{
+  VpNeighbours *bare = vp_neighbours_new ();
+
+  hwloc_bitmap_copy (bare->taken, neighbours->taken);
+  hwloc_bitmap_copy (bare->planned, neighbours->planned);
+  bare->n_vcpus = neighbours->n_vcpus;
+  bare->vcpus = g_memdup2 (neighbours->vcpus, neighbours->n_vcpus * sizeof *neighbours->vcpus);
+  return bare;
 }
 
 VpNeighbours *
@@ -46,14 +75,9 @@ vp_neighbours_unref (VpNeighbours *neighbours)
 }
 
 void
-vp_neighbours_add (VpNeighbours *neighbours, const char *name, gboolean running, hwloc_const_bitmap_t cpus)
+vp_neighbours_add (VpNeighbours *neighbours, VpNeighbour *other)
 {
-  VpNeighbour *other = g_new0 (VpNeighbour, 1);
-
-  other->name = g_strdup (name);
-  other->running = running;
-  other->cpus = hwloc_bitmap_dup (cpus);
-  g_ptr_array_add (neighbours->others, other);
+  g_ptr_array_add (neighbours->others, g_atomic_rc_box_acquire (other));
 }
 
 static gboolean

@@ -12,6 +12,7 @@
 
 G_BEGIN_DECLS
 
+/* Immutable and shared, too. */
 typedef struct {
   char *name;
   gboolean running;
@@ -28,14 +29,20 @@ typedef struct {
 } VpNeighbours;
 
 VpNeighbours *vp_neighbours_new (void); /* with empty sets */
+/* The same but for `others`, which change what is said of a plan, and never the plan; the caller's. */
+VpNeighbours *vp_neighbours_new_bare (const VpNeighbours *neighbours);
 /* A reference more, given back with unref; unref of NULL does nothing. */
 VpNeighbours *vp_neighbours_ref (VpNeighbours *neighbours);
 void vp_neighbours_unref (VpNeighbours *neighbours);
-/* Copied. Only before it is shared. */
-void vp_neighbours_add (VpNeighbours *neighbours, const char *name, gboolean running, hwloc_const_bitmap_t cpus);
+/* One that holds nothing yet; the name is copied. A reference, given back with unref; unref of NULL does nothing. */
+VpNeighbour *vp_neighbour_new (const char *name, gboolean running);
+void vp_neighbour_unref (VpNeighbour *neighbour);
+/* A reference more. Only before `neighbours` is shared. */
+void vp_neighbours_add (VpNeighbours *neighbours, VpNeighbour *other);
 /* Either may be NULL. */
 gboolean vp_neighbours_equal (const VpNeighbours *a, const VpNeighbours *b);
 
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpNeighbour, vp_neighbour_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpNeighbours, vp_neighbours_unref)
 
 G_END_DECLS

@@ -28,6 +28,9 @@ typedef struct {
   guint n_guests;
   guint *order;
   hwloc_bitmap_t running; /* CPUs of guests that run */
+  hwloc_bitmap_t taken;   /* of the guest that is placed */
+  hwloc_bitmap_t planned;
+  VpPlacementMemo *memo;
 } Guests;
 
 typedef struct {
@@ -60,26 +63,13 @@ add_cpus (hwloc_bitmap_t set, const int *cpus, guint n)
   }
 }
 
-static void
-seat_free (gpointer data)
-{
-  VpPlacementSeat *seat = data;
-
-  vp_placement_free (seat->answer);
-  g_clear_error (&seat->error);
-  hwloc_bitmap_free (seat->taken);
-  hwloc_bitmap_free (seat->planned);
-  g_free (seat);
-}
-
 static Seating *
 seating_new (guint n_guests)
 {
   Seating *seating = g_new0 (Seating, 1);
 
-  seating->seats = g_ptr_array_new_full (n_guests, seat_free);
-  for (guint i = 0; i < n_guests; i++)
-    g_ptr_array_add (seating->seats, g_new0 (VpPlacementSeat, 1));
+  seating->seats = g_ptr_array_new_with_free_func ((GDestroyNotify) vp_placement_seat_unref);
+  g_ptr_array_set_size (seating->seats, (int) n_guests);
   return seating;
 }
 
@@ -131,59 +121,57 @@ held_change (Held *held, const VpTopology *topology, const int *cpus, guint n, g
 }
 
 /* The CPUs that guests hold which run, without those that only this guest holds. */
-static hwloc_bitmap_t
-new_taken (const Guests *fleet, guint guest)
+static void
+set_taken (const Guests *fleet, guint guest)
 {
   const VpPlacementGuest *self = &fleet->guests[guest];
-  hwloc_bitmap_t taken = hwloc_bitmap_dup (fleet->running);
 
+  hwloc_bitmap_copy (fleet->taken, fleet->running);
   for (guint i = 0; self->running && self->request.current != NULL && i < self->request.n_vcpus; i++) {
     if (self->request.current[i] >= 0)
-      hwloc_bitmap_clr (taken, (unsigned) self->request.current[i]);
+      hwloc_bitmap_clr (fleet->taken, (unsigned) self->request.current[i]);
   }
   /* A CPU that two running guests hold stays with the other one. */
   for (guint i = 0; i < fleet->n_guests && self->running; i++) {
     if (i != guest && fleet->guests[i].running)
-      add_cpus (taken, fleet->guests[i].request.current, fleet->guests[i].request.n_vcpus);
+      add_cpus (fleet->taken, fleet->guests[i].request.current, fleet->guests[i].request.n_vcpus);
   }
   if (self->request.taken != NULL)
-    hwloc_bitmap_or (taken, taken, self->request.taken);
-  return taken;
+    hwloc_bitmap_or (fleet->taken, fleet->taken, self->request.taken);
 }
 
 /* Gives the guest its place: `planned` is what the others have or are planned on. No more is known of it yet. */
-static void
-choose_seat (const Guests *fleet, guint guest, const int *current, Pass pass, hwloc_const_bitmap_t planned,
-             VpPlacementSeat *seat)
+static VpPlacementSeat *
+choose_seat (const Guests *fleet, guint guest, const int *current, Pass pass, hwloc_const_bitmap_t planned)
 {
   VpPlacementRequest request = fleet->guests[guest].request;
 
-  seat->taken = new_taken (fleet, guest);
-  seat->planned = hwloc_bitmap_dup (planned);
+  set_taken (fleet, guest);
+  hwloc_bitmap_copy (fleet->planned, planned);
   if (request.planned != NULL)
-    hwloc_bitmap_or (seat->planned, seat->planned, request.planned);
-  request.taken = seat->taken;
-  request.planned = seat->planned;
+    hwloc_bitmap_or (fleet->planned, fleet->planned, request.planned);
+  request.taken = fleet->taken;
+  request.planned = fleet->planned;
   request.current = current;
   /* Guests that run are the same in all passes, or planning again would not give the same. */
   request.dense = request.dense || (pass == PASS_DENSE && !fleet->guests[guest].running);
-  seat->answer = vp_placement_choose (fleet->topology, &request);
+  return vp_placement_memo_place (fleet->memo, fleet->topology, &request, FALSE);
 }
 
 /* All that is said of a place that was chosen, and was the guest's in the round before. */
 static void
-fill_seat (const Guests *fleet, guint guest, VpPlacementSeat *seat)
+fill_seat (const Guests *fleet, guint guest, VpPlacementSeat **place)
 {
   VpPlacementRequest request = fleet->guests[guest].request;
-  VpPlacement *chosen = seat->answer;
+  VpPlacementSeat *chosen = *place;
 
-  request.taken = seat->taken;
-  request.planned = seat->planned;
-  request.current = chosen != NULL ? chosen->vcpus : NULL;
+  request.taken = chosen->taken;
+  request.planned = chosen->planned;
+  request.current = chosen->answer != NULL ? chosen->answer->vcpus : NULL;
   /* No search, unless it is for the threads, too. */
   request.fixed = request.fixed || !request.match;
-  seat->answer = vp_placement_new (fleet->topology, &request, &seat->error);
-  vp_placement_free (chosen);
+  *place = vp_placement_memo_place (fleet->memo, fleet->topology, &request, TRUE);
+  vp_placement_seat_unref (chosen);
 }
 
 static gboolean
@@ -221,8 +209,8 @@ make_seating (const Guests *fleet, const Seating *before, Pass pass)
     if (!fleet->guests[guest].running)
       held_change (&held, fleet->topology, current, n, FALSE);
     hwloc_const_bitmap_t planned = fleet->guests[guest].running ? running : held.set;
-    VpPlacementSeat *seat = seating->seats->pdata[guest];
-    choose_seat (fleet, guest, current, pass, planned, seat);
+    VpPlacementSeat *seat = choose_seat (fleet, guest, current, pass, planned);
+    seating->seats->pdata[guest] = seat;
     seating->score += !fleet->guests[guest].running && is_in_the_way (seat->answer, seat->planned) ? 1 : 0;
     /* A running guest that ought to move is not where its answer is, but will be. */
     held_change (&held, fleet->topology, find_cpus (seating, guest), n, TRUE);
@@ -236,6 +224,8 @@ static gboolean
 is_same_seating (const Guests *fleet, const Seating *a, const Seating *b)
 {
   for (guint i = 0; i < fleet->n_guests; i++) {
+    if (a->seats->pdata[i] == b->seats->pdata[i])
+      continue;
     const int *of_a = find_cpus (a, i);
     const int *of_b = find_cpus (b, i);
 
@@ -300,11 +290,15 @@ find_best_seating (const Guests *fleet)
 }
 
 GPtrArray *
-vp_placement_new_fleet (const VpTopology *topology, const VpPlacementGuest *guests, guint n_guests)
+vp_placement_new_fleet (const VpTopology *topology, const VpPlacementGuest *guests, guint n_guests,
+                        VpPlacementMemo *memo)
 {
   g_autofree guint *order = g_new0 (guint, n_guests);
   g_autoptr (VpBitmap) running = hwloc_bitmap_alloc ();
-  Guests all = { .topology = topology, .guests = guests, .n_guests = n_guests, .order = order, .running = running };
+  g_autoptr (VpBitmap) taken = hwloc_bitmap_alloc ();
+  g_autoptr (VpBitmap) planned = hwloc_bitmap_alloc ();
+  g_autoptr (VpPlacementMemo) own = memo == NULL ? vp_placement_memo_new () : NULL;
+  Guests all = { topology, guests, n_guests, order, running, taken, planned, memo != NULL ? memo : own };
 
   for (guint i = 0; i < n_guests; i++) {
     order[i] = i;
@@ -314,7 +308,7 @@ vp_placement_new_fleet (const VpTopology *topology, const VpPlacementGuest *gues
   g_qsort_with_data (order, (int) n_guests, sizeof *order, compare_guests, &all);
   Seating *seating = find_best_seating (&all);
   for (guint i = 0; i < n_guests; i++)
-    fill_seat (&all, i, seating->seats->pdata[i]);
+    fill_seat (&all, i, (VpPlacementSeat **) &seating->seats->pdata[i]);
   GPtrArray *seats = g_ptr_array_ref (seating->seats);
   seating_free (seating);
   return seats;

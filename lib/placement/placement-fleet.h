@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "placement/placement.h"
+#include "placement/placement-memo.h"
 
 G_BEGIN_DECLS
 
@@ -16,25 +16,16 @@ typedef struct {
 } VpPlacementGuest;
 
 /*
- * Where a guest sits among the others. The same request with these sets, and with the
- * answer's own CPUs as `current`, gives the same answer: so one guest can be placed again
+ * One VpPlacementSeat for each guest, in the order given. The same request with a seat's sets, and
+ * with the answer's own CPUs as `current`, gives the same answer: so one guest can be placed again
  * without the others at hand.
- */
-typedef struct {
-  VpPlacement *answer; /* NULL: refused */
-  GError *error;
-  hwloc_bitmap_t taken;
-  hwloc_bitmap_t planned;
-} VpPlacementSeat;
-
-/*
- * One VpPlacementSeat for each guest, in the order given.
  *
  * Guests that run come first and hold what they hold. The others are placed
  * beside each other as far as the host goes, so that those can run together;
- * pins that are good stay, unless only a fresh start lets more of them do so. The array owns
- * them; the guests are only read.
+ * pins that are good stay, unless only a fresh start lets more of them do so. The array has
+ * references; the guests are only read. `memo`: what was asked in earlier calls; NULL: there was none.
  */
-GPtrArray *vp_placement_new_fleet (const VpTopology *topology, const VpPlacementGuest *guests, guint n_guests);
+GPtrArray *vp_placement_new_fleet (const VpTopology *topology, const VpPlacementGuest *guests, guint n_guests,
+                                   VpPlacementMemo *memo);
 
 G_END_DECLS

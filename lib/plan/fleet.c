@@ -2,6 +2,8 @@
 /* Turns domains into the guests of placement/placement-fleet.h, and its answer into neighbours. */
 #include "plan/fleet.h"
 
+#include <string.h>
+
 #include "domain/pins.h"
 #include "placement/placement-fleet.h"
 #include "placement/placement-request.h"
@@ -11,18 +13,20 @@
 
 typedef struct {
   char *uuid;
-  char *name;
-  gboolean running;
+  VpNeighbour *self; /* as others see it: its live pins while it runs; else where we place it, or its definition's */
   VpPlacementRequest *request; /* NULL: we do not place it */
-  hwloc_bitmap_t holds;        /* running: of its live pins; else of its definition's, unless we place it */
   GArray *devices;             /* of VpPciAddress, while it runs */
-  VpNeighbours *neighbours;
+  VpPlacementSeat *seat;       /* NULL: we do not place it, or it was not settled yet */
+  VpNeighbours *neighbours;    /* NULL: nobody asked since the last settling */
 } Guest;
 
 struct VpFleet {
   const VpHost *host;
   const VpProfiles *profiles;
-  GPtrArray *guests;
+  GPtrArray *guests;   /* by name */
+  GHashTable *by_uuid; /* char * -> Guest, both borrowed */
+  GPtrArray *moved;    /* of char * */
+  VpPlacementMemo *memo;
 };
 
 static void
@@ -31,10 +35,10 @@ guest_free (gpointer data)
   Guest *guest = data;
 
   g_free (guest->uuid);
-  g_free (guest->name);
+  vp_neighbour_unref (guest->self);
   vp_placement_request_free (guest->request);
-  hwloc_bitmap_free (guest->holds);
   g_array_unref (guest->devices);
+  vp_placement_seat_unref (guest->seat);
   vp_neighbours_unref (guest->neighbours);
   g_free (guest);
 }
@@ -47,6 +51,9 @@ vp_fleet_new (const VpHost *host, const VpProfiles *profiles)
   fleet->host = host;
   fleet->profiles = profiles;
   fleet->guests = g_ptr_array_new_with_free_func (guest_free);
+  fleet->by_uuid = g_hash_table_new (g_str_hash, g_str_equal);
+  fleet->moved = g_ptr_array_new_with_free_func (g_free);
+  fleet->memo = vp_placement_memo_new ();
   return fleet;
 }
 
@@ -55,7 +62,10 @@ vp_fleet_free (VpFleet *fleet)
 {
   if (fleet == NULL)
     return;
+  g_hash_table_unref (fleet->by_uuid);
   g_ptr_array_unref (fleet->guests);
+  g_ptr_array_unref (fleet->moved);
+  vp_placement_memo_free (fleet->memo);
   g_free (fleet);
 }
 
@@ -109,68 +119,126 @@ add_holds (const VpFleet *fleet, const VpDomain *domain, hwloc_bitmap_t holds)
   }
 }
 
-void
-vp_fleet_add (VpFleet *fleet, const VpDomain *stored, const VpDomain *live)
-{
-  Guest *guest = g_new0 (Guest, 1);
-  const VpDomain *any = stored != NULL ? stored : live;
-
-  guest->uuid = vp_domain_dup_uuid (any);
-  guest->name = vp_domain_dup_name (any);
-  guest->running = live != NULL;
-  guest->request = stored != NULL ? new_request (fleet, stored, live) : NULL;
-  guest->holds = hwloc_bitmap_alloc ();
-  guest->devices = live != NULL ? vp_domain_device_addresses (live) : g_array_new (FALSE, FALSE, sizeof (VpPciAddress));
-  if (live != NULL || guest->request == NULL)
-    add_holds (fleet, live != NULL ? live : stored, guest->holds);
-  g_ptr_array_add (fleet->guests, guest);
-}
-
 static gint
 compare_names (gconstpointer a, gconstpointer b)
 {
   const Guest *left = *(const Guest *const *) a;
   const Guest *right = *(const Guest *const *) b;
-  int order = g_strcmp0 (left->name, right->name);
+  int order = strcmp (left->self->name, right->self->name);
 
   return order != 0 ? order : g_strcmp0 (left->uuid, right->uuid);
 }
 
-/* What the others hold that is not in their requests. */
-static void
-add_others (const VpFleet *fleet, const Guest *self, hwloc_bitmap_t taken, hwloc_bitmap_t planned)
+void
+vp_fleet_remove (VpFleet *fleet, const char *uuid)
 {
-  for (guint i = 0; i < fleet->guests->len; i++) {
-    const Guest *other = fleet->guests->pdata[i];
-    if (other == self)
-      continue;
-    if (other->running)
-      hwloc_bitmap_or (taken, taken, other->holds);
-    else
-      hwloc_bitmap_or (planned, planned, other->holds);
+  Guest *guest = uuid != NULL ? g_hash_table_lookup (fleet->by_uuid, uuid) : NULL;
+
+  if (guest == NULL)
+    return;
+  g_hash_table_remove (fleet->by_uuid, uuid);
+  g_ptr_array_remove (fleet->guests, guest);
+}
+
+void
+vp_fleet_set (VpFleet *fleet, const VpDomain *stored, const VpDomain *live)
+{
+  Guest *guest = g_new0 (Guest, 1);
+  const VpDomain *any = stored != NULL ? stored : live;
+
+  guest->uuid = vp_domain_dup_uuid (any);
+  g_autofree char *name = vp_domain_dup_name (any);
+  guest->self = vp_neighbour_new (name, live != NULL);
+  guest->request = stored != NULL ? new_request (fleet, stored, live) : NULL;
+  guest->devices = live != NULL ? vp_domain_device_addresses (live) : g_array_new (FALSE, FALSE, sizeof (VpPciAddress));
+  if (live != NULL || guest->request == NULL)
+    add_holds (fleet, live != NULL ? live : stored, guest->self->cpus);
+  Guest *before = guest->uuid != NULL ? g_hash_table_lookup (fleet->by_uuid, guest->uuid) : NULL;
+  if (before != NULL && guest->request != NULL)
+    guest->seat = g_steal_pointer (&before->seat);
+  vp_fleet_remove (fleet, guest->uuid);
+  if (guest->uuid != NULL)
+    g_hash_table_insert (fleet->by_uuid, guest->uuid, guest);
+  g_ptr_array_add (fleet->guests, guest);
+}
+
+/* Where a stopped guest that we place is, is known when it is placed. */
+static gboolean
+is_seated (const Guest *guest)
+{
+  return guest->request != NULL && !guest->self->running;
+}
+
+/* What guests hold beside the requests, and how many of them each CPU. */
+typedef struct {
+  hwloc_bitmap_t running;
+  hwloc_bitmap_t stopped;
+  GArray *holders; /* of guint, of those that run, by CPU */
+} Others;
+
+static void
+count_holders (const Others *others, hwloc_const_bitmap_t holds)
+{
+  for (int cpu = hwloc_bitmap_first (holds); cpu >= 0; cpu = hwloc_bitmap_next (holds, cpu)) {
+    if ((guint) cpu >= others->holders->len)
+      g_array_set_size (others->holders, (guint) cpu + 1);
+    g_array_index (others->holders, guint, cpu)++;
   }
 }
 
-/* Where a guest that we place will be. */
 static void
-set_answer (Guest *guest, const VpPlacementSeat *seat)
+sum_others (const VpFleet *fleet, const Others *others)
 {
-  VpNeighbours *neighbours = guest->neighbours;
+  for (guint i = 0; i < fleet->guests->len; i++) {
+    const Guest *guest = fleet->guests->pdata[i];
+    if (is_seated (guest))
+      continue;
+    hwloc_bitmap_t set = guest->self->running ? others->running : others->stopped;
+    hwloc_bitmap_or (set, set, guest->self->cpus);
+    if (guest->self->running)
+      count_holders (others, guest->self->cpus);
+  }
+}
 
-  hwloc_bitmap_copy (neighbours->taken, seat->taken);
-  hwloc_bitmap_copy (neighbours->planned, seat->planned);
-  if (seat->answer == NULL || seat->answer->vcpus == NULL)
-    return;
-  neighbours->n_vcpus = seat->answer->n_vcpus;
-  neighbours->vcpus = g_memdup2 (seat->answer->vcpus, seat->answer->n_vcpus * sizeof *seat->answer->vcpus);
-  for (guint i = 0; i < seat->answer->n_vcpus && !guest->running; i++)
-    hwloc_bitmap_set (guest->holds, (unsigned) seat->answer->vcpus[i]);
+/* Of one that runs: without what it alone holds. */
+static hwloc_bitmap_t
+new_taken (const Others *others, const Guest *guest)
+{
+  hwloc_bitmap_t taken = hwloc_bitmap_dup (others->running);
+
+  hwloc_const_bitmap_t own = guest->self->cpus;
+
+  for (int cpu = hwloc_bitmap_first (own); cpu >= 0; cpu = hwloc_bitmap_next (own, cpu))
+    if (g_array_index (others->holders, guint, cpu) == 1)
+      hwloc_bitmap_clr (taken, (unsigned) cpu);
+  return taken;
+}
+
+/* Where a guest that we place will be. Who knows of it already keeps what it knows. */
+static void
+take_seat (VpFleet *fleet, Guest *guest, VpPlacementSeat *seat)
+{
+  const VpPlacement *answer = seat->answer;
+  VpPlacementSeat *before = guest->seat;
+
+  guest->seat = vp_placement_seat_ref (seat);
+  if (before == NULL || !vp_placement_seat_equal (before, seat))
+    g_ptr_array_add (fleet->moved, g_strdup (guest->self->name));
+  if (!guest->self->running && (before != seat || hwloc_bitmap_iszero (guest->self->cpus))) {
+    VpNeighbour *self = vp_neighbour_new (guest->self->name, FALSE);
+    for (guint i = 0; answer != NULL && answer->vcpus != NULL && i < answer->n_vcpus; i++)
+      hwloc_bitmap_set (self->cpus, (unsigned) answer->vcpus[i]);
+    vp_neighbour_unref (guest->self);
+    guest->self = self;
+  }
+  vp_placement_seat_unref (before);
 }
 
 static void
-place_all (const VpFleet *fleet)
+place_all (VpFleet *fleet, const Others *others)
 {
   g_autoptr (GPtrArray) placed = g_ptr_array_new ();
+  g_autoptr (GPtrArray) sets = g_ptr_array_new_with_free_func ((GDestroyNotify) hwloc_bitmap_free);
   g_autofree VpPlacementGuest *guests = g_new0 (VpPlacementGuest, fleet->guests->len);
 
   for (guint i = 0; i < fleet->guests->len; i++) {
@@ -179,48 +247,88 @@ place_all (const VpFleet *fleet)
       continue;
     VpPlacementGuest *self = &guests[placed->len];
     self->name = guest->uuid;
-    self->running = guest->running;
+    self->running = guest->self->running;
     self->request = *guest->request; /* its memory stays the guest's */
-    self->request.taken = guest->neighbours->taken;
-    self->request.planned = guest->neighbours->planned;
+    self->request.taken = others->running;
+    self->request.planned = others->stopped;
+    if (guest->self->running) {
+      g_ptr_array_add (sets, new_taken (others, guest));
+      self->request.taken = sets->pdata[sets->len - 1];
+    }
     g_ptr_array_add (placed, guest);
   }
-  g_autoptr (GPtrArray) seats = vp_placement_new_fleet (fleet->host->topology, guests, placed->len);
+  g_autoptr (GPtrArray) seats = vp_placement_new_fleet (fleet->host->topology, guests, placed->len, fleet->memo);
   for (guint i = 0; i < placed->len; i++)
-    set_answer (placed->pdata[i], seats->pdata[i]);
+    take_seat (fleet, placed->pdata[i], seats->pdata[i]);
 }
 
 void
 vp_fleet_settle (VpFleet *fleet)
 {
+  g_autoptr (VpBitmap) running = hwloc_bitmap_alloc ();
+  g_autoptr (VpBitmap) stopped = hwloc_bitmap_alloc ();
+  g_autoptr (GArray) holders = g_array_new (FALSE, TRUE, sizeof (guint));
+  const Others others = { running, stopped, holders };
+
   g_ptr_array_sort (fleet->guests, compare_names);
-  for (guint i = 0; i < fleet->guests->len; i++) {
-    Guest *guest = fleet->guests->pdata[i];
-    if (guest->request == NULL)
-      continue;
-    guest->neighbours = vp_neighbours_new ();
-    add_others (fleet, guest, guest->neighbours->taken, guest->neighbours->planned);
+  g_ptr_array_set_size (fleet->moved, 0);
+  for (guint i = 0; i < fleet->guests->len; i++)
+    g_clear_pointer (&((Guest *) fleet->guests->pdata[i])->neighbours, vp_neighbours_unref);
+  sum_others (fleet, &others);
+  place_all (fleet, &others);
+  vp_placement_memo_age (fleet->memo);
+}
+
+static VpNeighbours *
+new_neighbours (const VpFleet *fleet, const Guest *guest)
+{
+  VpNeighbours *neighbours = vp_neighbours_new ();
+  const VpPlacement *answer = guest->seat->answer;
+
+  hwloc_bitmap_copy (neighbours->taken, guest->seat->taken);
+  hwloc_bitmap_copy (neighbours->planned, guest->seat->planned);
+  if (answer != NULL && answer->vcpus != NULL) {
+    neighbours->n_vcpus = answer->n_vcpus;
+    neighbours->vcpus = g_memdup2 (answer->vcpus, answer->n_vcpus * sizeof *answer->vcpus);
   }
-  place_all (fleet);
   for (guint i = 0; i < fleet->guests->len; i++) {
-    const Guest *guest = fleet->guests->pdata[i];
-    for (guint j = 0; guest->neighbours != NULL && j < fleet->guests->len; j++) {
-      const Guest *other = fleet->guests->pdata[j];
-      if (other != guest && !hwloc_bitmap_iszero (other->holds))
-        vp_neighbours_add (guest->neighbours, other->name, other->running, other->holds);
-    }
+    const Guest *other = fleet->guests->pdata[i];
+    if (other != guest && !hwloc_bitmap_iszero (other->self->cpus))
+      vp_neighbours_add (neighbours, other->self);
   }
+  return neighbours;
+}
+
+static Guest *
+find_placed (const VpFleet *fleet, const char *uuid)
+{
+  Guest *guest = uuid != NULL ? g_hash_table_lookup (fleet->by_uuid, uuid) : NULL;
+
+  return guest != NULL && guest->seat != NULL ? guest : NULL;
+}
+
+VpNeighbours *
+vp_fleet_new_neighbours (const VpFleet *fleet, const char *uuid)
+{
+  const Guest *guest = find_placed (fleet, uuid);
+
+  return guest != NULL ? new_neighbours (fleet, guest) : NULL;
 }
 
 VpNeighbours *
 vp_fleet_find (const VpFleet *fleet, const char *uuid)
 {
-  for (guint i = 0; i < fleet->guests->len; i++) {
-    const Guest *guest = fleet->guests->pdata[i];
-    if (g_strcmp0 (guest->uuid, uuid) == 0)
-      return guest->neighbours;
-  }
-  return NULL;
+  Guest *guest = find_placed (fleet, uuid);
+
+  if (guest != NULL && guest->neighbours == NULL)
+    guest->neighbours = new_neighbours (fleet, guest);
+  return guest != NULL ? guest->neighbours : NULL;
+}
+
+const GPtrArray *
+vp_fleet_get_moved (const VpFleet *fleet)
+{
+  return fleet->moved;
 }
 
 void
@@ -228,8 +336,8 @@ vp_fleet_foreach_running (const VpFleet *fleet, void (*visit) (const VpRunning *
 {
   for (guint i = 0; i < fleet->guests->len; i++) {
     const Guest *guest = fleet->guests->pdata[i];
-    const VpRunning running = { guest->uuid, guest->name, guest->holds, guest->devices };
-    if (guest->running)
+    const VpRunning running = { guest->uuid, guest->self->name, guest->self->cpus, guest->devices };
+    if (guest->self->running)
       visit (&running, data);
   }
 }

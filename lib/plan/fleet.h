@@ -22,13 +22,21 @@ typedef struct VpFleet VpFleet;
 VpFleet *vp_fleet_new (const VpHost *host, const VpProfiles *profiles);
 void vp_fleet_free (VpFleet *fleet); /* may be NULL */
 
-/* Read, not kept. `stored` NULL: a transient domain; `live` NULL: it does not run. One of them is there. */
-void vp_fleet_add (VpFleet *fleet, const VpDomain *stored, const VpDomain *live);
-/* Places them; after the last add. */
+/*
+ * Read, not kept; takes the place of the domain of that UUID. `stored` NULL: a transient domain; `live` NULL: it does
+ * not run. One of them is there.
+ */
+void vp_fleet_set (VpFleet *fleet, const VpDomain *stored, const VpDomain *live);
+void vp_fleet_remove (VpFleet *fleet, const char *uuid); /* one that is not there is no harm */
+/* Places them; after the last set or remove. Again after another, it costs little more than what that changes. */
 void vp_fleet_settle (VpFleet *fleet);
 
-/* Borrowed; NULL: no domain with that UUID, or one that no profile pins. After the settling. */
+/* The caller's; NULL: no domain with that UUID, or one that no profile pins. After the settling. */
+VpNeighbours *vp_fleet_new_neighbours (const VpFleet *fleet, const char *uuid);
+/* The same, borrowed until the next settling. */
 VpNeighbours *vp_fleet_find (const VpFleet *fleet, const char *uuid);
+/* Names of those that the last settling placed otherwise than the one before, the new ones too; the fleet's own. */
+const GPtrArray *vp_fleet_get_moved (const VpFleet *fleet);
 /* A guest that runs, for whoever must know what it holds; all of it is the fleet's. */
 typedef struct {
   const char *uuid;

@@ -94,7 +94,7 @@ time_fleet (const VpTopology *topology, guint n_guests, guint n_vcpus)
     guests[i].request = (VpPlacementRequest){ .n_vcpus = n_vcpus, .threads = 2, .pin = VP_PIN_YES, .reserve_cores = 1 };
   }
   gint64 start = g_get_monotonic_time ();
-  g_autoptr (GPtrArray) answers = vp_placement_new_fleet (topology, guests, n_guests);
+  g_autoptr (GPtrArray) answers = vp_placement_new_fleet (topology, guests, n_guests, NULL);
   gint64 end = g_get_monotonic_time ();
   for (guint i = 0; i < n_guests; i++)
     degraded += ((VpPlacementSeat *) g_ptr_array_index (answers, i))->answer->warnings->len > 0 ? 1 : 0;

@@ -497,7 +497,9 @@ test_neighbours (Fixture *fixture, gconstpointer data)
   make_persistent (fixture, "a");
   hwloc_bitmap_set_range (beside->taken, 3, 3);
   hwloc_bitmap_set_range (beside->taken, 7, 7);
-  vp_neighbours_add (beside, "b", TRUE, beside->taken);
+  g_autoptr (VpNeighbour) other = vp_neighbour_new ("b", TRUE);
+  hwloc_bitmap_copy (other->cpus, beside->taken);
+  vp_neighbours_add (beside, other);
   g_autofree char *xml = dup_prepared (fixture, text, beside);
   g_autofree char *alone = dup_prepared (fixture, text, NULL);
   vp_ledger_begin_prepare (fixture->ledger, A, beside);

@@ -101,7 +101,7 @@ set_running_in (VpBook *book, gint64 seconds, const char *const *guests)
                                              "<cputune><vcpupin vcpu='0' cpuset='%s'/></cputune>%s</domain>",
                                              words[0][0], words[0], words[1], device);
     g_autoptr (VpDomain) live = test_domain (text);
-    vp_fleet_add (fleet, NULL, live);
+    vp_fleet_set (fleet, NULL, live);
   }
   vp_fleet_settle (fleet);
   vp_book_set_running (book, fleet, g_get_monotonic_time () + seconds * G_TIME_SPAN_SECOND);

@@ -74,7 +74,7 @@ settle (const World *world, gboolean backwards)
   for (guint i = 0; i < n; i++) {
     guint at = backwards ? n - 1 - i : i;
     if (world->stored[at] != NULL || world->live[at] != NULL)
-      vp_fleet_add (fleet, world->stored[at], world->live[at]);
+      vp_fleet_set (fleet, world->stored[at], world->live[at]);
   }
   vp_fleet_settle (fleet);
   return fleet;
@@ -283,6 +283,92 @@ test_hostile_pins (void)
   check_pins (plan, "3 7");
 }
 
+/* A fleet that was changed, and one of the same domains made anew, say the same of each. */
+static void
+check_like_new (const World *world, const VpFleet *fleet)
+{
+  g_autoptr (VpFleet) anew = settle (world, TRUE);
+
+  for (guint i = 0; i < G_N_ELEMENTS (world->stored); i++) {
+    const VpDomain *any = world->stored[i] != NULL ? world->stored[i] : world->live[i];
+    g_autofree char *uuid = any != NULL ? vp_domain_dup_uuid (any) : NULL;
+    if (uuid != NULL)
+      g_assert_true (vp_neighbours_equal (vp_fleet_find (fleet, uuid), vp_fleet_find (anew, uuid)));
+  }
+}
+
+static void
+check_moved (const VpFleet *fleet, const char *wanted)
+{
+  const GPtrArray *moved = vp_fleet_get_moved (fleet);
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint i = 0; i < moved->len; i++)
+    g_string_append (text, moved->pdata[i]);
+  g_assert_cmpstr (text->str, ==, wanted);
+}
+
+static void
+change (World *world, VpFleet *fleet, guint at, VpDomain *stored, VpDomain *live)
+{
+  g_autofree char *uuid = dup_uuid ((const char[]){ (char) ('a' + (int) at), '\0' });
+
+  vp_domain_free (world->stored[at]);
+  vp_domain_free (world->live[at]);
+  world->stored[at] = stored;
+  world->live[at] = live;
+  if (stored != NULL || live != NULL)
+    vp_fleet_set (fleet, stored, live);
+  else
+    vp_fleet_remove (fleet, uuid);
+  vp_fleet_settle (fleet);
+  check_like_new (world, fleet);
+}
+
+/* Change by change it is what it would be made at once, and who moved is said: nobody else has to be planned anew. */
+static void
+test_changes (void)
+{
+  static const char *const of_c[] = { "1", "5", NULL };
+  g_autoptr (World) world = world_new (TEST_I7_3770K);
+  g_autoptr (VpFleet) fleet = vp_fleet_new (world->host, world->profiles);
+
+  vp_fleet_remove (fleet, "00000000-0000-4000-8000-000000000000");
+  change (world, fleet, 0, guest ("a", 2, PINNED, NULL), NULL);
+  check_moved (fleet, "a");
+  change (world, fleet, 1, guest ("b", 2, PINNED, NULL), NULL);
+  check_moved (fleet, "ab"); /* the emulator of a has fewer CPUs */
+  vp_fleet_settle (fleet);
+  check_moved (fleet, "");
+  change (world, fleet, 2, guest ("c", 2, "", of_c), guest ("c", 2, "", of_c));
+  change (world, fleet, 3, NULL, guest ("d", 2, PINNED, NULL));
+  change (world, fleet, 1, guest ("b", 4, PINNED, NULL), NULL);
+  change (world, fleet, 0, guest ("a", 2, "", NULL), NULL);
+  change (world, fleet, 0, guest ("a", 8, PINNED, NULL), NULL);
+  change (world, fleet, 2, NULL, NULL);
+  change (world, fleet, 0, NULL, NULL);
+}
+
+/* Many on few CPUs, where each is in others' way: one more moves nobody, and asks for little. */
+static void
+test_crowd (void)
+{
+  g_autoptr (World) world = world_new (TEST_I7_3770K);
+  g_autoptr (VpFleet) fleet = vp_fleet_new (world->host, world->profiles);
+
+  for (guint i = 0; i < 50; i++) {
+    const char name[] = { (char) ('A' + (int) i), '\0' };
+    g_autoptr (VpDomain) domain = guest (name, 2, PINNED, NULL);
+    vp_fleet_set (fleet, domain, NULL);
+  }
+  vp_fleet_settle (fleet);
+  g_assert_cmpuint (vp_fleet_get_moved (fleet)->len, ==, 50);
+  g_autoptr (VpDomain) more = guest ("z", 2, PINNED, NULL);
+  vp_fleet_set (fleet, more, NULL);
+  vp_fleet_settle (fleet);
+  check_moved (fleet, "z");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -294,5 +380,7 @@ main (int argc, char **argv)
   g_test_add_func ("/fleet/as-prepared", test_as_prepared);
   g_test_add_func ("/fleet/hot-plug", test_hot_plug);
   g_test_add_func ("/fleet/hostile-pins", test_hostile_pins);
+  g_test_add_func ("/fleet/changes", test_changes);
+  g_test_add_func ("/fleet/crowd", test_crowd);
   return g_test_run ();
 }

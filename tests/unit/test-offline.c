@@ -243,8 +243,8 @@ test_cells (void)
 static void
 settle (VpFleet *fleet, const VpDomain *one, const VpDomain *live, const VpDomain *other)
 {
-  vp_fleet_add (fleet, one, live);
-  vp_fleet_add (fleet, other, NULL);
+  vp_fleet_set (fleet, one, live);
+  vp_fleet_set (fleet, other, NULL);
   vp_fleet_settle (fleet);
 }
 

@@ -38,7 +38,7 @@ test_fleet (void)
   guests[1].request.current = wrong_pairs;
   guests[2].request.n_vcpus = 10; /* more than there are */
   guests[2].request.pin = VP_PIN_REQUIRED;
-  g_autoptr (GPtrArray) answers = vp_placement_new_fleet (topology, guests, G_N_ELEMENTS (guests));
+  g_autoptr (GPtrArray) answers = vp_placement_new_fleet (topology, guests, G_N_ELEMENTS (guests), NULL);
   g_autofree char *stopped = dup_pins (answer_of (answers, 0));
   g_autofree char *running = dup_pins (answer_of (answers, 1));
   g_assert_cmpstr (stopped, ==, "1 5");
@@ -55,7 +55,7 @@ test_fleet_dense (void)
 {
   g_autoptr (VpTopology) topology = describe ("pack:1 l3:1 core:7 pu:2");
   VpPlacementGuest guests[] = { { .name = "a", .request = guest (6, 1) }, { .name = "b", .request = guest (6, 1) } };
-  g_autoptr (GPtrArray) answers = vp_placement_new_fleet (topology, guests, G_N_ELEMENTS (guests));
+  g_autoptr (GPtrArray) answers = vp_placement_new_fleet (topology, guests, G_N_ELEMENTS (guests), NULL);
   g_autofree char *a = dup_pins (answer_of (answers, 0));
   g_autofree char *b = dup_pins (answer_of (answers, 1));
 
@@ -149,11 +149,11 @@ test_order (void)
     Guests guests;
 
     random_guests (rand, &guests);
-    g_autoptr (GPtrArray) first = vp_placement_new_fleet (topology, guests.guests, guests.n);
+    g_autoptr (GPtrArray) first = vp_placement_new_fleet (topology, guests.guests, guests.n, NULL);
     VpPlacementGuest other[MAX_GUESTS];
     memcpy (other, guests.guests, sizeof other);
     shuffle (rand, other, guests.n);
-    g_autoptr (GPtrArray) second = vp_placement_new_fleet (topology, other, guests.n);
+    g_autoptr (GPtrArray) second = vp_placement_new_fleet (topology, other, guests.n, NULL);
     for (guint j = 0; j < guests.n; j++)
       check_same (answer_of (first, j), find_answer (other, second, guests.guests[j].name));
 
@@ -161,7 +161,7 @@ test_order (void)
     for (guint j = 0; j < guests.n; j++)
       if (!guests.guests[j].running)
         guests.guests[j].request.current = answer_of (first, j)->vcpus;
-    g_autoptr (GPtrArray) third = vp_placement_new_fleet (topology, guests.guests, guests.n);
+    g_autoptr (GPtrArray) third = vp_placement_new_fleet (topology, guests.guests, guests.n, NULL);
     for (guint j = 0; j < guests.n; j++)
       check_same (answer_of (first, j), answer_of (third, j));
   }
@@ -179,7 +179,7 @@ test_seats (void)
     Guests guests;
 
     random_guests (rand, &guests);
-    g_autoptr (GPtrArray) seats = vp_placement_new_fleet (topology, guests.guests, guests.n);
+    g_autoptr (GPtrArray) seats = vp_placement_new_fleet (topology, guests.guests, guests.n, NULL);
     for (guint j = 0; j < guests.n; j++) {
       const VpPlacementSeat *seat = g_ptr_array_index (seats, j);
       VpPlacementRequest request = guests.guests[j].request;
@@ -218,7 +218,7 @@ test_side_by_side (void)
       left -= cores;
       n++;
     }
-    g_autoptr (GPtrArray) answers = vp_placement_new_fleet (topology, guests, n);
+    g_autoptr (GPtrArray) answers = vp_placement_new_fleet (topology, guests, n, NULL);
     for (guint j = 0; j < n; j++) {
       const VpPlacement *answer = answer_of (answers, j);
 

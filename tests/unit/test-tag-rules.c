@@ -517,7 +517,7 @@ test_fleet (const World *world)
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autoptr (VpDomain) domain = make_domain (cases[i].head, "", "");
     g_autoptr (VpFleet) fleet = vp_fleet_new (world->host, profiles);
-    vp_fleet_add (fleet, domain, NULL);
+    vp_fleet_set (fleet, domain, NULL);
     vp_fleet_settle (fleet);
     g_assert_cmpint (vp_fleet_find (fleet, "11111111-1111-1111-1111-111111111111") != NULL, ==, cases[i].placed);
   }
