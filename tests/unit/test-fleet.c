@@ -367,6 +367,13 @@ test_crowd (void)
   vp_fleet_set (fleet, more, NULL);
   vp_fleet_settle (fleet);
   check_moved (fleet, "z");
+
+  /* Some are named, the rest is a number: each of a crowd would name each other one in the log. */
+  g_autofree char *uuid = dup_uuid ("z");
+  g_autoptr (VpPlan) plan =
+    vp_plan_new (more, world->host, world->profiles, vp_fleet_find (fleet, uuid), VP_PLAN_DEFAULT, NULL);
+  g_assert_true (test_warns (plan, " more domains as well"));
+  g_assert_cmpuint (plan->warnings->len, <, 16);
 }
 
 int

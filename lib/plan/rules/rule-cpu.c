@@ -11,6 +11,7 @@
 #include "placement/placement-request.h"
 #include "plan/rules/rule.h"
 
+#define MOST_NAMED 8                     /* of those that do not run; a crowd would fill the log */
 #define LIBVIRT_THREAD_CONTEXT 8010000ul /* from there on it allocates by threads on the memory's node */
 
 static VpPlacement *
@@ -38,12 +39,13 @@ place (const VpRuleContext *context, GError **error)
   return vp_placement_new (context->host->topology, &request, error);
 }
 
-/* Placement says how many CPUs are not this guest's alone; here is whose they are. */
+/* Placement says how many CPUs are not this guest's alone; here is whose they are, as far as a person reads on. */
 static void
 warn_overlaps (VpRuleContext *context, const VpPlacement *placement)
 {
   gboolean refuse = vp_settings_choice (context->settings, VP_KEY_CPU_CONFLICT) == VP_CONFLICT_REFUSE;
   g_autoptr (VpBitmap) cpus = hwloc_bitmap_alloc ();
+  guint n = 0;
 
   for (guint i = 0; context->neighbours != NULL && i < context->neighbours->others->len; i++) {
     const VpNeighbour *other = context->neighbours->others->pdata[i];
@@ -51,7 +53,7 @@ warn_overlaps (VpRuleContext *context, const VpPlacement *placement)
     for (guint j = 0; j < placement->n_vcpus; j++)
       if (hwloc_bitmap_isset (other->cpus, (unsigned) placement->vcpus[j]))
         hwloc_bitmap_set (cpus, (unsigned) placement->vcpus[j]);
-    if (hwloc_bitmap_iszero (cpus))
+    if (hwloc_bitmap_iszero (cpus) || (!other->running && ++n > MOST_NAMED))
       continue;
     g_autofree char *list = vp_list_dup (cpus);
     vp_rule_warn (context,
@@ -61,6 +63,8 @@ warn_overlaps (VpRuleContext *context, const VpPlacement *placement)
                   refuse ? "they cannot run at the same time (cpu.conflict is refuse)"
                          : "the two share them while both run");
   }
+  if (n > MOST_NAMED)
+    vp_rule_warn (context, "they are planned for %u more domains as well", n - MOST_NAMED);
 }
 
 /* Whether a list of CPUs has one of the vCPUs'. */
