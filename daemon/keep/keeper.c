@@ -22,12 +22,11 @@
 typedef struct {
   VpKeeper *keeper;
   char *name;
-  guint timer;              /* 0: no look is planned */
-  gint64 burst_since;       /* monotonic; 0: the look that is planned is at once, or later */
-  gboolean is_later;        /* the look that is planned is another try, and whoever touches the domain comes first */
-  VpNeighbours *neighbours; /* those that the last look knew of; NULL: none */
-  VpWritten written;        /* our last define */
-  char *last_error;         /* so that it is logged once */
+  guint timer;        /* 0: no look is planned */
+  gint64 burst_since; /* monotonic; 0: the look that is planned is at once, or later */
+  gboolean is_later;  /* the look that is planned is another try, and whoever touches the domain comes first */
+  VpWritten written;  /* our last define */
+  char *last_error;   /* so that it is logged once */
   char *last_drift;
   gboolean start_wanted; /* on-stale = retry */
   gboolean tune_wanted;  /* on-stale = start */
@@ -78,7 +77,6 @@ entry_free (Entry *entry)
   vp_written_clear (&entry->written);
   g_free (entry->last_error);
   g_free (entry->last_drift);
-  vp_neighbours_unref (entry->neighbours);
   g_free (entry);
 }
 
@@ -110,7 +108,7 @@ vp_keeper_new (VpLedger *ledger, VpBook *book, VpVersions *versions, VpIntents *
   keeper->data = data;
   keeper->session = session;
   keeper->root = vp_root_open ("/", NULL); /* without it drift is not seen, and the host was not read either */
-  keeper->roster = vp_roster_new ();
+  keeper->roster = vp_roster_new (versions);
   keeper->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) entry_free);
   keeper->requests = g_async_queue_new_full (request_free);
   g_mutex_init (&keeper->mutex);
@@ -247,44 +245,27 @@ plan_later (Entry *entry, guint delay_ms)
   entry->is_later = TRUE;
 }
 
-static VpNeighbours *
-find_neighbours (const VpKeeper *keeper, const VpFleet *fleet, const char *name)
-{
-  const VpDomain *stored = vp_roster_find_stored (keeper->roster, name);
-  g_autofree char *uuid = stored != NULL ? vp_domain_dup_uuid (stored) : NULL;
-
-  return uuid != NULL ? vp_fleet_find (fleet, uuid) : NULL;
-}
-
-/* Where `entry` and all others are to be placed, as libvirt's domains are now. */
+/* Reads the domain, and settles where it and all others are to be placed; who moves by that is looked at, too. */
 static void
-settle (Entry *entry, VpHost *host, VpProfiles *profiles)
+settle (Entry *entry, VpHost *host, VpProfiles *profiles, VpSeen *seen)
 {
   VpKeeper *keeper = entry->keeper;
-  GHashTableIter iter;
-  gpointer value = NULL;
 
-  vp_roster_refresh (keeper->roster, keeper->connection, entry->name);
-  const VpFleet *fleet = vp_roster_settle (keeper->roster, host, profiles);
-  vp_book_set_running (keeper->book, fleet, g_get_monotonic_time ());
-  g_hash_table_iter_init (&iter, keeper->entries);
-  while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    Entry *other = value;
-    VpNeighbours *neighbours = find_neighbours (keeper, fleet, other->name);
-    if (vp_neighbours_equal (neighbours, other->neighbours))
-      continue;
-    g_clear_pointer (&other->neighbours, vp_neighbours_unref);
-    other->neighbours = neighbours != NULL ? vp_neighbours_ref (neighbours) : NULL;
-    if (other != entry && (other->timer == 0 || other->is_later))
+  vp_roster_look (keeper->roster, keeper->connection, entry->name, host, profiles, seen);
+  if (vp_roster_get_fleet (keeper->roster) != NULL)
+    vp_book_set_running (keeper->book, vp_roster_get_fleet (keeper->roster), g_get_monotonic_time ());
+  g_autoptr (GPtrArray) moved = vp_roster_take_moved (keeper->roster);
+  for (guint i = 0; i < moved->len; i++) {
+    Entry *other = g_hash_table_lookup (keeper->entries, moved->pdata[i]);
+    if (other != NULL && other != entry && (other->timer == 0 || other->is_later))
       plan_look (other, 0);
   }
 }
 
 /* A guest that runs keeps what it has until it is started anew; the administrator should know. */
 static void
-log_drift (Entry *entry, const VpHost *host)
+log_drift (Entry *entry, const VpHost *host, const VpDomain *live)
 {
-  const VpDomain *live = vp_roster_find_running (entry->keeper->roster, entry->name);
   g_autofree char *drift = NULL;
 
   if (live != NULL && vp_domain_tag (live) != NULL) {
@@ -302,35 +283,40 @@ log_drift (Entry *entry, const VpHost *host)
 
 /* Before they are plugged: libvirt puts them there. */
 static void
-tune_offline (Entry *entry, const VpHost *host, const VpProfiles *profiles)
+tune_offline (Entry *entry, const VpHost *host, const VpProfiles *profiles, const VpSeen *seen)
 {
-  const VpDomain *live = vp_roster_find_running (entry->keeper->roster, entry->name);
+  const VpDomain *live = seen->running ? seen->live : NULL;
+  g_autoptr (VpNeighbours) neighbours = vp_roster_new_neighbours (entry->keeper->roster, entry->name);
   g_autoptr (GError) error = NULL;
 
-  if (live == NULL || entry->neighbours == NULL)
+  if (live == NULL || neighbours == NULL)
     return;
   g_autoptr (VpBitmap) online = vp_domain_new_online_vcpus (live);
   if ((guint) hwloc_bitmap_weight (online) == vp_domain_vcpus (live, NULL))
     return;
-  g_autoptr (virDomain) domain = virDomainLookupByName (entry->keeper->connection, entry->name);
-  if (domain != NULL && !vp_tune_offline (domain, live, host, profiles, entry->neighbours, &error))
+  if (!vp_tune_offline (seen->handle, live, host, profiles, neighbours, &error))
     g_warning ("domain '%s': vCPUs that are plugged would not run as planned: %s", entry->name, error->message);
 }
 
 /* The gate may ask at any moment: it is told of the neighbours before libvirt has the pins beside them. */
 static gboolean
-prepare (Entry *entry, VpHost *host, VpProfiles *profiles, VpPrepareOutcome *outcome, GError **error)
+prepare (Entry *entry, VpHost *host, VpProfiles *profiles, VpSeen *seen, VpPrepareOutcome *outcome, GError **error)
 {
   VpKeeper *keeper = entry->keeper;
-  const VpDomain *stored = vp_roster_find_stored (keeper->roster, entry->name);
-  g_autofree char *uuid = stored != NULL ? vp_domain_dup_uuid (stored) : NULL;
-  g_autoptr (VpNeighbours) neighbours = entry->neighbours != NULL ? vp_neighbours_ref (entry->neighbours) : NULL;
+  g_autofree char *uuid = seen->stored != NULL ? vp_domain_dup_uuid (seen->stored) : NULL;
+  g_autoptr (VpNeighbours) neighbours = vp_roster_new_neighbours (keeper->roster, entry->name);
   gboolean made = FALSE;
-  VpPrepareContext context = { keeper->connection, keeper->versions, keeper->intents, host,
-                               profiles,           neighbours,       &made,           VP_PLAN_DEFAULT };
+  VpPrepareContext context = { .connection = keeper->connection,
+                               .versions = keeper->versions,
+                               .intents = keeper->intents,
+                               .host = host,
+                               .profiles = profiles,
+                               .neighbours = neighbours,
+                               .wrapper_made = &made,
+                               .seen = seen };
 
   if (uuid != NULL)
-    vp_ledger_begin_prepare (keeper->ledger, uuid, neighbours != NULL ? vp_neighbours_ref (neighbours) : NULL);
+    vp_ledger_begin_prepare (keeper->ledger, uuid, neighbours != NULL ? vp_neighbours_new_bare (neighbours) : NULL);
   gboolean done = vp_prepare_domain (&context, entry->name, &entry->written, outcome, error);
   if (uuid != NULL)
     vp_ledger_end_prepare (keeper->ledger, uuid, done);
@@ -377,14 +363,15 @@ look_at (Entry *entry)
   g_autoptr (VpHost) host = NULL;
   g_autoptr (VpProfiles) profiles = NULL;
   g_autoptr (GError) error = NULL;
+  g_auto (VpSeen) seen = { 0 };
   VpPrepareOutcome outcome = VP_PREPARE_GONE;
 
   if (keeper->connection == NULL || !vp_ledger_get (keeper->ledger, &host, &profiles))
     return; /* all are looked at once both are there */
-  settle (entry, host, profiles);
-  tune_offline (entry, host, profiles);
-  log_drift (entry, host);
-  if (!prepare (entry, host, profiles, &outcome, &error)) {
+  settle (entry, host, profiles, &seen);
+  tune_offline (entry, host, profiles, &seen);
+  log_drift (entry, host, seen.running ? seen.live : NULL);
+  if (!prepare (entry, host, profiles, &seen, &outcome, &error)) {
     fail_look (entry, error);
     return;
   }
@@ -432,8 +419,8 @@ is_burst (const Entry *entry, gint64 now)
   return !is_prompt || (entry->written.at != 0 && now - entry->written.at < BURST_MS * G_TIME_SPAN_MILLISECOND);
 }
 
-void
-vp_keeper_touch (VpKeeper *keeper, const char *domain)
+static void
+touch (VpKeeper *keeper, const char *domain)
 {
   Entry *entry = get_entry (keeper, domain);
   gint64 now = g_get_monotonic_time ();
@@ -451,42 +438,47 @@ vp_keeper_touch (VpKeeper *keeper, const char *domain)
 }
 
 void
+vp_keeper_touch (VpKeeper *keeper, const char *domain)
+{
+  vp_roster_expire (keeper->roster, domain);
+  touch (keeper, domain);
+}
+
+void
 vp_keeper_touch_plugged (VpKeeper *keeper, const char *domain)
 {
-  const VpDomain *known = vp_roster_find_running (keeper->roster, domain);
-  g_autofree char *current = known != NULL ? vp_xml_dup_place_value (known->doc, "vcpu/@current") : NULL;
-  gboolean can_plug = current != NULL || (known != NULL && vp_xml_find (known->doc, "vcpus") != NULL);
+  hwloc_const_bitmap_t before = vp_roster_get_online (keeper->roster, domain);
   g_autoptr (virDomain) handle =
-    can_plug && keeper->connection != NULL ? virDomainLookupByName (keeper->connection, domain) : NULL;
+    before != NULL && keeper->connection != NULL ? virDomainLookupByName (keeper->connection, domain) : NULL;
   g_autoptr (VpDomain) live = handle != NULL ? vp_libvirt_read_live (handle, NULL) : NULL;
 
   if (live == NULL)
     return;
-  g_autoptr (VpBitmap) before = vp_domain_new_online_vcpus (known);
   g_autoptr (VpBitmap) now = vp_domain_new_online_vcpus (live);
   if (!hwloc_bitmap_isequal (before, now))
     vp_keeper_touch (keeper, domain);
 }
 
+/* All are read once, and looked at as they were read unless they change until then. */
 void
 vp_keeper_touch_all (VpKeeper *keeper)
 {
+  g_autoptr (VpHost) host = NULL;
+  g_autoptr (VpProfiles) profiles = NULL;
   g_autoptr (GError) error = NULL;
 
-  if (keeper->connection == NULL)
+  if (keeper->connection == NULL || !vp_ledger_get (keeper->ledger, &host, &profiles))
     return;
-  g_autoptr (GPtrArray) domains = vp_libvirt_list (keeper->connection, 0, &error);
-  if (domains == NULL) {
+  if (!vp_roster_read_all (keeper->roster, keeper->connection, host, profiles, &error)) {
     g_warning ("%s", error->message);
     return;
   }
-  vp_roster_refresh_all (keeper->roster, domains);
-  for (guint i = 0; i < domains->len; i++)
-    if (virDomainIsPersistent (domains->pdata[i]) == 1)
-      vp_keeper_touch (keeper, virDomainGetName (domains->pdata[i]));
+  g_autoptr (GPtrArray) names = vp_roster_list (keeper->roster);
+  for (guint i = 0; i < names->len; i++)
+    touch (keeper, names->pdata[i]);
   g_auto (GStrv) unsettled = vp_intents_list (keeper->intents);
   for (guint i = 0; unsettled[i] != NULL; i++)
-    vp_keeper_touch (keeper, unsettled[i]); /* some are of domains that are gone */
+    touch (keeper, unsettled[i]); /* some are of domains that are gone */
 }
 
 static gboolean
@@ -496,6 +488,7 @@ on_request (gpointer data)
   g_autoptr (Request) request = g_async_queue_pop (keeper->requests);
   Entry *entry = get_entry (keeper, request->domain);
 
+  vp_roster_expire (keeper->roster, request->domain);
   entry->burst_since = 0;
   entry->written.repeats = 0; /* somebody waits for it */
   entry->start_wanted = entry->start_wanted || request->after == VP_AFTER_PREPARE_AND_START;
@@ -530,7 +523,9 @@ vp_keeper_started (VpKeeper *keeper, virDomainPtr domain)
   if (entry == NULL || !entry->tune_wanted || !vp_ledger_get (keeper->ledger, &host, &profiles))
     return;
   entry->tune_wanted = FALSE;
-  settle (entry, host, profiles);
-  if (!vp_tune_live (domain, host, profiles, entry->neighbours, &error))
+  g_auto (VpSeen) seen = { 0 };
+  settle (entry, host, profiles, &seen);
+  g_autoptr (VpNeighbours) neighbours = vp_roster_new_neighbours (keeper->roster, entry->name);
+  if (!vp_tune_live (domain, host, profiles, neighbours, &error))
     g_warning ("domain '%s': it runs untuned: %s", virDomainGetName (domain), error->message);
 }

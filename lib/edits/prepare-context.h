@@ -8,6 +8,19 @@
 
 G_BEGIN_DECLS
 
+/* A domain as it was read. */
+typedef struct {
+  virDomainPtr handle; /* NULL: there is none of that name */
+  VpDomain *stored;    /* NULL: it is not persistent */
+  VpDomain *live;      /* NULL: it does not run */
+  gboolean running;    /* its start has ended, and it is not paused */
+  guint64 serial;      /* of the last version (versions.h) that is not younger than `stored` */
+} VpSeen;
+
+void vp_seen_clear (VpSeen *seen); /* frees what it owns, not the struct */
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (VpSeen, vp_seen_clear)
+
 /* All of it is borrowed for the call. */
 typedef struct {
   virConnectPtr connection;
@@ -17,7 +30,8 @@ typedef struct {
   const VpProfiles *profiles;
   const VpNeighbours *neighbours; /* NULL: nobody to be placed beside */
   gboolean *wrapper_made;         /* out: the state folder has another wrapper than `host` knows */
-  VpPlanFlags flags;              /* VP_PLAN_UNDO: as it was before, and no host or profile is needed */
+  VpSeen *seen; /* the definition as it was read for this look, which takes it; NULL, or nothing in it: it is read */
+  VpPlanFlags flags; /* VP_PLAN_UNDO: as it was before, and no host or profile is needed */
 } VpPrepareContext;
 
 /*
@@ -25,7 +39,7 @@ typedef struct {
  * that libvirt does not keep it, and what was warned of, to say it once.
  */
 typedef struct {
-  char *text;
+  char *digest;
   gint64 at; /* monotonic; 0: never */
   guint repeats;
   char *warnings;

@@ -13,12 +13,15 @@
 #define MAX_READS 50  /* each needs an edit in the few milliseconds of the read before */
 #define MAX_REREADS 3 /* for what came while the intent was written; then the define goes on over it */
 
-/* TRUE with a plan of what stands now; the definition is read twice so that the plan is of the latest. */
+/*
+ * TRUE with a plan of what stands now; the definition is read twice so that the plan is of the latest. `has_base`: the
+ * first time is over.
+ */
 static gboolean
-plan_present (VpRound *round, GError **error)
+plan_present (VpRound *round, gboolean has_base, GError **error)
 {
   for (guint i = 0; i < MAX_READS; i++) {
-    if (!vp_round_read_base (round, error))
+    if ((i > 0 || !has_base) && !vp_round_read_base (round, error))
       return FALSE;
     g_clear_pointer (&round->plan, vp_plan_free);
     round->plan = vp_round_plan (round, round->base, error);
@@ -40,19 +43,16 @@ plan_present (VpRound *round, GError **error)
 static gboolean
 has_news (const VpRound *round)
 {
-  g_autoptr (GPtrArray) versions = NULL;
   guint64 now = 0;
 
-  if (!vp_versions_sync (round->context->versions, &now))
-    return TRUE;
-  versions = vp_versions_list (round->context->versions, round->name, round->serial);
-  return versions->len > 0 || vp_versions_missed (round->context->versions, round->serial);
+  return !vp_versions_sync (round->context->versions, &now) ||
+         vp_versions_came (round->context->versions, round->name, round->serial);
 }
 
 void
 vp_written_clear (VpWritten *written)
 {
-  g_clear_pointer (&written->text, g_free);
+  g_clear_pointer (&written->digest, g_free);
   g_clear_pointer (&written->warnings, g_free);
 }
 
@@ -65,14 +65,15 @@ static gboolean
 note_written (VpWritten *written, const VpDomain *result)
 {
   g_autofree char *text = vp_xml_dup_unordered (vp_domain_root (result));
+  g_autofree char *digest = g_compute_checksum_for_string (G_CHECKSUM_SHA256, text, -1);
   gint64 now = g_get_monotonic_time ();
 
-  if (g_strcmp0 (text, written->text) == 0 && now - written->at < REPEAT_SECONDS * G_TIME_SPAN_SECOND)
+  if (g_strcmp0 (digest, written->digest) == 0 && now - written->at < REPEAT_SECONDS * G_TIME_SPAN_SECOND)
     written->repeats++;
   else
     written->repeats = 0;
-  g_free (written->text);
-  written->text = g_steal_pointer (&text);
+  g_free (written->digest);
+  written->digest = g_steal_pointer (&digest);
   written->at = now;
   return written->repeats < MAX_REPEATS;
 }
@@ -111,7 +112,7 @@ write_plan (VpRound *round, VpPrepareOutcome *outcome, GError **error)
     *outcome = VP_PREPARE_DEFINED;
     if (i == MAX_REREADS || !has_news (round))
       return vp_round_write (round, error);
-    if (!plan_present (round, error)) {
+    if (!plan_present (round, FALSE, error)) {
       vp_round_end_intent (round, round->serial);
       return FALSE;
     }
@@ -139,17 +140,44 @@ take_up (VpRound *round, GError **error)
   return !there || vp_round_look_up (round, error);
 }
 
+/* What was read for this look, if nobody wrote it since and nothing is left of an earlier look. */
+static gboolean
+take_seen (VpRound *round)
+{
+  const VpPrepareContext *context = round->context;
+  VpSeen *seen = context->seen;
+
+  if (seen == NULL || seen->stored == NULL || vp_intents_has (context->intents, round->name) ||
+      !vp_round_has_descriptors (NULL) || vp_versions_came (context->versions, round->name, seen->serial))
+    return FALSE;
+  round->domain = g_steal_pointer (&seen->handle);
+  round->base = g_steal_pointer (&seen->stored);
+  round->serial = seen->serial;
+  return TRUE;
+}
+
+void
+vp_seen_clear (VpSeen *seen)
+{
+  g_clear_pointer (&seen->handle, vp_libvirt_free_domain);
+  g_clear_pointer (&seen->stored, vp_domain_free);
+  g_clear_pointer (&seen->live, vp_domain_free);
+}
+
 gboolean
 vp_prepare_domain (const VpPrepareContext *context, const char *name, VpWritten *written, VpPrepareOutcome *outcome,
                    GError **error)
 {
   g_auto (VpRound) round = { .context = context, .name = name, .written = written };
 
-  if (!vp_round_sync (&round, &round.serial, error) || !vp_round_look_up (&round, error) || !take_up (&round, error))
+  if (!vp_round_sync (&round, &round.serial, error))
+    return FALSE;
+  gboolean is_seen = take_seen (&round);
+  if (!is_seen && (!vp_round_look_up (&round, error) || !take_up (&round, error)))
     return FALSE;
   if (round.domain == NULL)
     return forget_gone (&round, outcome);
-  if (plan_present (&round, error))
+  if (plan_present (&round, is_seen, error))
     return write_plan (&round, outcome, error);
   vp_versions_forget (context->versions, name, round.serial);
   if (!is_gone (round.domain))

@@ -533,6 +533,14 @@ vp_versions_missed (VpVersions *versions, guint64 since)
 }
 
 gboolean
+vp_versions_came (VpVersions *versions, const char *domain, guint64 since)
+{
+  g_autoptr (GPtrArray) list = vp_versions_list (versions, domain, since);
+
+  return list->len > 0 || vp_versions_missed (versions, since);
+}
+
+gboolean
 vp_versions_is_prompt (const VpVersions *versions)
 {
   return g_atomic_int_get (&versions->prompt) != 0;

@@ -44,6 +44,8 @@ gboolean vp_versions_sync (VpVersions *versions, guint64 *serial);
 GPtrArray *vp_versions_list (VpVersions *versions, const char *domain, guint64 after);
 /* Whether events were lost since, or the folder was not watched: then nobody knows which versions there were. */
 gboolean vp_versions_missed (VpVersions *versions, guint64 since);
+/* Whether that domain was written since, or nobody knows: what was read after that serial may be old. */
+gboolean vp_versions_came (VpVersions *versions, const char *domain, guint64 since);
 /* The thread reads at a real-time priority, and so in time; not so a user's own daemon, which may not have one. */
 gboolean vp_versions_is_prompt (const VpVersions *versions);
 /* Versions up to that serial are no longer needed. */

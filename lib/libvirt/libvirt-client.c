@@ -94,24 +94,36 @@ vp_libvirt_list (virConnectPtr connection, unsigned flags, GError **error)
   return list;
 }
 
-static VpDomain *
-read_xml (virDomainPtr domain, unsigned flags, const char *what, GError **error)
+static char *
+dup_xml (virDomainPtr domain, unsigned flags, const char *what, GError **error)
 {
-  g_autofree char *text = virDomainGetXMLDesc (domain, flags);
+  char *text = virDomainGetXMLDesc (domain, flags);
 
-  if (text == NULL) {
-    vp_libvirt_set_error (error, "cannot read %s", what);
-    return NULL;
-  }
-  return vp_domain_parse (text, strlen (text), what, error);
+  if (text == NULL)
+    vp_libvirt_set_error (error, "cannot read %s '%s'", what, virDomainGetName (domain));
+  return text;
+}
+
+static VpDomain *
+parse_xml (virDomainPtr domain, const char *text, const char *what, GError **error)
+{
+  g_autofree char *words = g_strdup_printf ("%s '%s'", what, virDomainGetName (domain));
+
+  return text != NULL ? vp_domain_parse (text, strlen (text), words, error) : NULL;
+}
+
+char *
+vp_libvirt_dup_stored (virDomainPtr domain, GError **error)
+{
+  return dup_xml (domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE, "the definition of domain", error);
 }
 
 VpDomain *
 vp_libvirt_read (virDomainPtr domain, GError **error)
 {
-  g_autofree char *what = g_strdup_printf ("the definition of domain '%s'", virDomainGetName (domain));
+  g_autofree char *text = vp_libvirt_dup_stored (domain, error);
 
-  return read_xml (domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE, what, error);
+  return parse_xml (domain, text, "the definition of domain", error);
 }
 
 gboolean
@@ -122,12 +134,18 @@ vp_libvirt_is_running (virDomainPtr domain)
   return virDomainGetState (domain, &state, NULL, 0) == 0 && state == VIR_DOMAIN_RUNNING;
 }
 
+char *
+vp_libvirt_dup_live (virDomainPtr domain, GError **error)
+{
+  return dup_xml (domain, 0, "the running domain", error);
+}
+
 VpDomain *
 vp_libvirt_read_live (virDomainPtr domain, GError **error)
 {
-  g_autofree char *what = g_strdup_printf ("the running domain '%s'", virDomainGetName (domain));
+  g_autofree char *text = vp_libvirt_dup_live (domain, error);
 
-  return read_xml (domain, 0, what, error);
+  return parse_xml (domain, text, "the running domain", error);
 }
 
 gboolean

@@ -31,6 +31,9 @@ GPtrArray *vp_libvirt_domains_new (void); /* such an array, empty */
 
 /* The stored definition with its secrets. A define without them would take the passwords away. */
 VpDomain *vp_libvirt_read (virDomainPtr domain, GError **error);
+/* The texts of this and of the live XML below; the caller's. */
+char *vp_libvirt_dup_stored (virDomainPtr domain, GError **error);
+char *vp_libvirt_dup_live (virDomainPtr domain, GError **error);
 /* TRUE from the end of its start on; active it is before. */
 gboolean vp_libvirt_is_running (virDomainPtr domain);
 /* The XML of the guest that is active, without secrets. */

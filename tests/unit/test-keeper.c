@@ -4,6 +4,7 @@
  * process that asks: no daemon and no guest, but libvirt's own parser, events and errors. It
  * writes no files; where somebody's edit matters, the test stores it as libvirt would.
  */
+#include <dlfcn.h>
 #include <glib/gstdio.h>
 #include <string.h>
 
@@ -15,6 +16,30 @@
 #define B "bbbbbbbb-0000-4000-8000-000000000002"
 #define BURST_MS 60 /* as the keeper has it */
 #define BURST_TRIES 8
+
+static guint n_reads;
+static guint n_defines;
+
+/* In the place of libvirt's own. */
+char *
+virDomainGetXMLDesc (virDomainPtr domain, unsigned flags)
+{
+  char *(*own) (virDomainPtr, unsigned) = NULL;
+
+  *(void **) &own = dlsym (RTLD_NEXT, "virDomainGetXMLDesc");
+  n_reads++;
+  return own (domain, flags);
+}
+
+virDomainPtr
+virDomainDefineXMLFlags (virConnectPtr connection, const char *text, unsigned flags)
+{
+  virDomainPtr (*own) (virConnectPtr, const char *, unsigned) = NULL;
+
+  *(void **) &own = dlsym (RTLD_NEXT, "virDomainDefineXMLFlags");
+  n_defines++;
+  return own (connection, text, flags);
+}
 
 typedef struct {
   MadeTree *tree;
@@ -231,6 +256,68 @@ test_neighbours (Fixture *fixture, gconstpointer data)
   }
   g_assert_cmpuint (running->others->len, ==, 1);
   g_assert_true (hwloc_bitmap_isset (running->taken, 2) && hwloc_bitmap_isset (running->taken, 3));
+}
+
+#define MANY 40 /* on the eight CPUs of this host: each is in others' way */
+
+static void
+define_one_of_many (const Fixture *fixture, guint at, guint mib)
+{
+  g_autofree char *text =
+    g_strdup_printf ("<domain type='test'><name>m%u</name><uuid>cccccccc-0000-4000-8000-%012u</uuid><metadata>"
+                     "<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='pinned'/></metadata><memory unit='MiB'>%u"
+                     "</memory><vcpu>2</vcpu><os><type arch='i686'>hvm</type></os></domain>",
+                     at, at, mib);
+
+  define (fixture, text);
+}
+
+static void
+run_until_prepared (guint at)
+{
+  g_autofree char *said = g_strdup_printf ("domain 'm%u': prepared", at);
+
+  run_until_said (said);
+}
+
+/* What libvirt is asked for grows with the change, and not with how many there are. */
+static void
+test_many (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  for (guint i = 0; i < MANY; i++)
+    define_one_of_many (fixture, i, 64);
+  vp_keeper_touch_all (fixture->keeper);
+  for (guint i = 0; i < MANY; i++)
+    run_until_prepared (i);
+  run_dry ();
+
+  /* All are as they shall be: each is read once, and none is written. */
+  n_reads = n_defines = 0;
+  g_usleep (BURST_MS * 1000);
+  vp_keeper_touch_all (fixture->keeper);
+  run_dry ();
+  g_assert_cmpuint (n_reads, ==, MANY);
+  g_assert_cmpuint (n_defines, ==, 0);
+
+  /* Two reads before the define, and one of what came of it. */
+  define_one_of_many (fixture, MANY, 64);
+  n_reads = n_defines = 0;
+  vp_keeper_touch (fixture->keeper, "m40");
+  run_until_prepared (MANY);
+  g_usleep (BURST_MS * 1000);
+  vp_keeper_touch (fixture->keeper, "m40");
+  run_dry ();
+  g_assert_cmpuint (n_defines, ==, 1);
+  g_assert_cmpuint (n_reads, <=, 3);
+
+  define_one_of_many (fixture, 7, 128);
+  n_reads = n_defines = 0;
+  vp_keeper_touch (fixture->keeper, "m7");
+  run_until_prepared (7);
+  run_dry ();
+  g_assert_cmpuint (n_defines, ==, 1);
+  g_assert_cmpuint (n_reads, <=, 2);
 }
 
 static void
@@ -460,6 +547,7 @@ static const struct {
 } tests[] = {
   { "prepare-and-undo", test_prepare_and_undo },
   { "neighbours", test_neighbours },
+  { "many", test_many },
   { "start", test_start },
   { "tune", test_tune },
   { "not-prepared", test_not_prepared },
