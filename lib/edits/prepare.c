@@ -13,9 +13,19 @@
 #define MAX_READS 50  /* each needs an edit in the few milliseconds of the read before */
 #define MAX_REREADS 3 /* for what came while the intent was written; then the define goes on over it */
 
+/* Whether somebody may have edited what was read since. */
+static gboolean
+has_news (const VpRound *round)
+{
+  guint64 now = 0;
+
+  return !vp_versions_sync (round->context->versions, &now) ||
+         vp_versions_came (round->context->versions, round->name, round->serial);
+}
+
 /*
- * TRUE with a plan of what stands now; the definition is read twice so that the plan is of the latest. `has_base`: the
- * first time is over.
+ * TRUE with a plan of what stands now: the watch says so, or the definition reads the same for a second time.
+ * `has_base`: the first time is over.
  */
 static gboolean
 plan_present (VpRound *round, gboolean has_base, GError **error)
@@ -27,7 +37,7 @@ plan_present (VpRound *round, gboolean has_base, GError **error)
     round->plan = vp_round_plan (round, round->base, error);
     if (round->plan == NULL)
       return FALSE;
-    if (vp_plan_is_ready (round->plan))
+    if (vp_plan_is_ready (round->plan) || !has_news (round))
       return TRUE;
     g_autoptr (VpDomain) again = vp_libvirt_read (round->domain, error);
     if (again == NULL)
@@ -37,16 +47,6 @@ plan_present (VpRound *round, gboolean has_base, GError **error)
   }
   g_set_error (error, VP_ERROR, VP_ERROR_BUSY, "the definition changed during each of %d reads in a row", MAX_READS);
   return FALSE;
-}
-
-/* The intent takes the time of some writes to the disk, in which somebody may have edited what was read. */
-static gboolean
-has_news (const VpRound *round)
-{
-  guint64 now = 0;
-
-  return !vp_versions_sync (round->context->versions, &now) ||
-         vp_versions_came (round->context->versions, round->name, round->serial);
 }
 
 void
@@ -110,6 +110,7 @@ write_plan (VpRound *round, VpPrepareOutcome *outcome, GError **error)
     vp_round_set_result (round, round->plan->result);
     vp_round_note_intent (round);
     *outcome = VP_PREPARE_DEFINED;
+    /* The intent took the time of some writes to the disk. */
     if (i == MAX_REREADS || !has_news (round))
       return vp_round_write (round, error);
     if (!plan_present (round, FALSE, error)) {
