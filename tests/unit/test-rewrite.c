@@ -111,6 +111,29 @@ test_places (void)
   }
 }
 
+/* A copy says the same to the byte, also when what it was made of is gone, and is changed without it. */
+static void
+test_copy (void)
+{
+  static const char text[] =
+    "<?before all?><!-- and --><domain xmlns:q='urn:q' xml:space='preserve' a='&lt;&quot;&#10;ä'>\n"
+    "  <name>a text that is longer than sixteen bytes</name>\n  <q:x q:y='1' z=''><y xmlns='urn:y'/></q:x>"
+    "<![CDATA[ <c> ]]><!--c--><?p i?><q:x xmlns:q='urn:r'>&amp;</q:x><empty/></domain><!--after-->";
+  g_autoptr (VpDomain) domain = test_domain (text);
+  g_autofree char *before = vp_domain_dup_text (domain);
+  g_autoptr (VpDomain) first = vp_domain_copy (domain);
+  g_autoptr (VpDomain) second = vp_domain_copy (first);
+
+  g_clear_pointer (&domain, vp_domain_free);
+  xmlSetProp (vp_xml_find (first->doc, "empty"), BAD_CAST "new", BAD_CAST "1");
+  xmlNodeSetContent (vp_xml_find (first->doc, "name"), BAD_CAST "b");
+  vp_xml_remove (vp_xml_find (first->doc, "*[local-name()='x'][2]"));
+  g_clear_pointer (&first, vp_domain_free);
+  g_autofree char *after = vp_domain_dup_text (second);
+  g_assert_cmpstr (after, ==, before);
+  g_assert_cmpstr ((const char *) vp_xml_find (second->doc, "*[local-name()='x'][2]")->ns->href, ==, "urn:r");
+}
+
 /* A knob that the user turns is put right while the tag stands, and his value is what undo gives back. */
 static void
 test_user_edit (void)
@@ -253,6 +276,7 @@ main (int argc, char **argv)
   g_test_add_func ("/xml/hostile", test_hostile);
   g_test_add_func ("/xml/untouched", test_untouched);
   g_test_add_func ("/xml/places", test_places);
+  g_test_add_func ("/xml/copy", test_copy);
   g_test_add_func ("/state/user-edit", test_user_edit);
   g_test_add_func ("/state/user-addition", test_user_addition);
   g_test_add_func ("/state/profile-change", test_profile_change);
