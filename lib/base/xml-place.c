@@ -112,6 +112,20 @@ fits_step (const xmlNode *node, const char *step, guint64 *number)
   return at != NULL;
 }
 
+gboolean
+vp_xml_is_at (const xmlNode *element, const char *place, gboolean with_predicates)
+{
+  const char *step = place;
+  guint64 number = 0;
+
+  for (const char *end = skip_step (place); *end != '\0'; end = skip_step (step))
+    step = end + 1;
+  if (!g_ascii_isalpha (step[0]))
+    return TRUE;
+  return with_predicates ? fits_step (element, step, &number)
+                         : element->ns == NULL && is_text (element->name, step, strcspn (step, "["));
+}
+
 /* In the document's order, without the first `skip`; an attribute's is the element that would carry it. */
 static xmlNode *
 find_below (const xmlNode *parent, const char *path, guint *skip)

@@ -163,14 +163,33 @@ vp_xml_dup_node (const xmlNode *node)
   return copy;
 }
 
+/* Neither layout nor a namespace, which may be declared above, nor an encoding that would show. */
+static gboolean
+is_plain (const xmlNode *node)
+{
+  if (node->type != XML_ELEMENT_NODE)
+    return !is_layout (node);
+  if (node->ns != NULL || node->nsDef != NULL || (node->doc != NULL && node->doc->encoding != NULL))
+    return FALSE;
+  for (const xmlAttr *attr = node->properties; attr != NULL; attr = attr->next)
+    if (attr->ns != NULL)
+      return FALSE;
+  for (const xmlNode *child = node->children; child != NULL; child = child->next)
+    if (!is_plain (child))
+      return FALSE;
+  return TRUE;
+}
+
 char *
 vp_xml_dup_line (const xmlNode *node)
 {
-  g_autoptr (xmlNode) copy = xmlCopyNode ((xmlNode *) node, 1);
-  g_autoptr (xmlBuffer) buffer = xmlBufferCreate ();
+  g_autoptr (xmlNode) copy = is_plain (node) ? NULL : xmlCopyNode ((xmlNode *) node, 1);
+  g_autoptr (xmlBuffer) buffer = xmlBufferCreateSize (256);
 
-  strip_layout (copy);
-  xmlNodeDump (buffer, NULL, copy, 0, 0);
+  xmlBufferSetAllocationScheme (buffer, XML_BUFFER_ALLOC_DOUBLEIT);
+  if (copy != NULL)
+    strip_layout (copy);
+  xmlNodeDump (buffer, NULL, copy != NULL ? copy : (xmlNode *) node, 0, 0);
   return g_strdup ((const char *) xmlBufferContent (buffer));
 }
 

@@ -63,7 +63,9 @@ char *vp_xml_dup_content (const xmlNode *node); /* white space at both ends remo
 
 /* Finds the element (or, for `…/@name`, the element that would carry it); NULL: not there. */
 xmlNode *vp_xml_find (const xmlDoc *doc, const char *place);
-gboolean vp_xml_is_double (const xmlDoc *doc, const char *place);    /* there is another one at that place */
+gboolean vp_xml_is_double (const xmlDoc *doc, const char *place); /* there is another one at that place */
+/* Whether it is one of those that the last step names, by its predicates too or without; a step of `*` names all. */
+gboolean vp_xml_is_at (const xmlNode *element, const char *place, gboolean with_predicates);
 char *vp_xml_dup_place_value (const xmlDoc *doc, const char *place); /* of an attribute place */
 gboolean vp_xml_place_is_attribute (const char *place);
 void vp_xml_place_split (const char *place, char **parent, char **last);

@@ -9,77 +9,93 @@
 
 typedef struct {
   const char *pattern;
+  GString *line; /* that is told next */
   guint lines;
   char *stranger;
 } Telling;
 
-/* FALSE: that is enough. Takes the line. */
+/* FALSE: that is enough. Takes back what the line has beyond `length`. */
 static gboolean
-tell (Telling *telling, char *line)
+tell (Telling *telling, gsize length)
 {
-  g_autofree char *told = line;
+  const char *told = telling->line->str;
 
   if (++telling->lines > MAX_LINES)
     telling->stranger = g_strdup_printf ("more than %u parts", MAX_LINES);
   else if (!vp_pattern_fits (telling->pattern, told))
     telling->stranger = g_utf8_substring (told, 0, MIN (g_utf8_strlen (told, -1), 200));
+  g_string_truncate (telling->line, length);
   return telling->stranger == NULL;
 }
 
-static char *
-dup_name (const xmlNs *ns, const xmlChar *name)
+static void
+append_name (GString *line, const char *before, const xmlNs *ns, const xmlChar *name)
 {
-  return ns != NULL ? g_strdup_printf ("{%s}%s", (const char *) ns->href, (const char *) name)
-                    : g_strdup ((const char *) name);
+  g_string_append (line, before);
+  if (ns != NULL)
+    g_string_append_printf (line, "{%s}", (const char *) ns->href);
+  g_string_append (line, (const char *) name);
 }
 
 static gboolean
-tell_attributes (Telling *telling, const xmlNode *node, const char *path)
+tell_attributes (Telling *telling, const xmlNode *node)
 {
-  for (const xmlNs *ns = node->nsDef; ns != NULL; ns = ns->next)
-    if (!tell (telling, g_strdup_printf ("%s/@xmlns=%s", path, ns->href != NULL ? (const char *) ns->href : "")))
+  gsize length = telling->line->len;
+
+  for (const xmlNs *ns = node->nsDef; ns != NULL; ns = ns->next) {
+    g_string_append_printf (telling->line, "/@xmlns=%s", ns->href != NULL ? (const char *) ns->href : "");
+    if (!tell (telling, length))
       return FALSE;
+  }
   for (const xmlAttr *attr = node->properties; attr != NULL; attr = attr->next) {
     g_autofree char *value = (char *) xmlNodeListGetString (node->doc, attr->children, 1);
-    g_autofree char *name = dup_name (attr->ns, attr->name);
-    if (!tell (telling, g_strdup_printf ("%s/@%s=%s", path, name, value != NULL ? value : "")))
+    append_name (telling->line, "/@", attr->ns, attr->name);
+    g_string_append_c (telling->line, '=');
+    g_string_append (telling->line, value != NULL ? value : "");
+    if (!tell (telling, length))
       return FALSE;
   }
   return TRUE;
 }
 
 static gboolean
-tell_element (Telling *telling, const xmlNode *node, const char *above, guint depth)
+tell_element (Telling *telling, const xmlNode *node, guint depth)
 {
-  g_autofree char *name = dup_name (node->ns, node->name);
-  g_autofree char *path = g_strconcat (above, depth > 0 ? "/" : "", name, NULL);
+  gsize above = telling->line->len;
 
   if (depth == MAX_DEPTH) {
     telling->stranger = g_strdup_printf ("elements more than %u deep", MAX_DEPTH);
     return FALSE;
   }
-  if (!tell (telling, g_strdup (path)) || !tell_attributes (telling, node, path))
+  append_name (telling->line, depth > 0 ? "/" : "", node->ns, node->name);
+  gsize length = telling->line->len;
+  if (!tell (telling, length) || !tell_attributes (telling, node))
     return FALSE;
   for (const xmlNode *child = node->children; child != NULL; child = child->next) {
     if (child->type == XML_ELEMENT_NODE) {
-      if (!tell_element (telling, child, path, depth + 1))
+      if (!tell_element (telling, child, depth + 1))
         return FALSE;
-    } else if (child->type == XML_TEXT_NODE && !xmlIsBlankNode ((xmlNode *) child)) {
-      if (!tell (telling, g_strdup_printf ("%s=%s", path, (const char *) child->content)))
-        return FALSE;
-    } else if (child->type != XML_TEXT_NODE && child->type != XML_COMMENT_NODE) {
-      if (!tell (telling, g_strdup_printf ("%s/#%d", path, (int) child->type)))
-        return FALSE;
+      continue;
     }
+    if (child->type == XML_COMMENT_NODE || (child->type == XML_TEXT_NODE && xmlIsBlankNode ((xmlNode *) child)))
+      continue;
+    if (child->type == XML_TEXT_NODE)
+      g_string_append_printf (telling->line, "=%s", (const char *) child->content);
+    else
+      g_string_append_printf (telling->line, "/#%d", (int) child->type);
+    if (!tell (telling, length))
+      return FALSE;
   }
+  g_string_truncate (telling->line, above);
   return TRUE;
 }
 
 char *
 vp_content_dup_stranger (const xmlNode *element, const char *pattern)
 {
-  Telling telling = { .pattern = pattern };
+  g_autoptr (GString) line = g_string_new (NULL);
+  Telling telling = { .pattern = pattern, .line = line };
 
-  (void) tell_element (&telling, element, "", 0);
+  (void) tell_element (&telling, element, 0);
   return telling.stranger;
 }

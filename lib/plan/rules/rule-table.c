@@ -30,25 +30,6 @@ find_place (const VpRule *rule, const char *place)
   return NULL;
 }
 
-/* Of `name`, `name[2]` or `name[@attribute='value'][2]`; a step of another form is its pattern's matter. */
-static gboolean
-is_of_step (const xmlNode *element, const char *place, gboolean with_predicate)
-{
-  g_autofree char *parent = NULL;
-  g_autofree char *last = NULL;
-
-  if (element == NULL)
-    return TRUE;
-  vp_xml_place_split (place, &parent, &last);
-  if (!g_ascii_isalpha (last[0]))
-    return TRUE;
-  g_auto (GStrv) parts = g_strsplit_set (last, "[]'=", -1); /* name, @attribute, "", value, … */
-  if (!vp_xml_is (element, parts[0]))
-    return FALSE;
-  return !with_predicate || g_strv_length (parts) < 4 || parts[1][0] != '@' ||
-         vp_xml_attr_is (element, parts[1] + 1, parts[3]);
-}
-
 /* Freed by the caller, as all problems here; NULL: that side is fine. */
 static char *
 dup_side_problem (const char *side, const char *pattern, const xmlNode *element, const char *value)
@@ -94,7 +75,8 @@ dup_problem (const VpSlot *slot)
     return g_strdup ("nothing names what stands there");
   if (!has_set && (!has_was || (place->set != NULL && !place->takes_out)))
     return g_strdup ("it does not say what was put there");
-  if (!is_of_step (slot->was, slot->place, !place->is_renamed) || !is_of_step (slot->set, slot->place, TRUE))
+  if ((slot->was != NULL && !vp_xml_is_at (slot->was, slot->place, !place->is_renamed)) ||
+      (slot->set != NULL && !vp_xml_is_at (slot->set, slot->place, TRUE)))
     return g_strdup ("its element is not one of that place");
   return dup_content_problem (slot, rule, place);
 }
