@@ -4,6 +4,7 @@
 Each test goes on where the one before it ended, as a user does. Pictures of each
 step go to the folder $VIRT_MANAGER_OUTPUT: virt-manager-output in the build folder.
 """
+import math
 import os
 import time
 import xml.etree.ElementTree as ET
@@ -272,6 +273,41 @@ def delete_word():
     press_play()
     check(not any("kvm=off" in option for option in Qemu(NAME).option("-cpu")), "the guest is still hidden")
     check_equal(Qemu(NAME).hugetlb_kib(), 0, "guest memory on hugepages, KiB")
+
+
+def topology_of(text):
+    """How many vCPUs it is for; 0: there is none."""
+    topology = ET.fromstring(text).find("cpu/topology")
+    return math.prod(int(number) for number in topology.attrib.values()) if topology is not None else 0
+
+
+def wait_count(count):
+    """Number, topology and pins agree, and nothing is left to do."""
+    wait_until(f"a topology for {count}", lambda: topology_of(definition(manager.domain)) == count, 30)
+    wait_ready(NAME, 30)
+    text = definition(manager.domain)
+    check_equal((ET.fromstring(text).findtext("vcpu"), len(pins(text))), (str(count), count), "vCPUs and pins")
+
+
+@test("the page CPUs while a topology of ours stands: its cores change the number of vCPUs, and all is planned anew")
+def cores():
+    stop_guest()
+    manager.show_overview()
+    manager.describe(f"#vfio:gaming {TEXT}")
+    wait_count(2)
+    manager.check_quiet("Apply of a profile with a topology")
+    number = manager.show("CPUs", "spin button", "Virtual CPU Select")
+    check("sensitive" not in number.states(), "the number can be edited beside the topology")
+    # Sockets, cores and threads have no names: whichever has the two.
+    wait_find(manager.window, "spin button", test=lambda node: node.describe()[1] != "Virtual CPU Select"
+              and node.node.queryValue().currentValue == 2).node.queryValue().currentValue = 1
+    manager.apply("cores")
+    wait_count(1)
+    manager.check_quiet("Apply of the cores")
+    manager.show_overview()
+    manager.describe(TEXT)
+    wait_until("tag and state are gone", lambda: "urn:vfio-profile:" not in definition(manager.domain), 30)
+    check_equal(ET.fromstring(definition(manager.domain)).findtext("vcpu"), "1", "vCPUs without the word")
 
 
 skip_without_desktop()
