@@ -28,7 +28,7 @@ packages='
   libvirt-daemon-system libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86
   python3-libvirt iproute2 util-linux
   libxml2-utils dbus-daemon
-  ovmf swtpm swtpm-tools
+  ovmf swtpm swtpm-tools python3-lxml
   virtinst virt-manager xvfb xdotool imagemagick at-spi2-core python3-pyatspi adwaita-icon-theme
   gir1.2-gtk-vnc-2.0 gir1.2-spiceclientgtk-3.0
   selinux-policy-dev selinux-policy-default policycoreutils semodule-utils selinux-utils python3-selinux python3-setools

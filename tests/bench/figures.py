@@ -37,10 +37,16 @@ class Table:
 
     def add(self, row, measure, values, unit="ms", size=None, peer=None):
         """`values`: of all rounds; `peer`: what did less or the same in this run, and its values."""
-        entry = {"row": row, "measure": measure, "unit": unit, "rounds": len(values), "size": size,
-                 "median": statistics.median(values), "p99": percentile(values, 0.99)}
         if peer is not None:
-            entry["peer"] = {"measure": peer[0], "median": statistics.median(peer[1]), "p99": percentile(peer[1], 0.99)}
+            peer = (peer[0], statistics.median(peer[1]), percentile(peer[1], 0.99))
+        self.add_summary(row, measure, statistics.median(values), percentile(values, 0.99), unit, len(values), size, peer)
+
+    def add_summary(self, row, measure, median, p99, unit="ms", rounds=None, size=None, peer=None):
+        """The same, of what somebody else counted."""
+        entry = {"row": row, "measure": measure, "unit": unit, "rounds": rounds, "size": size, "median": median,
+                 "p99": p99}
+        if peer is not None:
+            entry["peer"] = dict(zip(("measure", "median", "p99"), peer))
         self._print(entry)
 
     def fail(self, row, measure, reason, size=None):
@@ -54,16 +60,20 @@ class Table:
         else:
             print(line_of(entry), flush=True)
 
-    def print_growth(self):
-        if self.as_json:
-            return
-        print("\n| growth | from | to | median |\n|---|---|---|---|")
+    def growth(self):
+        """(row, size, how many times as much as with 10)"""
         for row in dict.fromkeys(entry["row"] for entry in self.rows):
-            sized = [entry for entry in self.rows if entry["row"] == row and entry["size"] and "median" in entry]
+            sized = [entry for entry in self.rows if entry["row"] == row and entry.get("median")]
             first = next((entry for entry in sized if entry["size"] == 10), None)
             for entry in sized:
                 if first is not None and entry["size"] > 10:
-                    print(f"| {row} | 10 | {entry['size']} | x {ratio(entry['median'], first['median'])} |", flush=True)
+                    yield row, entry["size"], ratio(entry["median"], first["median"])
+
+    def print_growth(self):
+        lines = [f"| {row} | {size} | x {times} |" for row, size, times in self.growth()]
+        if lines and not self.as_json:
+            print("\n| growth from 10 | to | median |\n|---|---|---|")
+            print("\n".join(lines), flush=True)
 
 
 def number(value):
