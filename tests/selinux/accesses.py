@@ -19,6 +19,7 @@ DEFINITION = "/etc/libvirt/qemu/win10.xml"
 DEFINITIONS = "/etc/libvirt/qemu"
 IMAGE = "/var/lib/libvirt/images/win10.qcow2"
 HOOK = "/etc/libvirt/hooks/qemu.d/50-vfio-profile"
+OTHER_HOOK = "/etc/libvirt/hooks/qemu.d/50-other"
 QEMU = "/usr/bin/qemu-system-x86_64"
 INTERPRETER = "/usr/libexec/vfio-profile-emulator"
 
@@ -46,6 +47,7 @@ libvirt {WRAPPERS}                dir          write add_name                   
 libvirt {HOOK}                    file         execute                                             N Y
 libvirt {HOOK}                    file         execute_no_trans                                    N N
 libvirt {HOOK}                    file         write                                               Y N
+libvirt {OTHER_HOOK}              file         execute_no_trans                                    N N
 libvirt process:hook              process      transition sigkill                                  - Y
 libvirt process:guest             process      transition                                          Y Y
 libvirt process:daemon            unix_stream_socket connectto                                     N N
@@ -159,10 +161,10 @@ daemon  process:daemon            tcp_socket   create connect                   
 """
 
 
-def read():
+def read(table=ACCESSES):
     """(subject, object, class, [permissions], without, with) of each line."""
     names = {name: value for name, value in globals().items() if name.isupper() and name != "ACCESSES"}
-    for line in ACCESSES.format(**names).splitlines():
+    for line in table.format(**names).splitlines():
         if line:
             subject, target, target_class, *permissions, without, within = line.split()
             yield subject, target, target_class, permissions, without, within

@@ -5,11 +5,11 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 
 import accesses
+import fedora
 import policy
 
 GUEST_CATEGORIES = ":c100,c200"
@@ -64,14 +64,14 @@ def expect_label(path):
     return "etc_t"
 
 
-def check_labels(within, build):
-    for path in read_installed(build):
+def check_labels(within, paths):
+    for path in paths:
         wanted = expect_label(path)
         found = within.label(path)
         assert found == wanted, f"{path} is {found}, needed is {wanted}"
 
 
-def check_made_labels(within):
+def check_made_labels(within, other_hook="virt_etc_rw_t"):
     for path, kind, wanted in (
         ("/etc/vfio-profile", "dir", "vfioprofile_conf_t"),
         ("/etc/vfio-profile/profiles.d", "dir", "vfioprofile_conf_t"),
@@ -87,7 +87,7 @@ def check_made_labels(within):
         (accesses.GATE, "socket", "vfioprofile_runtime_t"),
         # Not what only begins like ours.
         ("/var/lib/vfio-profile-other", "dir", "var_lib_t"),
-        ("/etc/libvirt/hooks/qemu.d/50-other", "file", "virt_etc_rw_t"),
+        (accesses.OTHER_HOOK, "file", other_hook),
     ):
         found = within.label(path, kind)
         assert found == wanted, f"{path} is {found}, needed is {wanted}"
@@ -99,15 +99,18 @@ def check_made_labels(within):
 class Asker:
     """Answers the lines of the table for one policy."""
 
-    def __init__(self, answering):
+    def __init__(self, answering, libvirt="virtd_t", daemon="/usr/sbin/vfio-profiled", aliases=None):
+        """`aliases`: what this policy calls types of the table."""
         self.policy = answering
-        self.subjects = {"guest": "svirt_t", "libvirt": "virtd_t", "init": "init_t"}
-        self.subjects["daemon"] = answering.transition("init_t", answering.label("/usr/sbin/vfio-profiled"))
-        self.subjects["hook"] = answering.transition("virtd_t", answering.label(accesses.HOOK))
+        self.aliases = aliases or {}
+        self.subjects = {"guest": "svirt_t", "libvirt": libvirt, "init": "init_t", "container": "container_t"}
+        self.subjects["daemon"] = answering.transition("init_t", answering.label(daemon))
+        self.subjects["hook"] = answering.transition(libvirt, answering.label(accesses.HOOK))
 
     def resolve(self, target, target_class):
         kind, _, name = target.partition(":")
         if kind == "type":
+            name = self.aliases.get(name, name)
             return name if name in self.policy.types else None
         if kind == "process":
             return self.subjects[name]
@@ -197,16 +200,18 @@ def list_changes(within, domain):
     return found
 
 
-def check_daemon_changes(within):
-    extra = {key: value for key, value in list_changes(within, "vfioprofile_t").items() if key not in DAEMON_CHANGES}
+def check_daemon_changes(within, also=()):
+    listed = {*DAEMON_CHANGES, *also}
+    extra = {key: value for key, value in list_changes(within, "vfioprofile_t").items() if key not in listed}
     assert not extra, "the daemon may change more than the list says:\n" + "\n".join(
         f"{target}:{target_class} {{ {' '.join(sorted(names))} }}" for (target, target_class), names in
         sorted(extra.items()))
 
 
-def check_hook_changes(within):
-    extra = {key: value for key, value in list_changes(within, "vfioprofile_hook_t").items()
-             if key not in (("virtd_t", "fifo_file"), ("virtd_t", "process"))}
+def check_hook_changes(within, libvirt=("virtd_t",)):
+    extra = {(target, target_class): names for (target, target_class), names
+             in list_changes(within, "vfioprofile_hook_t").items()
+             if target not in libvirt or target_class not in ("fifo_file", "process")}
     assert not extra, f"the hook may change more than libvirt's pipes: {extra}"
 
 
@@ -249,72 +254,56 @@ def check_removal(within):
     assert not left, left
 
 
-# --- the names of Fedora's policy ---------------------------------------------
-
-# As Fedora calls them.
-FEDORA_NAMES = """
-define(`files_pid_file', defn(`files_runtime_file'))
-define(`files_pid_filetrans', defn(`files_runtime_filetrans'))
-define(`files_search_pids', defn(`files_search_runtime'))
-define(`systemd_unit_file', defn(`init_unit_file'))
-define(`auth_read_passwd', `files_read_etc_files($1)')
-define(`init_daemon_run_dir', `init_daemon_runtime_file($1, dir, $2)')
-define(`init_nnp_daemon_domain', `
-  gen_require(`type init_t;')
-  allow init_t $1:process2 { nnp_transition nosuid_transition };
-')
-"""
-
-# The names that only the reference policy has; its own interfaces need them, so we look for others.
-REFPOLICY_NAMES = ("init_daemon_runtime_file", "files_runtime_filetrans", "files_search_runtime")
-
-# Types that Debian's policy lacks, in a module that is installed beside ours.
-FEDORA_TYPES = """
-policy_module(vpfedoratypes, 1.0)
-type virtqemud_t;
-domain_type(virtqemud_t)
-role system_r types virtqemud_t;
-type systemd_unit_file_t;
-files_type(systemd_unit_file_t)
-"""
+# --- Fedora's policy -----------------------------------------------------------
 
 
-def build(script, folder, name, *texts):
-    sources = []
-    for suffix, text in zip(("te", "if", "fc"), texts):
-        sources.append(f"{folder}/{name}.{suffix}")
-        with open(sources[-1], "w", encoding="utf-8") as file:
-            file.write(text)
-    output = f"{folder}/{name}.pp.bz2"
-    done = subprocess.run([script, "/usr/share/selinux/devel/Makefile", output, *sources], capture_output=True,
-                          text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return output
+def check_fedora_contexts(other):
+    """Fedora takes /var/run for /run, and makes a module of the lines that say otherwise: a second one breaks it."""
+    text = fedora.read(other.contexts)
+    assert "/var/run" not in text, text
 
 
-def check_fedora_names(options, folder):
-    source = f"{options.source}/selinux"
-    texts = []
-    for path in (f"{source}/vfioprofile.te", f"{source}/vfioprofile.if", f"{options.build}/selinux/vfioprofile.fc"):
-        with open(path, encoding="utf-8") as file:
-            texts.append(file.read())
-    texts[0] = texts[0].replace("policy_module(", FEDORA_NAMES + "policy_module(", 1)
-    for name in REFPOLICY_NAMES:
-        texts = [text.replace(f"ifdef(`{name}',", "ifdef(`no_such_name',") for text in texts]
-    modules = [build(f"{source}/build-module", folder, "vfioprofile", *texts),
-               build(f"{source}/build-module", folder, "vpfedoratypes", FEDORA_TYPES)]
-    fedora = policy.Policy(f"{folder}/fedora")
-    fedora.semodule("-i", *modules)
-    fedora.load().ask()
-    assert fedora.transition("virtqemud_t", "vfioprofile_hook_exec_t") == "vfioprofile_hook_t"
-    for source_type, target, target_class, permission in (
-        ("virtqemud_t", "vfioprofile_wrapper_exec_t", "file", "execute_no_trans"),
-        ("virtqemud_t", "vfioprofile_t", "file", "read"),
-        ("vfioprofile_t", "systemd_unit_file_t", "service", "start"),
-        ("vfioprofile_t", "vfioprofile_runtime_t", "sock_file", "create"),
-        ("vfioprofile_hook_t", "vfioprofile_runtime_t", "sock_file", "write"),
-    ):
-        assert fedora.allows(source_type, target, target_class, permission), f"{source_type} {target} {permission}"
+def check_fedora_accesses(other):
+    """Of the table the column with the module: without it, answers would be about the stand-in alone."""
+    other.within.ask()
+    asker = Asker(other.within, fedora.MODULAR, fedora.DAEMON, fedora.ALIASES)
+    problems = []
+    for subject, target, target_class, permissions, _, wanted in [*accesses.read(), *accesses.read(fedora.ACCESSES)]:
+        for permission in permissions:
+            found = asker.answer(subject, target, target_class, permission)
+            if found != wanted:
+                problems.append(f"{subject} {target} {target_class} {permission}: {found} where {wanted} is needed")
+    assert not problems, "\n".join(problems)
+
+
+def check_fedora_hooks(other):
+    """The boolean is the daemon's of networks: it must not be taken for what lets our hook run."""
+    rules = other.within.setools.TERuleQuery(other.within.rules, ruletype=["type_transition"], tclass=["process"],
+                                             target="virt_hook_t").results()
+    found = {str(rule.source): str(rule.conditional) for rule in rules if hasattr(rule, "conditional")}
+    assert found == {"virtnetworkd_t": "virt_hooks_unconfined"}, found
+    for libvirt in ("virtd_t", "virtqemud_t"):
+        entered = other.within.transition(libvirt, "vfioprofile_hook_exec_t")
+        assert entered == "vfioprofile_hook_t", f"{libvirt} runs our hook as {entered}"
+
+
+def check_fedora(other, build):
+    check("Fedora's policy: the module compiles, goes in, and breaks no neverallow", other.install)
+    if results["failures"]:
+        return
+    paths = [fedora.installed_as(path) for path in read_installed(build)]
+    check("Fedora's policy: no path is given twice", check_fedora_contexts, other)
+    check("Fedora's policy: every installed file has its label", check_labels, other.within, paths)
+    check("Fedora's policy: what is made at run time has its label", check_made_labels, other.within, "virt_hook_t")
+    check("Fedora's policy: the table of accesses", check_fedora_accesses, other)
+    check("Fedora's policy: our hook runs with its boolean off, and in its own domain", check_fedora_hooks, other)
+    check("Fedora's policy: no rule is about others only", check_scope, other.without, other.within)
+    check("Fedora's policy: the daemon changes nothing that is not listed", check_daemon_changes, other.within,
+          fedora.DAEMON_CHANGES)
+    check("Fedora's policy: the hook changes nothing but libvirt's pipes", check_hook_changes, other.within,
+          fedora.LIBVIRTS)
+    check("Fedora's policy: nobody writes a wrapper who may not write QEMU", check_writers, other.without, other.within)
+    check("Fedora's policy: nobody new reaches the gate but the hook", check_gate_users, other.without, other.within)
 
 
 def main():
@@ -337,7 +326,7 @@ def main():
         if results["failures"] == 0:
             without.load()
             within.load()
-            check("every installed file has its label", check_labels, within, options.build)
+            check("every installed file has its label", check_labels, within, read_installed(options.build))
             check("what is made at run time has its label", check_made_labels, within)
             check_accesses(without, within)
             check("no rule is about others only", check_scope, without, within)
@@ -347,8 +336,8 @@ def main():
             check("nobody new reaches the gate but the hook", check_gate_users, without, within)
             check("the folders of wrappers and of intents get their types when the daemon makes them", check_named_folder, within)
             check("the boolean is there and on", check_boolean, within)
-            check("with the names of Fedora's policy it goes in too", check_fedora_names, options, folder)
             check("it goes out again", check_removal, within)
+        check_fedora(fedora.Fedora(f"{folder}/fedora", options.source), options.build)
     print(f"1..{results['number']}")
     return 1 if results["failures"] else 0
 
