@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The RPM spec, as far as a machine without Fedora can tell: it parses, is clean, and builds.
 
-Usage: test-rpm.py SOURCE-FOLDER VERSION
+Usage: test-rpm.py SOURCE-FOLDER BUILD-FOLDER VERSION
 
 fedora.macros stands in for Fedora's macro packages. What the scriptlets do is shown by
 their text alone; nothing is installed.
@@ -14,14 +14,16 @@ import subprocess
 import sys
 import tempfile
 
+import filelists
 from tap import Skip, main, missing, run, test
 
-SOURCE, VERSION = os.path.abspath(sys.argv[1]), sys.argv[2]
+SOURCE, BUILD, VERSION = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), sys.argv[3]
 MACROS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fedora.macros")
-SPEC = f"{SOURCE}/packaging/vfio-profile.spec"
 MAKEFILE = "/usr/share/selinux/devel/Makefile"
 
 folder = tempfile.mkdtemp()
+tree = f"{folder}/vfio-profile-{VERSION}"
+SPEC = f"{tree}/packaging/vfio-profile.spec"
 
 
 def tool(name, *arguments, **more):
@@ -40,8 +42,10 @@ def query(name, *arguments):
     return run("rpm", "--query", "--package", package(name), *arguments)
 
 
-@test("the spec parses, with the project's version")
+@test("the spec of a packed tree parses, with the project's version")
 def parse():
+    os.mkdir(f"{folder}/SOURCES")
+    run("tar", "-C", folder, "-xzf", run(f"{SOURCE}/packaging/source-tarball", f"{folder}/SOURCES").strip())
     text = tool("rpmspec", "--parse", SPEC)
     assert re.search(rf"^Version:\s+{re.escape(VERSION)}$", text, re.M), "another version"
     left = re.findall(r"%\{?[a-z_]+.*", re.sub(r"%(package|description|prep|build|install|pre|post|preun|postun|posttrans"
@@ -68,8 +72,6 @@ def build():
                        "libsystemd"],
                       check=False).returncode != 0:
         raise Skip("needs the development files that meson asks for")
-    os.mkdir(f"{folder}/SOURCES")
-    run(f"{SOURCE}/packaging/source-tarball", f"{folder}/SOURCES")
     tool("rpmbuild", "-bb", "--nodeps", SPEC)
 
 
@@ -77,7 +79,7 @@ def build():
 def contents():
     # Pages are compressed by a script that not every rpmbuild has.
     files = [path.removesuffix(".gz") for path in query("vfio-profile", "--list").split()]
-    for path in ("/usr/bin/vfio-profile", "/usr/sbin/vfio-profiled", "/usr/libexec/vfio-profile-emulator",
+    for path in ("/usr/bin/vfio-profile", "/usr/bin/vfio-profiled", "/usr/libexec/vfio-profile-emulator",
                  "/etc/libvirt/hooks/qemu.d/50-vfio-profile", "/usr/lib/systemd/system/vfio-profiled.service",
                  "/usr/lib/systemd/system/vfio-profiled.socket", "/usr/share/man/man8/vfio-profiled.8"):
         assert path in files, f"{path} is missing"
@@ -108,6 +110,26 @@ def module():
     scripts = query("vfio-profile-selinux", "--scripts")
     assert "install targeted 200 /usr/share/selinux/packages/vfioprofile.pp.bz2" in scripts, scripts
     assert re.search(r'if \[ \$1 -eq 0 \]; then\s+echo uninstall targeted 200 vfioprofile', scripts), scripts
+
+
+@test("together they have what the Debian package has, but for what is named, with its reason, in filelists.py")
+def compare():
+    if missing("dpkg-deb", "dpkg-buildpackage", "dh"):
+        raise Skip("needs the tools that build a Debian package")
+    found = {}
+    for name in ("vfio-profile", "vfio-profile-selinux"):
+        for line in query(name, "--queryformat", "[%{FILEMODES:perms} %{FILENAMES}\n]").splitlines():
+            mode, path = line.split(" ", 1)
+            found[path + ("/" if mode[0] == "d" else "")] = mode
+    filelists.compare("rpm", filelists.of_debian(SOURCE, BUILD), found)
+
+
+@test("libvirt is told of the hook, and the daemon is restarted, whichever libvirt it is")
+def reload():
+    scripts = query("vfio-profile", "--scripts")
+    post = scripts.split("postinstall scriptlet")[1].split("preuninstall scriptlet")[0]
+    assert "libvirtd.service" in post and "virtqemud.service" in post and "systemctl reload" in post, post
+    run("sh", "-n", "-c", post.split("\n", 1)[1])
 
 
 try:
