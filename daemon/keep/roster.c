@@ -82,7 +82,7 @@ remove_member (VpRoster *roster, const char *name)
 
   if (member == NULL)
     return;
-  vp_fleet_remove (roster->fleet, member->uuid);
+  vp_fleet_remove (roster->fleet, member->uuid, name);
   roster->settled = FALSE;
   g_hash_table_remove (roster->members, name);
 }

@@ -129,15 +129,26 @@ compare_names (gconstpointer a, gconstpointer b)
   return order != 0 ? order : g_strcmp0 (left->uuid, right->uuid);
 }
 
-void
-vp_fleet_remove (VpFleet *fleet, const char *uuid)
+static void
+remove_guest (VpFleet *fleet, Guest *guest)
 {
-  Guest *guest = uuid != NULL ? g_hash_table_lookup (fleet->by_uuid, uuid) : NULL;
-
-  if (guest == NULL)
-    return;
-  g_hash_table_remove (fleet->by_uuid, uuid);
+  g_hash_table_remove (fleet->by_uuid, guest->uuid);
   g_ptr_array_remove (fleet->guests, guest);
+}
+
+static Guest *
+find_guest (const VpFleet *fleet, const char *uuid)
+{
+  return uuid != NULL ? g_hash_table_lookup (fleet->by_uuid, uuid) : NULL;
+}
+
+void
+vp_fleet_remove (VpFleet *fleet, const char *uuid, const char *name)
+{
+  Guest *guest = find_guest (fleet, uuid);
+
+  if (guest != NULL && strcmp (guest->self->name, name) == 0)
+    remove_guest (fleet, guest);
 }
 
 void
@@ -153,10 +164,11 @@ vp_fleet_set (VpFleet *fleet, const VpDomain *stored, const VpDomain *live)
   guest->devices = live != NULL ? vp_domain_device_addresses (live) : g_array_new (FALSE, FALSE, sizeof (VpPciAddress));
   if (live != NULL || guest->request == NULL)
     add_holds (fleet, live != NULL ? live : stored, guest->self->cpus);
-  Guest *before = guest->uuid != NULL ? g_hash_table_lookup (fleet->by_uuid, guest->uuid) : NULL;
+  Guest *before = find_guest (fleet, guest->uuid);
   if (before != NULL && guest->request != NULL)
     guest->seat = g_steal_pointer (&before->seat);
-  vp_fleet_remove (fleet, guest->uuid);
+  if (before != NULL)
+    remove_guest (fleet, before);
   if (guest->uuid != NULL)
     g_hash_table_insert (fleet->by_uuid, guest->uuid, guest);
   g_ptr_array_add (fleet->guests, guest);
@@ -302,7 +314,7 @@ new_neighbours (const VpFleet *fleet, const Guest *guest)
 static Guest *
 find_placed (const VpFleet *fleet, const char *uuid)
 {
-  Guest *guest = uuid != NULL ? g_hash_table_lookup (fleet->by_uuid, uuid) : NULL;
+  Guest *guest = find_guest (fleet, uuid);
 
   return guest != NULL && guest->seat != NULL ? guest : NULL;
 }

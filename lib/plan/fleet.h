@@ -27,7 +27,8 @@ void vp_fleet_free (VpFleet *fleet); /* may be NULL */
  * not run. One of them is there.
  */
 void vp_fleet_set (VpFleet *fleet, const VpDomain *stored, const VpDomain *live);
-void vp_fleet_remove (VpFleet *fleet, const char *uuid); /* one that is not there is no harm */
+/* The domain of that name is gone. One that is not there, or is called otherwise by now, is no harm. */
+void vp_fleet_remove (VpFleet *fleet, const char *uuid, const char *name);
 /* Places them; after the last set or remove. Again after another, it costs little more than what that changes. */
 void vp_fleet_settle (VpFleet *fleet);
 

@@ -311,7 +311,8 @@ check_moved (const VpFleet *fleet, const char *wanted)
 static void
 change (World *world, VpFleet *fleet, guint at, VpDomain *stored, VpDomain *live)
 {
-  g_autofree char *uuid = dup_uuid ((const char[]){ (char) ('a' + (int) at), '\0' });
+  const char name[] = { (char) ('a' + (int) at), '\0' };
+  g_autofree char *uuid = dup_uuid (name);
 
   vp_domain_free (world->stored[at]);
   vp_domain_free (world->live[at]);
@@ -320,7 +321,7 @@ change (World *world, VpFleet *fleet, guint at, VpDomain *stored, VpDomain *live
   if (stored != NULL || live != NULL)
     vp_fleet_set (fleet, stored, live);
   else
-    vp_fleet_remove (fleet, uuid);
+    vp_fleet_remove (fleet, uuid, name);
   vp_fleet_settle (fleet);
   check_like_new (world, fleet);
 }
@@ -333,7 +334,7 @@ test_changes (void)
   g_autoptr (World) world = world_new (TEST_I7_3770K);
   g_autoptr (VpFleet) fleet = vp_fleet_new (world->host, world->profiles);
 
-  vp_fleet_remove (fleet, "00000000-0000-4000-8000-000000000000");
+  vp_fleet_remove (fleet, "00000000-0000-4000-8000-000000000000", "z");
   change (world, fleet, 0, guest ("a", 2, PINNED, NULL), NULL);
   check_moved (fleet, "a");
   change (world, fleet, 1, guest ("b", 2, PINNED, NULL), NULL);
@@ -341,6 +342,9 @@ test_changes (void)
   vp_fleet_settle (fleet);
   check_moved (fleet, "");
   change (world, fleet, 2, guest ("c", 2, "", of_c), guest ("c", 2, "", of_c));
+  g_autofree char *uuid = dup_uuid ("a");
+  vp_fleet_remove (fleet, uuid, "before"); /* as it was called before: that name is gone, and it is not */
+  check_like_new (world, fleet);
   change (world, fleet, 3, NULL, guest ("d", 2, PINNED, NULL));
   change (world, fleet, 1, guest ("b", 4, PINNED, NULL), NULL);
   change (world, fleet, 0, guest ("a", 2, "", NULL), NULL);
