@@ -62,6 +62,7 @@ HAND_ON (virConnectPtr, virConnectOpen, (const char *name), (name))
 HAND_ON (virDomainPtr, virDomainDefineXMLFlags, (virConnectPtr conn, const char *xml, unsigned int flags),
          (conn, xml, flags))
 HAND_ON (int, virDomainFree, (virDomainPtr domain), (domain))
+HAND_ON (unsigned int, virDomainGetID, (virDomainPtr domain), (domain))
 HAND_ON (const char *, virDomainGetName, (virDomainPtr domain), (domain))
 HAND_ON (int, virDomainGetState, (virDomainPtr domain, int *state, int *reason, unsigned int flags),
          (domain, state, reason, flags))

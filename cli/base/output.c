@@ -54,6 +54,8 @@ vp_output_dup_clean (const char *text)
     gunichar c = g_utf8_get_char (at);
     if (c == '\n' || c == '\t')
       g_string_append_c (clean, ' ');
+    else if (g_ascii_isprint (*at))
+      g_string_append_c (clean, *at);
     else
       g_string_append_unichar (clean, g_unichar_iscntrl (c) ? '?' : c);
   }

@@ -3,6 +3,7 @@
 #include "cli/status/status.h"
 
 #include <libvirt/virterror.h>
+#include <string.h>
 
 #include "domain/drift.h"
 #include "journal/journal.h"
@@ -27,6 +28,7 @@ status_free (gpointer data)
 /* What each of them needs. */
 typedef struct {
   const VpInput *input; /* borrowed */
+  GPtrArray *listed;    /* of VpListed */
   VpFleet *fleet;
   VpRoot *root;
 } Context;
@@ -36,6 +38,7 @@ context_clear (Context *context)
 {
   g_clear_pointer (&context->root, vp_root_free);
   g_clear_pointer (&context->fleet, vp_fleet_free);
+  g_clear_pointer (&context->listed, g_ptr_array_unref);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Context, context_clear)
@@ -80,12 +83,11 @@ read_holds (VpStatus *status, const Context *context, const char *uuid)
 }
 
 static void
-look_at_running (VpStatus *status, virDomainPtr handle, const Context *context)
+look_at_running (VpStatus *status, const VpListed *listed, const Context *context)
 {
-  gboolean is_ours = status->profile != NULL && vp_libvirt_is_running (handle);
-  g_autoptr (VpDomain) live = is_ours ? vp_libvirt_read_live (handle, NULL) : NULL;
+  const VpDomain *live = listed->live;
 
-  if (live == NULL)
+  if (live == NULL || status->profile == NULL || !vp_libvirt_is_running (listed->handle))
     return;
   g_autofree char *uuid = vp_domain_dup_uuid (live);
   g_autoptr (VpGuestFacts) facts =
@@ -96,14 +98,15 @@ look_at_running (VpStatus *status, virDomainPtr handle, const Context *context)
 }
 
 static VpStatus *
-status_new (virDomainPtr handle, const Context *context)
+status_new (const VpListed *listed, const Context *context)
 {
   VpStatus *status = g_new0 (VpStatus, 1);
   g_autoptr (GError) problem = NULL;
-  g_autoptr (VpDomain) domain = vp_libvirt_read (handle, &problem);
+  g_autoptr (VpDomain) own = listed->stored == NULL ? vp_libvirt_read (listed->handle, &problem) : NULL;
+  const VpDomain *domain = own != NULL ? own : listed->stored;
 
-  status->name = g_strdup (virDomainGetName (handle));
-  status->running = virDomainIsActive (handle) == 1;
+  status->name = g_strdup (virDomainGetName (listed->handle));
+  status->running = listed->active;
   if (domain == NULL) {
     status->state = VP_STATUS_INVALID;
     status->why = g_strdup (problem->message);
@@ -116,7 +119,7 @@ status_new (virDomainPtr handle, const Context *context)
   status->rule = vp_domain_dup_tag_rule (domain);
   status->pins = vp_pins_read (domain);
   judge (status, domain, context);
-  look_at_running (status, handle, context);
+  look_at_running (status, listed, context);
   return status;
 }
 
@@ -135,22 +138,34 @@ is_worth_a_line (const VpStatus *status, virDomainPtr handle)
   return status->state != VP_STATUS_UNTAGGED;
 }
 
-static gboolean
-read_all (const Context *context, GPtrArray *all, GError **error)
+static void
+read_all (const Context *context, GPtrArray *all)
 {
-  g_autoptr (GPtrArray) handles = vp_libvirt_list (context->input->connection, 0, error);
-
-  if (handles == NULL)
-    return FALSE;
-  for (guint i = 0; i < handles->len; i++) {
-    VpStatus *status = status_new (handles->pdata[i], context);
-    if (is_worth_a_line (status, handles->pdata[i]))
+  for (guint i = 0; i < context->listed->len; i++) {
+    const VpListed *listed = context->listed->pdata[i];
+    VpStatus *status = status_new (listed, context);
+    if (is_worth_a_line (status, listed->handle))
       g_ptr_array_add (all, status);
     else
       status_free (status);
   }
   g_ptr_array_sort (all, compare);
-  return TRUE;
+}
+
+/* NULL: it came after all were listed. */
+static const VpListed *
+find_listed (const Context *context, virDomainPtr handle)
+{
+  char uuid[VIR_UUID_STRING_BUFLEN] = "";
+  char other[VIR_UUID_STRING_BUFLEN] = "";
+
+  (void) virDomainGetUUIDString (handle, uuid);
+  for (guint i = 0; i < context->listed->len; i++) {
+    const VpListed *listed = context->listed->pdata[i];
+    if (virDomainGetUUIDString (listed->handle, other) == 0 && strcmp (uuid, other) == 0)
+      return listed;
+  }
+  return NULL;
 }
 
 static gboolean
@@ -158,9 +173,11 @@ read_named (const Context *context, char **names, GPtrArray *all, GError **error
 {
   for (guint i = 0; names[i] != NULL; i++) {
     g_autoptr (virDomain) handle = vp_source_find_domain (context->input->connection, names[i], error);
+    const VpListed *listed = handle != NULL ? find_listed (context, handle) : NULL;
+    const VpListed unlisted = { .handle = handle };
     if (handle == NULL)
       return FALSE;
-    g_ptr_array_add (all, status_new (handle, context));
+    g_ptr_array_add (all, status_new (listed != NULL ? listed : &unlisted, context));
   }
   return TRUE;
 }
@@ -173,9 +190,13 @@ vp_status_read (const VpInput *input, char **names, GError **error)
 
   if (context.root == NULL)
     return NULL;
-  context.fleet = vp_libvirt_load_fleet (input->connection, input->host, input->profiles, NULL, error);
-  if (context.fleet == NULL ||
-      !(names[0] != NULL ? read_named (&context, names, all, error) : read_all (&context, all, error)))
+  context.listed = vp_libvirt_read_all (input->connection, error);
+  if (context.listed == NULL)
+    return NULL;
+  context.fleet = vp_libvirt_new_fleet (context.listed, input->host, input->profiles, NULL);
+  if (names[0] == NULL)
+    read_all (&context, all);
+  else if (!read_named (&context, names, all, error))
     return NULL;
   return g_steal_pointer (&all);
 }

@@ -273,26 +273,78 @@ has_uuid (virDomainPtr domain, const char *uuid)
   return uuid != NULL && virDomainGetUUIDString (domain, text) == 0 && strcmp (text, uuid) == 0;
 }
 
+static void
+listed_free (gpointer data)
+{
+  VpListed *listed = data;
+
+  vp_domain_free (listed->stored);
+  vp_domain_free (listed->live);
+  vp_libvirt_free_domain (listed->handle);
+  g_free (listed);
+}
+
+/* Of UUIDs; NULL and an error. */
+static GHashTable *
+list_transient (virConnectPtr connection, GError **error)
+{
+  g_autoptr (GPtrArray) domains = vp_libvirt_list (connection, VIR_CONNECT_LIST_DOMAINS_TRANSIENT, error);
+  GHashTable *uuids = domains != NULL ? g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL) : NULL;
+
+  for (guint i = 0; uuids != NULL && i < domains->len; i++) {
+    char text[VIR_UUID_STRING_BUFLEN] = "";
+    (void) virDomainGetUUIDString (domains->pdata[i], text);
+    g_hash_table_add (uuids, g_strdup (text));
+  }
+  return uuids;
+}
+
+GPtrArray *
+vp_libvirt_read_all (virConnectPtr connection, GError **error)
+{
+  g_autoptr (GPtrArray) domains = vp_libvirt_list (connection, 0, error);
+  g_autoptr (GHashTable) transient = domains != NULL ? list_transient (connection, error) : NULL;
+
+  if (transient == NULL)
+    return NULL;
+  GPtrArray *all = g_ptr_array_new_with_free_func (listed_free);
+  g_ptr_array_set_free_func (domains, NULL); /* they are handed on */
+  for (guint i = 0; i < domains->len; i++) {
+    VpListed *listed = g_new0 (VpListed, 1);
+    char uuid[VIR_UUID_STRING_BUFLEN] = "";
+    listed->handle = domains->pdata[i];
+    (void) virDomainGetUUIDString (listed->handle, uuid);
+    listed->active = virDomainGetID (listed->handle) != G_MAXUINT;
+    listed->stored = g_hash_table_contains (transient, uuid) ? NULL : vp_libvirt_read (listed->handle, NULL);
+    listed->live = listed->active ? vp_libvirt_read_live (listed->handle, NULL) : NULL;
+    g_ptr_array_add (all, listed);
+  }
+  return all;
+}
+
+VpFleet *
+vp_libvirt_new_fleet (const GPtrArray *all, const VpHost *host, const VpProfiles *profiles, const VpDomain *instead)
+{
+  g_autofree char *uuid = instead != NULL ? vp_domain_dup_uuid (instead) : NULL;
+  VpFleet *fleet = vp_fleet_new (host, profiles);
+
+  for (guint i = 0; i < all->len; i++) {
+    const VpListed *listed = all->pdata[i];
+    /* One that cannot be read is gone, or is no neighbour that we could know. */
+    if (listed->stored != NULL || listed->live != NULL)
+      vp_fleet_set (fleet, has_uuid (listed->handle, uuid) ? instead : listed->stored, listed->live);
+  }
+  vp_fleet_settle (fleet);
+  return fleet;
+}
+
 VpFleet *
 vp_libvirt_load_fleet (virConnectPtr connection, const VpHost *host, const VpProfiles *profiles,
                        const VpDomain *instead, GError **error)
 {
-  g_autofree char *uuid = instead != NULL ? vp_domain_dup_uuid (instead) : NULL;
-  g_autoptr (GPtrArray) domains = vp_libvirt_list (connection, 0, error);
+  g_autoptr (GPtrArray) all = vp_libvirt_read_all (connection, error);
 
-  if (domains == NULL)
-    return NULL;
-  VpFleet *fleet = vp_fleet_new (host, profiles);
-  for (guint i = 0; i < domains->len; i++) {
-    virDomainPtr domain = domains->pdata[i];
-    /* One that cannot be read is gone, or is no neighbour that we could know. */
-    g_autoptr (VpDomain) stored = virDomainIsPersistent (domain) == 1 ? vp_libvirt_read (domain, NULL) : NULL;
-    g_autoptr (VpDomain) live = virDomainIsActive (domain) == 1 ? vp_libvirt_read_live (domain, NULL) : NULL;
-    if (stored != NULL || live != NULL)
-      vp_fleet_set (fleet, has_uuid (domain, uuid) ? instead : stored, live);
-  }
-  vp_fleet_settle (fleet);
-  return fleet;
+  return all != NULL ? vp_libvirt_new_fleet (all, host, profiles, instead) : NULL;
 }
 
 GStrv

@@ -54,7 +54,20 @@ GStrv vp_libvirt_list_rule_folders (gboolean session);                   /* the 
 /* This machine, as planning for that connection sees it. */
 VpHost *vp_libvirt_load_host (gboolean session, unsigned long libvirt_version, GError **error);
 
-/* All domains of that libvirt, settled. `instead`: what a domain of that UUID is about to be; NULL: none is. */
+/* A domain as it was when all were listed. */
+typedef struct {
+  virDomainPtr handle;
+  gboolean active;
+  VpDomain *stored; /* NULL: it is transient, or cannot be read */
+  VpDomain *live;   /* NULL: it does not run, or cannot be read */
+} VpListed;
+
+/* Of VpListed, an owning array: all domains of that libvirt, which is asked no more than once for each definition. */
+GPtrArray *vp_libvirt_read_all (virConnectPtr connection, GError **error);
+/* Of these, settled. `instead`: what a domain of that UUID is about to be; NULL: none is. The caller's. */
+VpFleet *vp_libvirt_new_fleet (const GPtrArray *all, const VpHost *host, const VpProfiles *profiles,
+                               const VpDomain *instead);
+/* The two in one, for whoever has no need of the definitions. `instead`: what a domain of that UUID is about to be; NULL: none is. */
 VpFleet *vp_libvirt_load_fleet (virConnectPtr connection, const VpHost *host, const VpProfiles *profiles,
                                 const VpDomain *instead, GError **error);
 
