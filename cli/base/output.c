@@ -29,19 +29,22 @@ vp_output_is_terminal (void)
 gboolean
 vp_output_has_colour (void)
 {
+  static int has_colour = -1; /* not asked yet */
   const char *refused = g_getenv ("NO_COLOR");
 
-  return vp_output_is_terminal () && (refused == NULL || refused[0] == '\0') &&
-         g_strcmp0 (g_getenv ("TERM"), "dumb") != 0;
+  if (has_colour < 0)
+    has_colour =
+      vp_output_is_terminal () && (refused == NULL || refused[0] == '\0') && g_strcmp0 (g_getenv ("TERM"), "dumb") != 0;
+  return has_colour;
 }
 
+/* In one go: GLib writes each out at once. */
 static void
-print_styled (VpStyle style, const char *text)
+print_styled (VpStyle style, const char *text, const char *end)
 {
-  if (style != VP_STYLE_PLAIN && vp_output_has_colour ())
-    g_print ("%s%s\033[0m", codes[style], text);
-  else
-    g_print ("%s", text);
+  gboolean styled = style != VP_STYLE_PLAIN && vp_output_has_colour ();
+
+  g_print ("%s%s%s%s", styled ? codes[style] : "", text, styled ? "\033[0m" : "", end);
 }
 
 char *
@@ -71,8 +74,7 @@ vp_output_line (VpStyle style, const char *format, ...)
   g_autofree char *text = g_strdup_vprintf (format, values);
   va_end (values);
   g_autofree char *clean = vp_output_dup_clean (text);
-  print_styled (style, clean);
-  g_print ("\n");
+  print_styled (style, clean, "\n");
 }
 
 void
@@ -218,10 +220,9 @@ print_row (const VpTable *table, const Row *row, const guint *widths, gboolean i
   for (guint j = 0; j < table->n_columns; j++) {
     gboolean is_last = j + 1 == table->n_columns;
     guint pad = is_last ? 0 : widths[j] - (guint) g_utf8_strlen (row->cells[j], -1) + 2;
-    print_styled (is_head ? VP_STYLE_HEAD : j == row->styled ? row->style : VP_STYLE_PLAIN, row->cells[j]);
-    g_print ("%*s", (int) pad, "");
+    g_autofree char *end = is_last ? g_strdup ("\n") : g_strnfill (pad, ' ');
+    print_styled (is_head ? VP_STYLE_HEAD : j == row->styled ? row->style : VP_STYLE_PLAIN, row->cells[j], end);
   }
-  g_print ("\n");
   for (guint i = 0; i < row->notes->len; i++) {
     g_print ("    ");
     vp_output_line (VP_STYLE_DIM, "%s", (const char *) row->notes->pdata[i]);
