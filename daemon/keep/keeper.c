@@ -24,6 +24,7 @@ typedef struct {
   char *name;
   guint timer;        /* 0: no look is planned */
   gint64 burst_since; /* monotonic; 0: the look that is planned is at once, or later */
+  gboolean is_behind; /* it is in the keeper's queue */
   gboolean is_later;  /* the look that is planned is another try, and whoever touches the domain comes first */
   VpWritten written;  /* our last define */
   char *last_error;   /* so that it is logged once */
@@ -43,7 +44,9 @@ struct VpKeeper {
   VpRoot *root;
   gboolean session;
   virConnectPtr connection;
-  GHashTable *entries;   /* name -> Entry */
+  GHashTable *entries; /* name -> Entry */
+  GQueue behind; /* of Entry: those that nobody touched, one a turn of the loop, when nothing else is to be done */
+  guint behind_source;   /* 0: it is empty */
   GAsyncQueue *requests; /* of Request: the gate's; one idle source each */
 
   GMutex mutex; /* guards all below */
@@ -69,10 +72,19 @@ request_free (gpointer data)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Request, request_free)
 
 static void
+leave_behind (Entry *entry)
+{
+  if (entry->is_behind)
+    (void) g_queue_remove (&entry->keeper->behind, entry);
+  entry->is_behind = FALSE;
+}
+
+static void
 entry_free (Entry *entry)
 {
   if (entry->timer != 0)
     g_source_remove (entry->timer);
+  leave_behind (entry);
   g_free (entry->name);
   vp_written_clear (&entry->written);
   g_free (entry->last_error);
@@ -110,6 +122,7 @@ vp_keeper_new (VpLedger *ledger, VpBook *book, VpVersions *versions, VpIntents *
   keeper->root = vp_root_open ("/", NULL); /* without it drift is not seen, and the host was not read either */
   keeper->roster = vp_roster_new (versions);
   keeper->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) entry_free);
+  g_queue_init (&keeper->behind);
   keeper->requests = g_async_queue_new_full (request_free);
   g_mutex_init (&keeper->mutex);
   g_cond_init (&keeper->start_ended);
@@ -228,6 +241,7 @@ log_error_once (Entry *entry, const char *message)
 
 /* A look at one domain may show that another must be looked at. */
 static gboolean on_timer (gpointer data);
+static gboolean on_behind (gpointer data);
 
 static void
 plan_look (Entry *entry, guint delay_ms)
@@ -245,6 +259,20 @@ plan_later (Entry *entry, guint delay_ms)
   entry->is_later = TRUE;
 }
 
+/* Behind whoever edits, asks or waits. */
+static void
+plan_behind (Entry *entry)
+{
+  VpKeeper *keeper = entry->keeper;
+
+  if (entry->is_behind)
+    return;
+  entry->is_behind = TRUE;
+  g_queue_push_tail (&keeper->behind, entry);
+  if (keeper->behind_source == 0)
+    keeper->behind_source = g_idle_add (on_behind, keeper);
+}
+
 /* Reads the domain, and settles where it and all others are to be placed; who moves by that is looked at, too. */
 static void
 settle (Entry *entry, VpHost *host, VpProfiles *profiles, VpSeen *seen)
@@ -257,8 +285,8 @@ settle (Entry *entry, VpHost *host, VpProfiles *profiles, VpSeen *seen)
   g_autoptr (GPtrArray) moved = vp_roster_take_moved (keeper->roster);
   for (guint i = 0; i < moved->len; i++) {
     Entry *other = g_hash_table_lookup (keeper->entries, moved->pdata[i]);
-    if (other != NULL && other != entry && (other->timer == 0 || other->is_later))
-      plan_look (other, 0);
+    if (other != NULL && other != entry)
+      plan_behind (other);
   }
 }
 
@@ -393,7 +421,28 @@ on_timer (gpointer data)
 
   entry->timer = 0;
   entry->burst_since = 0;
+  leave_behind (entry);
   look_at (entry);
+  return G_SOURCE_REMOVE;
+}
+
+/* One whose look is planned, and not as another try, is looked at then. */
+static gboolean
+on_behind (gpointer data)
+{
+  VpKeeper *keeper = data;
+  Entry *entry = g_queue_peek_head (&keeper->behind);
+
+  if (entry != NULL && entry->timer != 0 && !entry->is_later) {
+    leave_behind (entry);
+  } else if (entry != NULL) {
+    if (entry->timer != 0)
+      (void) g_source_remove (entry->timer);
+    (void) on_timer (entry);
+  }
+  if (!g_queue_is_empty (&keeper->behind))
+    return G_SOURCE_CONTINUE;
+  keeper->behind_source = 0;
   return G_SOURCE_REMOVE;
 }
 
@@ -474,8 +523,13 @@ vp_keeper_touch_all (VpKeeper *keeper)
     return;
   }
   g_autoptr (GPtrArray) names = vp_roster_list (keeper->roster);
-  for (guint i = 0; i < names->len; i++)
-    touch (keeper, names->pdata[i]);
+  for (guint i = 0; i < names->len; i++) {
+    Entry *entry = get_entry (keeper, names->pdata[i]);
+    if (is_burst (entry, g_get_monotonic_time ()))
+      touch (keeper, names->pdata[i]);
+    else
+      plan_behind (entry);
+  }
   g_auto (GStrv) unsettled = vp_intents_list (keeper->intents);
   for (guint i = 0; unsettled[i] != NULL; i++)
     touch (keeper, unsettled[i]); /* some are of domains that are gone */

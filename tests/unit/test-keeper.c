@@ -288,6 +288,11 @@ test_many (Fixture *fixture, gconstpointer data)
   for (guint i = 0; i < MANY; i++)
     define_one_of_many (fixture, i, 64);
   vp_keeper_touch_all (fixture->keeper);
+
+  /* Who is edited meanwhile does not wait for all others. */
+  vp_keeper_touch (fixture->keeper, "m39");
+  run_until_prepared (39);
+  g_assert_false (test_log_has ("domain 'm38': prepared"));
   for (guint i = 0; i < MANY; i++)
     run_until_prepared (i);
   run_dry ();
