@@ -98,7 +98,7 @@ vp_placement_seat_equal (const VpPlacementSeat *a, const VpPlacementSeat *b)
   return is_same_answer (a->answer, b->answer);
 }
 
-/* FNV-1a, eight bytes at a time. */
+/* FNV-1a, eight bytes at a time: there are whole ones only. */
 static guint
 hash_bytes (gconstpointer key)
 {
@@ -106,9 +106,9 @@ hash_bytes (gconstpointer key)
   const guint8 *data = g_bytes_get_data ((GBytes *) key, &length);
   guint64 hash = G_GUINT64_CONSTANT (14695981039346656037);
 
-  for (gsize i = 0; i < length; i += sizeof hash) {
+  for (gsize i = 0; i + sizeof hash <= length; i += sizeof hash) {
     guint64 word = 0;
-    memcpy (&word, data + i, MIN (sizeof word, length - i));
+    memcpy (&word, data + i, sizeof word);
     hash = (hash ^ word) * G_GUINT64_CONSTANT (1099511628211);
     hash ^= hash >> 29;
   }
@@ -179,16 +179,19 @@ add_row (GByteArray *asked, gconstpointer row, gsize length)
 static void
 set_asked (GByteArray *asked, const VpPlacementRequest *request, gboolean whole)
 {
-  const guint64 numbers[] = {
-    request->n_vcpus,         request->n_beside,        request->n_offline,       request->threads,
-    request->core_threads,    request->n_iothreads,     request->memory_kib,      request->n_device_nodes,
-    request->n_bound,         request->page_kib,        (guint64) request->pin,   request->reserve_cores,
-    (guint64) request->kind,  (guint64) request->cache, (guint64) request->match, (guint64) request->expose,
-    (guint64) request->dense, (guint64) request->fixed, (guint64) whole,
+  const guint64 sizes[] = { request->memory_kib, request->page_kib };
+  const guint32 numbers[] = {
+    request->n_vcpus,         request->n_beside,         request->n_offline,       request->threads,
+    request->core_threads,    request->n_iothreads,      request->n_device_nodes,  request->n_bound,
+    request->reserve_cores,   (guint32) request->pin,    (guint32) request->kind,  (guint32) request->cache,
+    (guint32) request->match, (guint32) request->expose, (guint32) request->dense, (guint32) request->fixed,
+    (guint32) whole,
   };
+  const guint8 rest[sizeof (guint64)] = { 0 };
   gsize n_places = (gsize) request->n_vcpus + request->n_offline;
 
   g_byte_array_set_size (asked, 0);
+  add_bytes (asked, sizes, sizeof sizes);
   add_bytes (asked, numbers, sizeof numbers);
   add_row (asked, request->ids, n_places * sizeof *request->ids);
   add_row (asked, request->current, request->n_vcpus * sizeof *request->current);
@@ -201,6 +204,7 @@ set_asked (GByteArray *asked, const VpPlacementRequest *request, gboolean whole)
     add_set (asked, request->bound[i].nodes);
     add_bytes (asked, &request->bound[i].strict, sizeof request->bound[i].strict);
   }
+  add_bytes (asked, rest, (sizeof rest - asked->len % sizeof rest) % sizeof rest);
 }
 
 static VpPlacementSeat *
