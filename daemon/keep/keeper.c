@@ -161,6 +161,7 @@ void
 vp_keeper_set_connection (VpKeeper *keeper, virConnectPtr connection)
 {
   keeper->connection = connection;
+  vp_roster_expire (keeper->roster, NULL);
 }
 
 typedef struct {

@@ -204,9 +204,14 @@ vp_roster_list (const VpRoster *roster)
 void
 vp_roster_expire (VpRoster *roster, const char *name)
 {
-  Member *member = g_hash_table_lookup (roster->members, name);
+  GHashTableIter iter;
+  gpointer key = NULL;
+  gpointer member = NULL;
 
-  if (member != NULL)
+  if (name != NULL && (member = g_hash_table_lookup (roster->members, name)) != NULL)
+    forget_text (member);
+  g_hash_table_iter_init (&iter, roster->members);
+  while (name == NULL && g_hash_table_iter_next (&iter, &key, &member))
     forget_text (member);
 }
 

@@ -21,7 +21,7 @@ gboolean vp_roster_read_all (VpRoster *roster, virConnectPtr connection, VpHost 
                              GError **error);
 /* Borrowed: the names of those that are stored. */
 GPtrArray *vp_roster_list (const VpRoster *roster);
-/* What was read of it is old; it was edited. */
+/* What was read of it (NULL: of any) is old: it was edited, or the connection is another one. */
 void vp_roster_expire (VpRoster *roster, const char *name);
 /*
  * One domain as it is now, read from libvirt if nobody knows it to be what was read last; one that is gone, or cannot

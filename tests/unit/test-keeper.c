@@ -385,6 +385,25 @@ test_not_prepared (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (count_said ("domain 'a': not prepared: "), ==, 1);
 }
 
+/* Nothing that was read through a connection keeps it when it is lost. */
+static void
+test_lost_connection (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *text = dup_guest (A, "pinned", "");
+  virConnectPtr other = virConnectOpen ("test:///default");
+
+  (void) data;
+  g_assert_nonnull (other);
+  virDomainPtr domain = virDomainDefineXML (other, text);
+  g_assert_nonnull (domain);
+  (void) virDomainFree (domain);
+  vp_keeper_set_connection (fixture->keeper, other);
+  vp_keeper_touch_all (fixture->keeper);
+  vp_keeper_set_connection (fixture->keeper, NULL);
+  g_assert_cmpint (virConnectClose (other), ==, 0);
+  run_dry ();
+}
+
 static void
 test_nothing_to_do (Fixture *fixture, gconstpointer data)
 {
@@ -557,6 +576,7 @@ static const struct {
   { "tune", test_tune },
   { "not-prepared", test_not_prepared },
   { "nothing-to-do", test_nothing_to_do },
+  { "lost-connection", test_lost_connection },
   { "burst", test_burst },
   { "stopped", test_stopped },
   { "edit-between", test_edit_between },
