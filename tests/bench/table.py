@@ -14,7 +14,7 @@ from lib import daemon  # noqa: E402
 import rows_fleet  # noqa: E402
 import rows_host  # noqa: E402
 import rows_program  # noqa: E402
-from figures import Table  # noqa: E402
+from figures import Table, TooLong  # noqa: E402
 
 ROWS = rows_program.ROWS + rows_host.ROWS + rows_fleet.ROWS
 MISSING = 77
@@ -51,6 +51,15 @@ class Bench:
             if index >= 3 and time.monotonic() - begin > seconds:
                 return
             yield index
+
+    def attempt(self, part, row, size):
+        """False where it did not come to its end while there was patience; the table says so."""
+        try:
+            part(self, size)
+        except TooLong as problem:
+            self.table.fail(row, f"{size} tagged", problem, size)
+            return False
+        return True
 
     def problems(self):
         """Rows that are missing, or whose numbers cannot be."""
