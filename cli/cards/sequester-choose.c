@@ -144,6 +144,7 @@ dup_use (const VpDeviceUse *use)
       return g_strdup_printf ("swap space is on %s", use->node);
     case VP_USE_ROUTE:
       return g_strdup_printf ("the default route leads over %s", use->node);
+    case VP_USE_SOUND:
     case VP_USE_PROCESS:
     case VP_USE_CONSOLE:
       break;

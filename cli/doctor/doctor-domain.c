@@ -90,7 +90,7 @@ check_devices (VpDoctor *doctor)
   const VpPlan *plan = doctor->subject->plan;
   g_autoptr (GArray) held = list_held (doctor);
   g_autoptr (GPtrArray) findings = vp_device_check_now (doctor->root, next, plan != NULL ? plan->settings : NULL, held,
-                                                        doctor->names, LOOK_MS, &error);
+                                                        NULL, doctor->names, LOOK_MS, &error);
   if (findings == NULL) {
     vp_doctor_fail (doctor, NULL, "%s", error->message);
     return;

@@ -88,7 +88,7 @@ look_at_devices (const VpAdmission *admission, const VpAdmissionRequest *request
     return NULL;
   g_autoptr (VpDeviceNames) names = vp_device_names_new (NULL);
   g_autoptr (GPtrArray) findings = vp_device_check_now (admission->root, request->domain, request->plan->settings,
-                                                        request->held, names, LOOK_MS, &error);
+                                                        request->held, NULL, names, LOOK_MS, &error);
 
   if (findings == NULL)
     return g_strdup (error->message);

@@ -11,6 +11,7 @@ clear_use (gpointer data)
 
   g_free (use->node);
   g_free (use->user);
+  g_free (use->unit);
 }
 
 GArray *
@@ -22,20 +23,21 @@ vp_device_uses_new (void)
   return uses;
 }
 
-void
+VpDeviceUse *
 vp_device_use_add (GArray *uses, const VpPciAddress *device, VpDeviceUseKind kind, const char *node, const char *user,
                    int pid)
 {
   g_autofree char *shown = g_strescape (user, NULL);
 
   for (guint i = 0; i < uses->len; i++) {
-    const VpDeviceUse *use = &g_array_index (uses, VpDeviceUse, i);
+    VpDeviceUse *use = &g_array_index (uses, VpDeviceUse, i);
     if (use->kind == kind && use->pid == pid && vp_pci_address_equal (&use->device, device) &&
         strcmp (use->user, shown) == 0 && strcmp (use->node, node) == 0)
-      return;
+      return use;
   }
-  VpDeviceUse use = { *device, kind, g_strdup (node), g_steal_pointer (&shown), pid };
+  VpDeviceUse use = { *device, kind, g_strdup (node), g_steal_pointer (&shown), pid, NULL };
   g_array_append_val (uses, use);
+  return &g_array_index (uses, VpDeviceUse, uses->len - 1);
 }
 
 void
@@ -46,5 +48,7 @@ vp_device_facts_free (VpDeviceFacts *facts)
   g_clear_pointer (&facts->devices, g_array_unref);
   g_clear_pointer (&facts->nodes, g_array_unref);
   g_clear_pointer (&facts->uses, g_array_unref);
+  g_strfreev (facts->modules);
+  g_free (facts->seat);
   g_free (facts);
 }

@@ -27,13 +27,15 @@ typedef enum {
 typedef struct {
   VpPciAddress device;
   VpDeviceNodeKind kind;
-  char *name;   /* as the kernel's class has it: "card0", "eth0", "nvme0n1p2" */
-  char *path;   /* "/dev/dri/card0"; NULL: it has none */
-  dev_t number; /* 0: it has none */
+  char *name;     /* as the kernel's class has it: "card0", "eth0", "nvme0n1p2" */
+  char *path;     /* "/dev/dri/card0"; NULL: it has none */
+  dev_t number;   /* 0: it has none */
+  char *firmware; /* "efi-framebuffer.0": it is the frame buffer that the firmware left on it; NULL: it is a driver's */
 } VpDeviceNode;
 
 typedef enum {
   VP_USE_PROCESS,
+  VP_USE_SOUND, /* a process, too */
   VP_USE_CONSOLE,
   VP_USE_MOUNT,
   VP_USE_SWAP,
@@ -46,6 +48,7 @@ typedef struct {
   char *node; /* what is used: "/dev/dri/card0", "nvme0n1p2", "dm-0 (vg-root) on nvme0n1p2", "br0 over eth0" */
   char *user; /* the process's name, the mount point, the virtual console's folder; printable */
   int pid;    /* of a process */
+  char *unit; /* systemd's, that it runs in: "lightdm.service", "session-3.scope"; NULL: it is not known */
 } VpDeviceUse;
 
 typedef enum { VP_CPU_OTHER, VP_CPU_INTEL, VP_CPU_AMD } VpCpuVendor;
@@ -60,14 +63,16 @@ typedef struct {
   const char *iommu_off;    /* what on the kernel's command line turns it off; NULL: nothing */
   VpCpuVendor cpu;          /* OTHER: not known, too */
   VpVgaSupport vga;         /* of the running kernel's vfio-pci; DISABLED: by its parameter disable_vga */
+  GStrv modules;            /* loaded ones that keep a driver of the domain's devices busy, in the order to unload */
+  char *seat;               /* whose display the domain's first graphics card is: "seat0" */
   gboolean cut_short;       /* not all processes could be looked at in time */
 } VpDeviceFacts;
 
 /* Of VpDeviceUse, the caller's. */
 GArray *vp_device_uses_new (void);
-/* Each use once; what is not printable in `user` is escaped. */
-void vp_device_use_add (GArray *uses, const VpPciAddress *device, VpDeviceUseKind kind, const char *node,
-                        const char *user, int pid);
+/* Each use once; what is not printable in `user` is escaped. Borrowed until the next is added, for its unit. */
+VpDeviceUse *vp_device_use_add (GArray *uses, const VpPciAddress *device, VpDeviceUseKind kind, const char *node,
+                                const char *user, int pid);
 void vp_device_facts_free (VpDeviceFacts *facts);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpDeviceFacts, vp_device_facts_free)

@@ -5,6 +5,7 @@
 #include "devices/device-facts.h"
 #include "devices/device-ids.h"
 #include "devices/device-names.h"
+#include "devices/handover.h"
 #include "domain/domain.h"
 
 G_BEGIN_DECLS
@@ -26,11 +27,13 @@ typedef struct {
 typedef struct {
   const VpDeviceFacts *facts; /* read for this domain's hostdevs */
   const VpDomain *domain;
-  const GArray *held;        /* of VpDeviceHeld; NULL: nothing */
-  const GArray *expected;    /* of VpDeviceIds; NULL: nothing is known */
-  const VpPciAddress *x_vga; /* the device that gets x-vga; NULL: none */
-  gboolean refuse_boot_vga;  /* devices.boot-vga */
-  VpDeviceNames *names;      /* NULL: devices have ids alone */
+  const GArray *held;               /* of VpDeviceHeld; NULL: nothing */
+  const GArray *expected;           /* of VpDeviceIds; NULL: nothing is known */
+  const VpPciAddress *x_vga;        /* the device that gets x-vga; NULL: none */
+  gboolean refuse_boot_vga;         /* devices.boot-vga */
+  const VpHandoverWishes *handover; /* who may be asked to leave; NULL: nobody */
+  const GPtrArray *sessions;        /* of VpSeatSession *; NULL: not known */
+  VpDeviceNames *names;             /* NULL: devices have ids alone */
 } VpDeviceQuestion;
 
 typedef struct {

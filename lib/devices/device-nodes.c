@@ -4,6 +4,12 @@
  * way is the function that NAME belongs to, also through USB, SCSI, virtio or NVMe:
  *     ../../devices/pci0000:00/0000:00:1d.0/0000:3d:00.0/nvme/nvme0/nvme0n1
  * So one look at the class's links finds all nodes, and nothing is walked.
+ *
+ * The firmware's frame buffer (efifb, vesafb, simpledrm) is a platform device of its own. Newer kernels put it below the
+ * card; for others proc/iomem tells in whose memory it lies, also where the addresses are hidden:
+ *
+ *     c0000000-c1ffffff : 0000:01:00.0
+ *       c0000000-c02fffff : efifb
  */
 #include "devices/device-nodes.h"
 
@@ -12,6 +18,13 @@
 
 #define MAX_DEVICE_NUMBER 0xfffff /* the kernel's minors have 20 bits, its majors 12 */
 #define NVIDIA_MAJOR 195
+
+#define MAX_IOMEM (1024 * 1024)
+
+/* What proc/iomem calls it: of the drivers, and of the kernel before one has it. */
+static const char *const firmware_memory[] = { "efifb",    "vesafb",    "BOOTFB",
+                                               "simplefb", "simpledrm", "simple-framebuffer.0",
+                                               NULL };
 
 static const struct {
   const char *class;
@@ -24,7 +37,9 @@ static const struct {
 typedef struct {
   const VpRoot *root;
   const GArray *hostdevs;
-  gsize class; /* in classes */
+  gsize class;              /* in classes */
+  VpPciAddress firmware_on; /* the card that the firmware's frame buffer lies in */
+  gboolean has_firmware;
   GArray *nodes;
 } Search;
 
@@ -48,6 +63,47 @@ find_owner (const char *target, VpPciAddress *owner)
     if (strchr (parts[i - 1], '.') != NULL && vp_pci_address_parse (parts[i - 1], owner))
       return TRUE;
   return FALSE;
+}
+
+/* "efi-framebuffer.0" on the way to the node; NULL: it is no frame buffer of the firmware's. */
+static char *
+dup_firmware (const char *target)
+{
+  g_autoptr (GMatchInfo) match = NULL;
+  g_autoptr (GRegex) form = g_regex_new ("/((?:efi|vesa|simple)-framebuffer\\.[0-9]{1,3})/", G_REGEX_RAW, 0, NULL);
+
+  return g_regex_match (form, target, 0, &match) ? g_match_info_fetch (match, 1) : NULL;
+}
+
+static gsize
+count_indent (const char *line)
+{
+  return strspn (line, " ");
+}
+
+static void
+find_firmware_card (Search *search)
+{
+  gsize length = 0;
+  g_autofree char *text = vp_root_dup_bytes (search->root, "proc/iomem", MAX_IOMEM, &length);
+  g_auto (GStrv) lines = g_strsplit (text != NULL ? text : "", "\n", -1);
+  gsize card_indent = G_MAXSIZE;
+
+  for (guint i = 0; lines[i] != NULL && !search->has_firmware; i++) {
+    const char *name = strstr (lines[i], " : ");
+    gsize indent = count_indent (lines[i]);
+    VpPciAddress address;
+    if (name == NULL)
+      continue;
+    name += strlen (" : ");
+    if (indent <= card_indent)
+      card_indent = G_MAXSIZE;
+    if (vp_pci_address_parse (name, &address)) {
+      search->firmware_on = address;
+      card_indent = indent;
+    }
+    search->has_firmware = card_indent != G_MAXSIZE && g_strv_contains (firmware_memory, name);
+  }
 }
 
 static guint64
@@ -84,10 +140,17 @@ on_class_link (const char *name, const char *target, const struct stat *unused, 
 {
   const Search *search = data;
   VpDeviceNode node = { .kind = classes[search->class].kind };
+  g_autofree char *firmware = dup_firmware (target);
 
   (void) unused;
-  if (!find_owner (target, &node.device) || find_hostdev (search->hostdevs, &node.device) == NULL)
+  if (!find_owner (target, &node.device)) {
+    if (firmware == NULL || !search->has_firmware)
+      return TRUE;
+    node.device = search->firmware_on;
+  }
+  if (find_hostdev (search->hostdevs, &node.device) == NULL)
     return TRUE;
+  node.firmware = g_steal_pointer (&firmware);
   (void) vp_device_node_read (search->root, classes[search->class].class, name, &node.path, &node.number);
   node.name = g_strdup (name);
   g_array_append_val (search->nodes, node);
@@ -122,6 +185,7 @@ clear_node (gpointer data)
 
   g_free (node->name);
   g_free (node->path);
+  g_free (node->firmware);
 }
 
 static gint
@@ -141,9 +205,11 @@ compare_nodes (gconstpointer a, gconstpointer b)
 GArray *
 vp_device_nodes_read (const VpRoot *root, const GArray *hostdevs)
 {
-  Search search = { root, hostdevs, 0, g_array_new (FALSE, TRUE, sizeof (VpDeviceNode)) };
+  Search search = { .root = root, .hostdevs = hostdevs, .nodes = g_array_new (FALSE, TRUE, sizeof (VpDeviceNode)) };
 
   g_array_set_clear_func (search.nodes, clear_node);
+  if (hostdevs->len > 0)
+    find_firmware_card (&search);
   for (search.class = 0; hostdevs->len > 0 && search.class < G_N_ELEMENTS (classes); search.class ++) {
     g_autofree char *folder = g_strdup_printf ("sys/class/%s", classes[search.class].class);
     vp_root_each_link (root, folder, on_class_link, &search);

@@ -11,10 +11,11 @@
 G_BEGIN_DECLS
 
 /*
- * Of VpDeviceFinding *. `settings`: NULL where no profile says anything; `held`, `names`: as
+ * Of VpDeviceFinding *. `settings`: NULL where no profile says anything; `held`, `names`, `sessions`: as
  * in VpDeviceQuestion; `limit_ms`: for the processes that have a device open.
  */
 GPtrArray *vp_device_check_now (const VpRoot *root, const VpDomain *domain, const VpSettings *settings,
-                                const GArray *held, VpDeviceNames *names, guint limit_ms, GError **error);
+                                const GArray *held, const GPtrArray *sessions, VpDeviceNames *names, guint limit_ms,
+                                GError **error);
 
 G_END_DECLS

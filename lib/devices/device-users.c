@@ -152,6 +152,7 @@ typedef struct {
   const char *words; /* borrowed */
   dev_t number;
   mode_t type;
+  VpDeviceUseKind kind;
 } Watched;
 
 typedef struct {
@@ -170,7 +171,6 @@ is_wanted (const GArray *wanted, const VpPciAddress *address)
   return FALSE;
 }
 
-/* Sound is left out: its servers open every card, and let go of one that leaves. */
 static GArray *
 select_watched (const GArray *wanted, const GArray *nodes, const GArray *layers)
 {
@@ -178,14 +178,14 @@ select_watched (const GArray *wanted, const GArray *nodes, const GArray *layers)
 
   for (guint i = 0; i < nodes->len; i++) {
     const VpDeviceNode *node = &g_array_index (nodes, VpDeviceNode, i);
-    Watched watch = { node->device, node->path, node->path, node->number, S_IFCHR };
-    if (node->path != NULL && node->kind != VP_NODE_SOUND && node->kind != VP_NODE_BLOCK &&
-        is_wanted (wanted, &node->device))
+    VpDeviceUseKind kind = node->kind == VP_NODE_SOUND ? VP_USE_SOUND : VP_USE_PROCESS;
+    Watched watch = { node->device, node->path, node->path, node->number, S_IFCHR, kind };
+    if (node->path != NULL && node->kind != VP_NODE_BLOCK && is_wanted (wanted, &node->device))
       g_array_append_val (watched, watch);
   }
   for (guint i = 0; i < layers->len; i++) {
     const VpDeviceLayer *layer = &g_array_index (layers, VpDeviceLayer, i);
-    Watched watch = { layer->device, layer->path, layer->words, layer->number, S_IFBLK };
+    Watched watch = { layer->device, layer->path, layer->words, layer->number, S_IFBLK, VP_USE_PROCESS };
     if (layer->path != NULL && is_wanted (wanted, &layer->device))
       g_array_append_val (watched, watch);
   }
@@ -199,6 +199,27 @@ dup_process_name (const VpRoot *root, const char *pid)
   g_autofree char *name = vp_root_dup_text (root, file);
 
   return name != NULL && name[0] != '\0' ? g_strndup (name, MAX_NAME_LENGTH) : g_strdup ("a process");
+}
+
+/*
+ * proc/PID/cgroup: "0::/user.slice/user-1000.slice/session-3.scope". Slices hold units; what is below a unit is its own.
+ * NULL: it is in none.
+ */
+static char *
+dup_unit (const VpRoot *root, const char *pid)
+{
+  g_autofree char *file = g_strdup_printf ("proc/%s/cgroup", pid);
+  g_autofree char *text = vp_root_dup_text (root, file);
+  g_autoptr (GMatchInfo) match = NULL;
+  g_autoptr (GRegex) form =
+    g_regex_new ("^(?:0::|[0-9]+:name=systemd:)(?:/[^/\n]+\\.slice)*/([^/\n]+\\.(?:service|scope))"
+                 "(?:/|$)",
+                 G_REGEX_MULTILINE | G_REGEX_RAW, 0, NULL);
+
+  if (text == NULL || !g_regex_match (form, text, 0, &match))
+    return NULL;
+  g_autofree char *unit = g_match_info_fetch (match, 1);
+  return g_utf8_validate (unit, -1, NULL) ? g_steal_pointer (&unit) : NULL;
 }
 
 /* By number where the kernel says it, for names can be others in a container; by name in a recorded tree. */
@@ -216,8 +237,10 @@ on_open_file (const char *name, const char *target, const struct stat *open, gpo
                                : strcmp (watch->path, target) == 0;
     if (is) {
       g_autofree char *process = dup_process_name (scan->root, scan->pid);
-      vp_device_use_add (scan->uses, &watch->device, VP_USE_PROCESS, watch->words, process,
-                         (int) g_ascii_strtoull (scan->pid, NULL, 10));
+      VpDeviceUse *use = vp_device_use_add (scan->uses, &watch->device, watch->kind, watch->words, process,
+                                            (int) g_ascii_strtoull (scan->pid, NULL, 10));
+      if (use->unit == NULL)
+        use->unit = dup_unit (scan->root, scan->pid);
     }
   }
   return TRUE;

@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 
+#define UNIT "[A-Za-z0-9:_.\\\\@-]{1,200}\\.service"
+
 static const VpKeyInfo keys[VP_N_KEYS] = {
   [VP_KEY_CPU_PIN] = { "cpu", "pin", "no", { "no", "yes", "required" }, NULL, NULL },
   [VP_KEY_CPU_RESERVE_CORES] = { "cpu", "reserve-cores", "1", { NULL }, "[0-9]{1,4}", "a number from 0 to 9999" },
@@ -45,6 +47,26 @@ static const VpKeyInfo keys[VP_N_KEYS] = {
   [VP_KEY_VGA_METHOD] = { "vga", "method", "wrapper", { "wrapper", "override" }, NULL, NULL },
   [VP_KEY_DEVICES_BOOT_VGA] = { "devices", "boot-vga", "allow", { "allow", "refuse" }, NULL, NULL },
   [VP_KEY_DEVICES_TRIM] = { "devices", "trim", "no", { "no", "yes" }, NULL, NULL },
+  [VP_KEY_DEVICES_HANDOVER] = { "devices", "handover", "no", { "no", "yes" }, NULL, NULL },
+  [VP_KEY_DEVICES_HANDOVER_UNITS] = { "devices",
+                                      "handover-units",
+                                      "display-manager.service nvidia-persistenced.service",
+                                      { "none" },
+                                      UNIT "(?: +" UNIT "){0,15}",
+                                      "up to 16 names of services such as display-manager.service" },
+  [VP_KEY_DEVICES_HANDOVER_SESSIONS] = { "devices", "handover-sessions", "yes", { "no", "yes" }, NULL, NULL },
+  [VP_KEY_DEVICES_HANDOVER_DEADLINE] = { "devices",
+                                         "handover-deadline",
+                                         "20",
+                                         { NULL },
+                                         "[0-9]{1,3}",
+                                         "a number of seconds from 0 to 999" },
+  [VP_KEY_DEVICES_HANDOVER_FIRMWARE_CONSOLE] = { "devices",
+                                                 "handover-firmware-console",
+                                                 "no",
+                                                 { "no", "yes" },
+                                                 NULL,
+                                                 NULL },
   [VP_KEY_START_ON_STALE] = { "start", "on-stale", "refuse", { "refuse", "start", "retry" }, NULL, NULL },
 };
 

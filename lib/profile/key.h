@@ -33,6 +33,11 @@ typedef enum {
   VP_KEY_VGA_METHOD,
   VP_KEY_DEVICES_BOOT_VGA,
   VP_KEY_DEVICES_TRIM,
+  VP_KEY_DEVICES_HANDOVER,
+  VP_KEY_DEVICES_HANDOVER_UNITS,
+  VP_KEY_DEVICES_HANDOVER_SESSIONS,
+  VP_KEY_DEVICES_HANDOVER_DEADLINE,
+  VP_KEY_DEVICES_HANDOVER_FIRMWARE_CONSOLE,
   VP_KEY_START_ON_STALE,
   VP_N_KEYS
 } VpKey;
@@ -51,6 +56,7 @@ typedef enum { VP_X_VGA_OFF, VP_X_VGA_ON, VP_X_VGA_AUTO } VpXVga;
 typedef enum { VP_METHOD_WRAPPER, VP_METHOD_OVERRIDE } VpMethod;
 typedef enum { VP_BOOT_VGA_ALLOW, VP_BOOT_VGA_REFUSE } VpBootVga;
 typedef enum { VP_TRIM_NO, VP_TRIM_YES } VpTrim;
+typedef enum { VP_HANDOVER_NO, VP_HANDOVER_YES } VpHandoverWish; /* of the sessions' and the firmware's key, too */
 typedef enum { VP_STALE_REFUSE, VP_STALE_START, VP_STALE_RETRY } VpStale;
 
 typedef struct {

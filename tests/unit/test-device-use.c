@@ -554,7 +554,7 @@ test_own_process (void)
     g_test_skip ("there is no /dev/full");
     return;
   }
-  VpDeviceNode node = { address, VP_NODE_DRM, name, path, info.st_rdev };
+  VpDeviceNode node = { address, VP_NODE_DRM, name, path, info.st_rdev, NULL };
   g_array_append_val (wanted, address);
   g_array_append_val (nodes, node);
   g_assert_true (vp_device_users_read_processes (root, wanted, nodes, layers, 60000, uses));

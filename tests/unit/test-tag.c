@@ -256,6 +256,9 @@ test_limits_shipped (void)
     if (!g_key_file_has_key (file, "overrides", name, NULL))
       g_error ("%s has no limit in data/vfio-profile.conf", name);
     g_assert_cmpstr (vp_limits_get (limits, key), ==, vp_limits_get (built_in, key));
+    /* A tag can say the default of all but those: a profile that names less is narrower than it. */
+    if (key == VP_KEY_DEVICES_HANDOVER_UNITS || key == VP_KEY_DEVICES_HANDOVER_SESSIONS)
+      continue;
     g_assert_true (vp_limits_check (limits, key, vp_key_info (key)->fallback, "test", &error));
     g_assert_no_error (error);
   }
