@@ -14,13 +14,9 @@
 #define EXIT_USAGE 2
 
 static const VpCommand *const commands[] = {
-  &vp_command_set,     &vp_command_unset,
-  &vp_command_undo,    &vp_command_status,
-  &vp_command_plan,    &vp_command_groups,
-  &vp_command_doctor,  &vp_command_sequester,
-  &vp_command_grant,   &vp_command_map,
-  &vp_command_rewrite, &vp_command_profiles,
-  &vp_command_rules,   NULL,
+  &vp_command_set,    &vp_command_unset,   &vp_command_undo,      &vp_command_status, &vp_command_plan,
+  &vp_command_groups, &vp_command_doctor,  &vp_command_sequester, &vp_command_grant,  &vp_command_handover,
+  &vp_command_map,    &vp_command_rewrite, &vp_command_profiles,  &vp_command_rules,  NULL,
 };
 
 static void

@@ -297,7 +297,7 @@ start_parts (VpDaemon *daemon, GError **error)
   daemon->ledger = vp_ledger_new ();
   daemon->root = vp_root_open ("/", error);
   if (daemon->root != NULL)
-    daemon->admission = vp_admission_new (daemon->root, daemon->run_folder, daemon->session, error);
+    daemon->admission = vp_admission_new (daemon->root, daemon->run_folder, NULL, daemon->session, error);
   if (daemon->admission == NULL)
     return FALSE;
   daemon->keeper = vp_keeper_new (daemon->ledger, vp_admission_get_book (daemon->admission), daemon->writer->versions,

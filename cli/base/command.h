@@ -35,6 +35,7 @@ extern const VpCommand vp_command_groups;
 extern const VpCommand vp_command_doctor;
 extern const VpCommand vp_command_sequester;
 extern const VpCommand vp_command_grant;
+extern const VpCommand vp_command_handover;
 extern const VpCommand vp_command_rewrite;
 extern const VpCommand vp_command_profiles;
 extern const VpCommand vp_command_rules;

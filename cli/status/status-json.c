@@ -18,6 +18,7 @@ one_to_json (const VpStatus *status)
   json_object_object_add (object, "warnings", vp_output_json_strings (status->warnings));
   json_object_object_add (object, "drift", vp_output_json_strings (status->drift));
   json_object_object_add (object, "holds", vp_output_json_strv (status->holds));
+  json_object_object_add (object, "handover", vp_output_json_strings (status->handover));
   json_object_object_add (object, "hook_silent", vp_output_json_string (status->silent));
   json_object_object_add (object, "pins", status->pins != NULL ? vp_pins_to_json (status->pins) : NULL);
   return object;

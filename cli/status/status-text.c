@@ -54,6 +54,8 @@ vp_status_print (const GPtrArray *all)
       note (table, "not as planned: ", status->drift->pdata[j]);
     for (guint j = 0; status->holds != NULL && status->holds[j] != NULL; j++)
       note (table, "holds ", status->holds[j]);
+    for (guint j = 0; status->handover != NULL && j < status->handover->len; j++)
+      note (table, "handover: ", status->handover->pdata[j]);
   }
   vp_table_print (table);
 }

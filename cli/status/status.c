@@ -7,6 +7,7 @@
 
 #include "domain/drift.h"
 #include "journal/journal.h"
+#include "journal/story.h"
 
 static void
 status_free (gpointer data)
@@ -20,6 +21,7 @@ status_free (gpointer data)
   g_clear_pointer (&status->warnings, g_ptr_array_unref);
   g_clear_pointer (&status->drift, g_ptr_array_unref);
   g_strfreev (status->holds);
+  g_clear_pointer (&status->handover, g_ptr_array_unref);
   g_free (status->silent);
   vp_pins_free (status->pins);
   g_free (status);
@@ -82,6 +84,27 @@ read_holds (VpStatus *status, const Context *context, const char *uuid)
   status->silent = g_strdup (holding->silent);
 }
 
+/* The story tells of one guest, and of those before it whose card came back meanwhile. */
+static void
+read_handover (VpStatus *status, const Context *context)
+{
+  g_autofree char *folder = vp_libvirt_dup_run_folder (context->input->session);
+  g_autoptr (VpStory) story = vp_story_load (context->root, folder);
+  const GPtrArray *lines = vp_story_get_lines (story);
+  g_autofree char *shown = g_strescape (status->name, NULL);
+  g_autofree char *mark = g_strdup_printf (" %s: ", shown);
+
+  for (guint i = 0; i < lines->len; i++) {
+    const char *space = strchr (lines->pdata[i], ' ');
+    if (space == NULL || !g_str_has_prefix (space, mark))
+      continue;
+    if (status->handover == NULL)
+      status->handover = g_ptr_array_new_with_free_func (g_free);
+    g_ptr_array_add (status->handover, g_strdup_printf ("%.*s %s", (int) (space - (const char *) lines->pdata[i]),
+                                                        (const char *) lines->pdata[i], space + strlen (mark)));
+  }
+}
+
 static void
 look_at_running (VpStatus *status, const VpListed *listed, const Context *context)
 {
@@ -120,6 +143,7 @@ status_new (const VpListed *listed, const Context *context)
   status->pins = vp_pins_read (domain);
   judge (status, domain, context);
   look_at_running (status, listed, context);
+  read_handover (status, context);
   return status;
 }
 

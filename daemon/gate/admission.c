@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include "daemon/handover/handover.h"
 #include "daemon/hold/isolate.h"
 #include "devices/device-now.h"
 #include "domain/hugepages.h"
@@ -19,12 +20,13 @@ struct VpAdmission {
   const VpRoot *root;
   VpBook *book;
   VpIsolate *isolate;
+  VpHandover *handover; /* NULL: an ordinary user's guests get no card of the host's */
   gboolean session;
   gint retrying; /* atomic */
 };
 
 VpAdmission *
-vp_admission_new (const VpRoot *root, const char *run_folder, gboolean session, GError **error)
+vp_admission_new (const VpRoot *root, const char *run_folder, const char *bus, gboolean session, GError **error)
 {
   g_autoptr (VpAdmission) admission = g_new0 (VpAdmission, 1);
 
@@ -33,7 +35,9 @@ vp_admission_new (const VpRoot *root, const char *run_folder, gboolean session, 
   admission->book = vp_book_new (admission->root, run_folder, error);
   if (admission->book == NULL)
     return NULL;
-  admission->isolate = vp_isolate_new (admission->root, admission->book, NULL);
+  admission->isolate = vp_isolate_new (admission->root, admission->book, bus);
+  if (!session)
+    admission->handover = vp_handover_new (admission->root, admission->book, run_folder, bus);
   return g_steal_pointer (&admission);
 }
 
@@ -44,6 +48,7 @@ vp_admission_free (VpAdmission *admission)
     return;
   while (g_source_remove_by_user_data (admission))
     ;
+  vp_handover_free (admission->handover);
   vp_book_free (admission->book);
   vp_isolate_free (admission->isolate);
   g_free (admission);
@@ -82,13 +87,21 @@ static char *
 look_at_devices (const VpAdmission *admission, const VpAdmissionRequest *request)
 {
   g_autoptr (GArray) hostdevs = vp_domain_hostdevs (request->domain);
+  g_autoptr (VpSettings) settings = vp_settings_new ();
+  g_autoptr (GPtrArray) sessions = NULL;
   g_autoptr (GError) error = NULL;
+
+  vp_settings_overlay (settings, request->plan->settings);
+  if (admission->handover == NULL)
+    g_clear_pointer (&settings->values[VP_KEY_DEVICES_HANDOVER], g_free);
+  else if (vp_settings_choice (settings, VP_KEY_DEVICES_HANDOVER) == VP_HANDOVER_YES)
+    sessions = vp_handover_list_sessions (admission->handover);
 
   if (hostdevs->len == 0)
     return NULL;
   g_autoptr (VpDeviceNames) names = vp_device_names_new (NULL);
-  g_autoptr (GPtrArray) findings = vp_device_check_now (admission->root, request->domain, request->plan->settings,
-                                                        request->held, NULL, names, LOOK_MS, &error);
+  g_autoptr (GPtrArray) findings =
+    vp_device_check_now (admission->root, request->domain, settings, request->held, sessions, names, LOOK_MS, &error);
 
   if (findings == NULL)
     return g_strdup (error->message);
@@ -171,6 +184,8 @@ vp_admission_release (VpAdmission *admission, const char *uuid)
 
   if (!vp_book_release (admission->book, uuid, deadline))
     retry_later (admission);
+  if (admission->handover != NULL)
+    vp_handover_poke (admission->handover);
 }
 
 void
@@ -178,6 +193,8 @@ vp_admission_reconcile (VpAdmission *admission, const char *const *running)
 {
   vp_book_reconcile (admission->book, running);
   retry_later (admission); /* it may have left something */
+  if (admission->handover != NULL)
+    vp_handover_poke (admission->handover);
 }
 
 /* Whatever the host cannot do is left out, and said; an ordinary user can do none of it. */
@@ -202,6 +219,45 @@ clear_cpus (VpAdmission *admission, const VpAdmissionRequest *request)
   return done ? NULL : g_strdup (error->message);
 }
 
+/* The last, for it is the one that a person sees: nothing is stopped for a start that comes to nothing. */
+static char *
+hand_over (VpAdmission *admission, const VpAdmissionRequest *request)
+{
+  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (request->domain);
+  const VpHandoverRequest asked = { request->uuid, request->name, hostdevs, request->plan->settings };
+  guint seconds = vp_handover_seconds (&asked);
+  g_autoptr (GError) error = NULL;
+
+  if (admission->handover == NULL || seconds == 0 || hostdevs->len == 0)
+    return NULL;
+  request->wait (seconds, request->data);
+  return vp_handover_take (admission->handover, &asked, &error) ? NULL : g_strdup (error->message);
+}
+
+char *
+vp_admission_dup_handover (VpAdmission *admission, const VpAdmissionRequest *request, gboolean *refused)
+{
+  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (request->domain);
+  const VpHandoverRequest asked = { request->uuid, request->name, hostdevs, request->plan->settings };
+  g_autofree char *refusal = admission->handover != NULL
+                               ? look_at_devices (admission, request)
+                               : g_strdup ("an ordinary user's guests get no card that the host uses");
+  g_autoptr (GError) error = NULL;
+
+  char *plan = refusal == NULL ? vp_handover_dup_plan (admission->handover, &asked, &error) : NULL;
+  *refused = plan == NULL;
+  return plan != NULL ? plan : g_strdup (refusal != NULL ? refusal : error->message);
+}
+
+gboolean
+vp_admission_give_back (VpAdmission *admission, guint seconds, char **lines)
+{
+  if (admission->handover != NULL)
+    return vp_handover_give_back (admission->handover, seconds, lines);
+  *lines = g_strdup ("nothing is to be brought back\n");
+  return TRUE;
+}
+
 char *
 vp_admission_admit (VpAdmission *admission, const VpAdmissionRequest *request)
 {
@@ -214,6 +270,8 @@ vp_admission_admit (VpAdmission *admission, const VpAdmissionRequest *request)
     refusal = take_pages (admission, request);
   if (refusal == NULL)
     refusal = clear_cpus (admission, request);
+  if (refusal == NULL)
+    refusal = hand_over (admission, request);
   if (refusal != NULL)
     vp_admission_release (admission, request->uuid);
   return g_steal_pointer (&refusal);

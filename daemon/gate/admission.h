@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The host made ready for one guest at prepare, and given back at release: its PCI
- * devices are looked at, its hugepages allocated, its CPUs cleared. Any thread; asks
+ * devices are looked at, its hugepages allocated, its CPUs cleared, its card handed over. Any thread; asks
  * no libvirt, and everything has a deadline.
  */
 #pragma once
@@ -15,10 +15,11 @@ typedef struct VpAdmission VpAdmission;
 
 /*
  * Loads the journal in `run_folder`, an absolute path below `root`, which stays the caller's and is that of the
- * host: "/". `session`: an ordinary user's, who can allocate nothing. NULL: the journal's
+ * host: "/". `bus`: the address of systemd's D-Bus; NULL: the system's. `session`: an ordinary user's, who can allocate nothing. NULL: the journal's
  * folder cannot be opened.
  */
-VpAdmission *vp_admission_new (const VpRoot *root, const char *run_folder, gboolean session, GError **error);
+VpAdmission *vp_admission_new (const VpRoot *root, const char *run_folder, const char *bus, gboolean session,
+                               GError **error);
 void vp_admission_free (VpAdmission *admission);
 VpBook *vp_admission_get_book (const VpAdmission *admission);
 
@@ -42,6 +43,10 @@ typedef struct {
  * nothing is held.
  */
 char *vp_admission_admit (VpAdmission *admission, const VpAdmissionRequest *request);
+/* What a handover would do for that start, or why it is refused, for a person; the caller's. Nothing is done. */
+char *vp_admission_dup_handover (VpAdmission *admission, const VpAdmissionRequest *request, gboolean *refused);
+/* What handovers took comes back, where the guest has ended, by hand: see vp_handover_give_back. */
+gboolean vp_admission_give_back (VpAdmission *admission, guint seconds, char **lines);
 /* After vp_book_begin_reconcile: these run, others do not. */
 void vp_admission_reconcile (VpAdmission *admission, const char *const *running);
 void vp_admission_note_called (VpAdmission *admission, const VpDomain *domain); /* the gate let it start */

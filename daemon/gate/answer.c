@@ -14,10 +14,14 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/gate-protocol.h"
 #include "base/list.h"
 #include "domain/pins.h"
 #include "plan/plan.h"
 #include "plan/rules/rule-table.h"
+
+#define GIVE_BACK_SECONDS 60
+#define GIVE_BACK_SLACK 10
 
 /* A guest that is about to run, and what was found out about it so far. */
 typedef struct {
@@ -55,7 +59,8 @@ refuse (VpStart *start, const char *reason)
 {
   g_autofree char *shown = g_strescape (start->call->domain, NULL);
 
-  g_message ("domain '%s': start refused: %s", shown, reason);
+  if (strcmp (start->call->operation, VP_GATE_PLAN) != 0)
+    g_message ("domain '%s': start refused: %s", shown, reason);
   start->refused = TRUE;
   start->text = g_strdup_printf ("vfio-profile: domain '%s': %s", shown, reason);
   return FALSE;
@@ -433,6 +438,23 @@ answer_filter (VpStart *start)
   }
 }
 
+/* For a person who asks beforehand: in the same words as a start is answered, and nothing is done or noted. */
+static void
+answer_handover (VpStart *start)
+{
+  const VpHookCall *call = start->call;
+
+  if (!know_host (start) || !check_tag (start) || !plan_start (start)) {
+    if (start->text == NULL)
+      start->text = g_strdup ("it has no profile: nothing would be stopped\n");
+    return;
+  }
+  g_autoptr (GArray) held = vp_book_dup_devices (get_book (start), start->uuid);
+  const VpAdmissionRequest asked = { start->uuid, call->domain, start->domain, start->plan,
+                                     NULL,        held,         call->wait,    call->data };
+  start->text = vp_admission_dup_handover (start->context->admission, &asked, &start->refused);
+}
+
 /* What is told and not asked needs a UUID and nothing else, and never fails. */
 static const struct {
   const char *name;
@@ -442,6 +464,7 @@ static const struct {
   { "prepare", answer_admission, NULL },     { "restore", answer_filter, NULL },
   { "migrate", answer_filter, NULL },        { "started", NULL, vp_admission_started },
   { "stopped", NULL, vp_admission_release }, { "release", NULL, vp_admission_release },
+  { VP_GATE_PLAN, answer_handover, NULL },
 };
 
 gboolean
@@ -452,6 +475,10 @@ vp_gate_answer (const VpGateContext *context, const VpHookCall *call, char **tex
   guint i = 0;
 
   *text = NULL;
+  if (strcmp (call->operation, VP_GATE_GIVE_BACK) == 0) {
+    call->wait (GIVE_BACK_SECONDS + GIVE_BACK_SLACK, call->data);
+    return vp_admission_give_back (context->admission, GIVE_BACK_SECONDS, text);
+  }
   g_autoptr (VpDomain) domain = vp_domain_parse (call->xml, call->xml_length, "the domain", &error);
   start.domain = domain;
   start.uuid = domain != NULL ? vp_domain_dup_uuid (domain) : NULL;

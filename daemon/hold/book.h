@@ -108,6 +108,16 @@ void vp_book_set_access (VpBook *book, VpHoldingKind kind, const VpBookAccess *a
 gboolean vp_book_change (VpBook *book, const char *uuid, const char *name, VpHoldingKind kind, const char *key,
                          const char *value, gint64 deadline, GError **error);
 
+/*
+ * A step by which the host lets a card go (VP_HOLDING_HANDOVER), in the journal before it is taken; one that is there
+ * stays as it is. No release undoes it: whoever took it gives it back, and drops it then; the guest that has ended is
+ * there until the last one is dropped. FALSE: the journal cannot be written, or VP_ERROR_BUSY.
+ */
+gboolean vp_book_note_step (VpBook *book, const char *uuid, const char *name, const char *key, const char *before,
+                            gint64 deadline, GError **error);
+/* FALSE: it is still there, try it again. */
+gboolean vp_book_drop_step (VpBook *book, const char *uuid, const char *key, gint64 deadline);
+
 /* All are the caller's. A copy of what was taken for a guest; NULL: nothing, though it may run. */
 VpHolding *vp_book_dup (VpBook *book, const char *uuid);
 GStrv vp_book_list (VpBook *book); /* the UUIDs of all that something was taken for, sorted */

@@ -226,6 +226,33 @@ change (VpBook *book, const char *uuid, const char *name, VpHoldingKind kind, co
   return vp_book_save (book, uuid, written ? error : NULL) && written;
 }
 
+static gboolean
+note_step (VpBook *book, const char *uuid, const char *name, const VpHoldingRecord *step, GError **error)
+{
+  {
+    g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&book->mutex);
+    VpHolding *holding = vp_book_ensure (book, uuid, name);
+    if (vp_holding_find_record (holding, step->kind, step->key) == NULL)
+      vp_holding_add_record (holding, step->kind, step->key, step->before, step->after);
+  }
+  return vp_book_save (book, uuid, error);
+}
+
+gboolean
+vp_book_note_step (VpBook *book, const char *uuid, const char *name, const char *key, const char *before,
+                   gint64 deadline, GError **error)
+{
+  const VpHoldingRecord step = {
+    .kind = VP_HOLDING_HANDOVER, .key = (char *) key, .before = (char *) before, .after = (char *) ""
+  };
+
+  if (!check_text (key, key, error) || !vp_book_begin_work (book, name, deadline, error))
+    return FALSE;
+  gboolean noted = note_step (book, uuid, name, &step, error);
+  vp_book_end_work (book);
+  return noted;
+}
+
 gboolean
 vp_book_change (VpBook *book, const char *uuid, const char *name, VpHoldingKind kind, const char *key,
                 const char *value, gint64 deadline, GError **error)

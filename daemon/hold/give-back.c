@@ -123,16 +123,18 @@ drop_record (VpBook *book, VpHolding *holding, guint i)
   g_ptr_array_remove_index (holding->records, i);
 }
 
-/* TRUE: nothing of it is left. */
+/* TRUE: nothing of it is left but steps of a handover, which are undone elsewhere. */
 static gboolean
 end_undo (VpBook *book, VpHolding *holding)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&book->mutex);
-  gboolean done = holding->records->len == 0;
+  gboolean done = TRUE;
 
+  for (guint i = 0; i < holding->records->len; i++)
+    done = done && ((const VpHoldingRecord *) holding->records->pdata[i])->kind == VP_HOLDING_HANDOVER;
   g_array_set_size (holding->uses, 0);
   holding->reported = !done;
-  if (done)
+  if (holding->records->len == 0)
     remove_guest (book, holding);
   return done;
 }
@@ -164,8 +166,11 @@ vp_book_undo_all (VpBook *book, VpHolding *holding)
   gboolean reported = holding->reported;
 
   for (guint i = holding->records->len; i > 0; i--) {
+    VpHoldingRecord *record = holding->records->pdata[i - 1];
     g_autoptr (GError) error = NULL;
-    if (undo_record (book, holding, holding->records->pdata[i - 1], &error))
+    if (record->kind == VP_HOLDING_HANDOVER)
+      continue;
+    if (undo_record (book, holding, record, &error))
       drop_record (book, holding, i - 1);
     else if (!holding->reported)
       g_warning ("domain '%s': %s; it is tried again", holding->name, error->message);
@@ -206,6 +211,31 @@ vp_book_retry (VpBook *book)
   gboolean all = vp_book_undo_releasing (book, NULL);
   vp_book_end_work (book);
   return !all;
+}
+
+static void
+drop_step (VpBook *book, const char *uuid, const char *key)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&book->mutex);
+  VpHolding *holding = vp_book_find (book, uuid);
+  VpHoldingRecord *record = holding != NULL ? vp_holding_find_record (holding, VP_HOLDING_HANDOVER, key) : NULL;
+
+  if (record == NULL)
+    return;
+  (void) g_ptr_array_remove (holding->records, record);
+  if (holding->records->len == 0)
+    remove_guest (book, holding);
+}
+
+gboolean
+vp_book_drop_step (VpBook *book, const char *uuid, const char *key, gint64 deadline)
+{
+  if (!vp_book_begin_work (book, uuid, deadline, NULL))
+    return FALSE;
+  drop_step (book, uuid, key);
+  vp_book_save_or_warn (book, uuid);
+  vp_book_end_work (book);
+  return TRUE;
 }
 
 /* FALSE: nothing was taken for it. */

@@ -12,7 +12,7 @@ G_BEGIN_DECLS
 typedef struct {
   const VpRoot *root;
   VpBook *book;
-  VpUnitBus *bus;
+  VpSystemBus *bus;
 } VpIsolateGround;
 
 /* One guest's start. All borrowed, until the call returns. */

@@ -14,7 +14,7 @@ vp_isolate_new (const VpRoot *root, VpBook *book, const char *bus)
   VpIsolate *isolate = g_new0 (VpIsolate, 1);
   const VpBookAccess access = { vp_isolate_read_unit, vp_isolate_write_unit, &isolate->ground };
 
-  isolate->ground = (VpIsolateGround){ .root = root, .book = book, .bus = vp_unit_bus_new (bus) };
+  isolate->ground = (VpIsolateGround){ .root = root, .book = book, .bus = vp_system_bus_new (bus) };
   vp_book_set_access (book, VP_HOLDING_SLICE, &access);
   return isolate;
 }
@@ -24,7 +24,7 @@ vp_isolate_free (VpIsolate *isolate)
 {
   if (isolate == NULL)
     return;
-  vp_unit_bus_free (isolate->ground.bus);
+  vp_system_bus_free (isolate->ground.bus);
   g_free (isolate);
 }
 

@@ -20,6 +20,9 @@
  *           operations that must not fail (started, stopped, release, reconnect) the
  *           hook prints the line and succeeds all the same.
  *
+ * Two operations are no hook's: "handover-plan" asks what a start of that domain would stop, "handover-give-back" (no
+ * DOMAIN, no XML) brings back what a handover left. Both are answered with lines for a person, OK or REFUSE.
+ *
  * Anything else, a short answer too, counts as no daemon. The gate may answer before
  * it has read all of the request.
  */
@@ -27,6 +30,10 @@
 
 /* The first string of a request; a gate that knows another version refuses it. */
 #define VP_GATE_GREETING "vfio-profile-gate 1"
+
+/* What vfio-profile(1) asks. */
+#define VP_GATE_PLAN "handover-plan"
+#define VP_GATE_GIVE_BACK "handover-give-back"
 
 /* The strings before the XML, with their NULs. */
 #define VP_GATE_HEADER_MAX (64u * 1024u)

@@ -5,7 +5,7 @@
 #include "devices/device-facts.h"
 #include "devices/device-ids.h"
 #include "devices/device-names.h"
-#include "devices/handover.h"
+#include "devices/handover-plan.h"
 #include "domain/domain.h"
 
 G_BEGIN_DECLS

@@ -11,9 +11,8 @@ vp_device_check_now (const VpRoot *root, const VpDomain *domain, const VpSetting
   g_autoptr (GArray) hostdevs = vp_domain_hostdevs (domain);
   g_autoptr (VpDeviceFacts) facts = vp_devices_read (root, hostdevs, limit_ms, error);
   g_autoptr (GArray) expected = vp_device_ids_read (domain, NULL);
+  g_autoptr (VpHandoverWishes) handover = settings != NULL ? vp_handover_wishes_read (root, settings) : NULL;
   VpPciAddress x_vga;
-
-  (void) sessions; /* as long as nobody hands a card over */
 
   if (facts == NULL)
     return NULL;
@@ -24,6 +23,8 @@ vp_device_check_now (const VpRoot *root, const VpDomain *domain, const VpSetting
     .expected = expected,
     .x_vga = vp_domain_find_x_vga (domain, &x_vga, NULL) ? &x_vga : NULL,
     .refuse_boot_vga = settings != NULL && vp_settings_choice (settings, VP_KEY_DEVICES_BOOT_VGA) == VP_BOOT_VGA_REFUSE,
+    .handover = handover,
+    .sessions = sessions,
     .names = names,
   };
   return vp_device_check (&question);

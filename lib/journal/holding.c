@@ -11,7 +11,7 @@
 #define MAX_GROUPS 65536u
 
 static const char *const state_names[] = { "taking", "starting", "running", "releasing", NULL };
-static const char *const kind_names[VP_N_HOLDING_KINDS + 1] = { "pages", "file", "slice", NULL };
+static const char *const kind_names[VP_N_HOLDING_KINDS + 1] = { "pages", "file", "slice", "handover", NULL };
 
 gboolean
 vp_holding_uuid_is_valid (const char *uuid)
@@ -365,6 +365,8 @@ dup_record_line (const VpHoldingRecord *record)
 {
   if (record->kind == VP_HOLDING_PAGES)
     return dup_pages_line (record->pages.node, record->pages.page_kib, record->pages.count, ", allocated for it");
+  if (record->kind == VP_HOLDING_HANDOVER)
+    return g_strdup_printf ("a card that the host let go: %s, was %s", record->key, record->before);
   return g_strdup_printf ("%s%s is '%s', was '%s'", record->kind == VP_HOLDING_FILE ? "/" : "", record->key,
                           record->after, record->before);
 }

@@ -11,9 +11,10 @@
 G_BEGIN_DECLS
 
 typedef enum {
-  VP_HOLDING_PAGES, /* hugepages that were allocated for the guest, one record for each node and size */
-  VP_HOLDING_FILE,  /* an attribute that was changed; the key is its path below the root */
-  VP_HOLDING_SLICE, /* a property of a systemd unit; the key is up to who notes it */
+  VP_HOLDING_PAGES,    /* hugepages that were allocated for the guest, one record for each node and size */
+  VP_HOLDING_FILE,     /* an attribute that was changed; the key is its path below the root */
+  VP_HOLDING_SLICE,    /* a property of a systemd unit; the key is up to who notes it */
+  VP_HOLDING_HANDOVER, /* a step by which the host let a card go; the key names it, `after` says nothing */
   VP_N_HOLDING_KINDS
 } VpHoldingKind;
 

@@ -28,8 +28,9 @@ MAY["lib/libvirt"] = set(CORE)
 MAY["lib/edits"] = CORE | {"lib/libvirt"}
 MAY["hooks"] = {"lib/base"}
 MAY["daemon/hold"] = set(CORE)
-MAY["daemon/gate"] = CORE | {"daemon/hold"}
-MAY["daemon/keep"] = CORE | {"lib/libvirt", "lib/edits", "daemon/hold", "daemon/gate"}
+MAY["daemon/handover"] = CORE | {"daemon/hold"}
+MAY["daemon/gate"] = CORE | {"daemon/hold", "daemon/handover"}
+MAY["daemon/keep"] = CORE | {"lib/libvirt", "lib/edits", "daemon/hold", "daemon/handover", "daemon/gate"}
 MAY["daemon"] = MAY["daemon/keep"] | {"daemon/keep"}
 MAY["cli/base"] = CORE | {"lib/libvirt", "lib/edits"}
 for view in ("plan", "map", "cards", "status"):
@@ -39,7 +40,7 @@ MAY["cli/commands"] = MAY["cli/doctor"] | {"cli/doctor", "cli/plan", "cli/map", 
 MAY["cli"] = MAY["cli/commands"] | {"cli/commands"}
 
 # These may not name libvirt's own headers, nor link it.
-WITHOUT_LIBVIRT = CORE | {"hooks", "daemon/hold", "daemon/gate"}
+WITHOUT_LIBVIRT = CORE | {"hooks", "daemon/hold", "daemon/handover", "daemon/gate"}
 
 ONCE = {"main"}  # the one file name that each program has
 MADE = {"config.h", "vp-resources.h"}  # by the build

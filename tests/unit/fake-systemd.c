@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fake-systemd.h"
 
+#include <gio/gunixfdlist.h>
+#include <glib-unix.h>
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
@@ -11,6 +13,8 @@
 
 #define SERVICE "org.freedesktop.systemd1"
 #define PATH "/org/freedesktop/systemd1"
+#define LOGIND "org.freedesktop.login1"
+#define LOGIND_PATH "/org/freedesktop/login1"
 
 struct FakeSystemd {
   char *folder;
@@ -24,7 +28,15 @@ struct FakeSystemd {
   GMutex mutex; /* of what is below */
   GCond changed;
   gboolean ready;
-  GHashTable *units; /* name -> list of CPUs */
+  GHashTable *units;    /* name -> list of CPUs */
+  GHashTable *services; /* name -> systemd's word for its state */
+  GHashTable *sessions; /* id -> seat; all are of user 1000 */
+  FakeServiceFunc on_change;
+  gpointer on_change_data;
+  guint broken;      /* starts that will fail */
+  gboolean stubborn; /* nothing stops */
+  gboolean ending;
+  int inhibitor; /* our end of the pipe; -1: none */
   GString *writes;
   gboolean mute;
 };
@@ -36,8 +48,21 @@ static const char *const interfaces =
   "<method name='GetUnit'><arg type='s' direction='in'/><arg type='o' direction='out'/></method>"
   "<method name='SetUnitProperties'><arg type='s' direction='in'/><arg type='b' direction='in'/>"
   "<arg type='a(sv)' direction='in'/></method>"
+  "<method name='StopUnit'><arg type='s' direction='in'/><arg type='s' direction='in'/>"
+  "<arg type='o' direction='out'/></method>"
+  "<method name='StartUnit'><arg type='s' direction='in'/><arg type='s' direction='in'/>"
+  "<arg type='o' direction='out'/></method>"
+  "<property name='SystemState' type='s' access='read'/>"
   "<method name='ListUnitsByPatterns'><arg type='as' direction='in'/><arg type='as' direction='in'/>"
   "<arg type='a(ssssssouso)' direction='out'/></method>"
+  "</interface>"
+  "<interface name='" SERVICE ".Unit'><property name='ActiveState' type='s' access='read'/>"
+  "<property name='Job' type='(uo)' access='read'/></interface>"
+  "<interface name='" LOGIND ".Manager'>"
+  "<method name='ListSessions'><arg type='a(susso)' direction='out'/></method>"
+  "<method name='TerminateSession'><arg type='s' direction='in'/></method>"
+  "<method name='Inhibit'><arg type='s' direction='in'/><arg type='s' direction='in'/><arg type='s' direction='in'/>"
+  "<arg type='s' direction='in'/><arg type='h' direction='out'/></method>"
   "</interface>"
   "<interface name='" SERVICE ".Slice'><property name='AllowedCPUs' type='ay' access='read'/></interface>"
   "<interface name='" SERVICE ".Scope'><property name='AllowedCPUs' type='ay' access='read'/></interface>"
@@ -87,6 +112,27 @@ dup_list (GVariant *mask)
   return list;
 }
 
+/* NULL: it is no property of a service's. */
+static GVariant *
+get_of_service (FakeSystemd *systemd, const char *path, const char *property)
+{
+  GHashTableIter iter;
+  gpointer unit = NULL;
+  gpointer state = NULL;
+
+  if (strcmp (property, "SystemState") == 0)
+    return g_variant_new_string (systemd->ending ? "stopping" : "running");
+  if (strcmp (property, "Job") == 0)
+    return g_variant_new ("(uo)", 0u, "/");
+  g_hash_table_iter_init (&iter, systemd->services);
+  while (strcmp (property, "ActiveState") == 0 && g_hash_table_iter_next (&iter, &unit, &state)) {
+    g_autofree char *of = dup_path (unit);
+    if (strcmp (of, path) == 0)
+      return g_variant_new_string (state);
+  }
+  return strcmp (property, "ActiveState") == 0 ? g_variant_new_string ("inactive") : NULL;
+}
+
 static GVariant *
 on_get_property (GDBusConnection *connection, const char *sender, const char *path, const char *interface,
                  const char *property, GError **error, gpointer data)
@@ -99,6 +145,7 @@ on_get_property (GDBusConnection *connection, const char *sender, const char *pa
 
   (void) connection, (void) sender, (void) interface, (void) property;
   g_mutex_lock (&systemd->mutex);
+  mask = get_of_service (systemd, path, property);
   g_hash_table_iter_init (&iter, systemd->units);
   while (mask == NULL && g_hash_table_iter_next (&iter, &unit, &list)) {
     g_autofree char *of = dup_path (unit);
@@ -152,10 +199,102 @@ list_units (FakeSystemd *systemd, GVariant *parameters)
 }
 
 static void
+tell (FakeSystemd *systemd, const char *verb, const char *name)
+{
+  g_string_append_printf (systemd->writes, "%s%s %s", systemd->writes->len > 0 ? "; " : "", verb, name);
+}
+
+static void
+change_service (FakeSystemd *systemd, const char *unit, gboolean start)
+{
+  gboolean fails = start && systemd->broken > 0;
+  gboolean stays = !start && systemd->stubborn;
+  gboolean oneshot = strstr (unit, "@") != NULL;
+
+  tell (systemd, start ? "start" : "stop", unit);
+  systemd->broken -= fails ? 1 : 0;
+  if (!oneshot)
+    g_hash_table_replace (systemd->services, g_strdup (unit),
+                          g_strdup (fails   ? "failed"
+                                    : stays ? "deactivating"
+                                    : start ? "active"
+                                            : "inactive"));
+  if (systemd->on_change != NULL && !fails && !stays)
+    systemd->on_change (unit, start, systemd->on_change_data);
+}
+
+static GVariant *
+list_sessions (FakeSystemd *systemd)
+{
+  GVariantBuilder builder;
+  GHashTableIter iter;
+  gpointer id = NULL;
+  gpointer seat = NULL;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(susso)"));
+  g_hash_table_iter_init (&iter, systemd->sessions);
+  while (g_hash_table_iter_next (&iter, &id, &seat))
+    g_variant_builder_add (&builder, "(susso)", id, 1000u, "alice", seat, LOGIND_PATH "/session/x");
+  return g_variant_new ("(a(susso))", &builder);
+}
+
+static void
+give_inhibitor (FakeSystemd *systemd, GDBusMethodInvocation *invocation)
+{
+  g_autoptr (GUnixFDList) list = g_unix_fd_list_new ();
+  g_autoptr (GError) error = NULL;
+  int ends[2];
+
+  g_assert_true (g_unix_open_pipe (ends, FD_CLOEXEC, &error));
+  if (systemd->inhibitor >= 0)
+    (void) close (systemd->inhibitor);
+  systemd->inhibitor = ends[0];
+  g_assert_cmpint (g_unix_fd_list_append (list, ends[1], &error), ==, 0);
+  (void) close (ends[1]);
+  g_dbus_method_invocation_return_value_with_unix_fd_list (invocation, g_variant_new ("(h)", 0), list);
+}
+
+/* FALSE: it is for the manager of units. */
+static gboolean
+answer_desktop (FakeSystemd *systemd, const char *method, GVariant *parameters, GDBusMethodInvocation *invocation)
+{
+  const char *name = NULL;
+
+  if (strcmp (method, "ListSessions") == 0) {
+    g_dbus_method_invocation_return_value (invocation, list_sessions (systemd));
+    return TRUE;
+  }
+  if (strcmp (method, "Inhibit") == 0) {
+    give_inhibitor (systemd, invocation);
+    return TRUE;
+  }
+  if (!g_str_has_suffix (method, "Session") && !g_str_has_suffix (method, "Unit"))
+    return FALSE;
+  g_variant_get_child (parameters, 0, "&s", &name);
+  if (strcmp (method, "TerminateSession") == 0) {
+    tell (systemd, "end", name);
+    g_hash_table_remove (systemd->sessions, name);
+    if (systemd->on_change != NULL)
+      systemd->on_change (name, FALSE, systemd->on_change_data);
+    g_dbus_method_invocation_return_value (invocation, NULL);
+    return TRUE;
+  }
+  if (strcmp (method, "StartUnit") == 0 || strcmp (method, "StopUnit") == 0)
+    change_service (systemd, name, strcmp (method, "StartUnit") == 0);
+  else if (strcmp (method, "LoadUnit") != 0 || !g_str_has_suffix (name, ".service"))
+    return FALSE;
+  g_autofree char *path = dup_path (name);
+  g_dbus_method_invocation_return_value (invocation, g_variant_new ("(o)", path));
+  return TRUE;
+}
+
+static void
 answer (FakeSystemd *systemd, const char *method, GVariant *parameters, GDBusMethodInvocation *invocation)
 {
   const char *unit = NULL;
 
+  if (answer_desktop (systemd, method, parameters, invocation))
+    return;
   if (strcmp (method, "ListUnitsByPatterns") == 0) {
     g_dbus_method_invocation_return_value (invocation, list_units (systemd, parameters));
     return;
@@ -202,11 +341,12 @@ static GDBusInterfaceInfo **
 on_introspect (GDBusConnection *connection, const char *sender, const char *path, const char *node, gpointer data)
 {
   const FakeSystemd *systemd = data;
-  GDBusInterfaceInfo **list = g_new0 (GDBusInterfaceInfo *, 3);
+  GDBusInterfaceInfo **list = g_new0 (GDBusInterfaceInfo *, 4);
 
   (void) connection, (void) sender, (void) path, (void) node;
   list[0] = g_dbus_interface_info_ref (g_dbus_node_info_lookup_interface (systemd->info, SERVICE ".Slice"));
   list[1] = g_dbus_interface_info_ref (g_dbus_node_info_lookup_interface (systemd->info, SERVICE ".Scope"));
+  list[2] = g_dbus_interface_info_ref (g_dbus_node_info_lookup_interface (systemd->info, SERVICE ".Unit"));
   return list;
 }
 
@@ -220,6 +360,18 @@ on_dispatch (GDBusConnection *connection, const char *sender, const char *path, 
 }
 
 static const GDBusSubtreeVTable subtree = { on_enumerate, on_introspect, on_dispatch, { NULL } };
+
+static void
+own (FakeSystemd *systemd, const char *name)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) owned =
+    g_dbus_connection_call_sync (systemd->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                 "org.freedesktop.DBus", "RequestName", g_variant_new ("(su)", name, 4u), NULL,
+                                 G_DBUS_CALL_FLAGS_NONE, -1, NULL, &error);
+
+  g_assert_no_error (error);
+}
 
 static void
 register_objects (FakeSystemd *systemd)
@@ -238,11 +390,12 @@ register_objects (FakeSystemd *systemd)
   g_dbus_connection_register_subtree (systemd->connection, PATH "/unit", &subtree,
                                       G_DBUS_SUBTREE_FLAGS_DISPATCH_TO_UNENUMERATED_NODES, systemd, NULL, &error);
   g_assert_no_error (error);
-  g_autoptr (GVariant) owned =
-    g_dbus_connection_call_sync (systemd->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                 "org.freedesktop.DBus", "RequestName", g_variant_new ("(su)", SERVICE, 4u), NULL,
-                                 G_DBUS_CALL_FLAGS_NONE, -1, NULL, &error);
+  g_dbus_connection_register_object (systemd->connection, LOGIND_PATH,
+                                     g_dbus_node_info_lookup_interface (systemd->info, LOGIND ".Manager"), &vtable,
+                                     systemd, NULL, &error);
   g_assert_no_error (error);
+  own (systemd, SERVICE);
+  own (systemd, LOGIND);
 }
 
 static gboolean
@@ -353,6 +506,9 @@ fake_systemd_new (void)
   g_mutex_init (&systemd->mutex);
   g_cond_init (&systemd->changed);
   systemd->units = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  systemd->services = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  systemd->sessions = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  systemd->inhibitor = -1;
   systemd->writes = g_string_new (NULL);
   fake_systemd_set (systemd, "system.slice", "");
   fake_systemd_set (systemd, "user.slice", "");
@@ -370,6 +526,10 @@ fake_systemd_free (FakeSystemd *systemd)
   fake_bus_stop (systemd);
   g_dbus_node_info_unref (systemd->info);
   g_hash_table_unref (systemd->units);
+  g_hash_table_unref (systemd->services);
+  g_hash_table_unref (systemd->sessions);
+  if (systemd->inhibitor >= 0)
+    (void) close (systemd->inhibitor);
   g_string_free (systemd->writes, TRUE);
   g_mutex_clear (&systemd->mutex);
   g_cond_clear (&systemd->changed);
@@ -423,4 +583,59 @@ fake_systemd_set_mute (FakeSystemd *systemd, gboolean mute)
   g_mutex_lock (&systemd->mutex);
   systemd->mute = mute;
   g_mutex_unlock (&systemd->mutex);
+}
+
+void
+fake_systemd_set_service (FakeSystemd *systemd, const char *unit, const char *state)
+{
+  g_mutex_lock (&systemd->mutex);
+  g_hash_table_replace (systemd->services, g_strdup (unit), g_strdup (state));
+  g_mutex_unlock (&systemd->mutex);
+}
+
+char *
+fake_systemd_dup_service (FakeSystemd *systemd, const char *unit)
+{
+  g_mutex_lock (&systemd->mutex);
+  char *state = g_strdup (g_hash_table_lookup (systemd->services, unit));
+  g_mutex_unlock (&systemd->mutex);
+  return state;
+}
+
+void
+fake_systemd_add_session (FakeSystemd *systemd, const char *id, const char *seat)
+{
+  g_mutex_lock (&systemd->mutex);
+  g_hash_table_replace (systemd->sessions, g_strdup (id), g_strdup (seat));
+  g_mutex_unlock (&systemd->mutex);
+}
+
+void
+fake_systemd_on_change (FakeSystemd *systemd, FakeServiceFunc func, gpointer data)
+{
+  g_mutex_lock (&systemd->mutex);
+  systemd->on_change = func;
+  systemd->on_change_data = data;
+  g_mutex_unlock (&systemd->mutex);
+}
+
+void
+fake_systemd_set_faults (FakeSystemd *systemd, guint broken, gboolean stubborn, gboolean ending)
+{
+  g_mutex_lock (&systemd->mutex);
+  systemd->broken = broken;
+  systemd->stubborn = stubborn;
+  systemd->ending = ending;
+  g_mutex_unlock (&systemd->mutex);
+}
+
+/* The other end of the pipe is open. */
+gboolean
+fake_systemd_is_inhibited (FakeSystemd *systemd)
+{
+  g_mutex_lock (&systemd->mutex);
+  GPollFD end = { systemd->inhibitor, G_IO_IN, 0 };
+  gboolean open = systemd->inhibitor >= 0 && g_poll (&end, 1, 0) == 0;
+  g_mutex_unlock (&systemd->mutex);
+  return open;
 }

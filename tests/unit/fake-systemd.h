@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A message bus of our own, and on it as much of systemd's manager as is asked for
- * AllowedCPUs. It shows the order of calls and keeps what was set; the real one is
+ * AllowedCPUs and by a handover. It shows the order of calls and keeps what was set; the real one is
  * met in the tests of the whole machine.
  */
 #pragma once
@@ -22,6 +22,17 @@ char *fake_systemd_dup (FakeSystemd *systemd, const char *unit);
 /* What was written since the last call: "system.slice=0-1 user.slice=". */
 char *fake_systemd_take_writes (FakeSystemd *systemd);
 void fake_systemd_set_mute (FakeSystemd *systemd, gboolean mute); /* it answers nothing */
+
+/* What a desktop asks of it, and of logind, which is on the same bus. A service of an instance ("@") is a oneshot. */
+typedef void (*FakeServiceFunc) (const char *name, gboolean start, gpointer data);
+/* Called in the bus's thread when a service was started or stopped, or a session (its id) was ended. */
+void fake_systemd_on_change (FakeSystemd *systemd, FakeServiceFunc func, gpointer data);
+void fake_systemd_set_service (FakeSystemd *systemd, const char *unit, const char *state);
+char *fake_systemd_dup_service (FakeSystemd *systemd, const char *unit);
+void fake_systemd_add_session (FakeSystemd *systemd, const char *id, const char *seat); /* of user 1000 */
+/* So many starts fail; nothing stops; the host is ending. */
+void fake_systemd_set_faults (FakeSystemd *systemd, guint broken, gboolean stubborn, gboolean ending);
+gboolean fake_systemd_is_inhibited (FakeSystemd *systemd); /* suspend */
 
 void fake_bus_stop (FakeSystemd *systemd);
 void fake_bus_start (FakeSystemd *systemd, gboolean with_systemd); /* at the same address */

@@ -88,7 +88,7 @@ set_up (Fixture *fixture, gconstpointer data)
   made_file (&fixture->tree, "sys/devices/system/cpu/online", "0-7\n");
   made_file (&fixture->tree, "profiles.d/pinned.conf", "[cpu]\npin=yes\nreserve-cores=1\n[memory]\nnosharepages=yes\n");
   fixture->ledger = vp_ledger_new ();
-  fixture->admission = vp_admission_new (fixture->sim->root, "/run", FALSE, &error);
+  fixture->admission = vp_admission_new (fixture->sim->root, "/run", "unix:path=/nonexistent/bus", FALSE, &error);
   g_assert_no_error (error);
   fixture->context =
     (VpGateContext){ fixture->ledger, fixture->admission, { on_request, fixture }, fixture->config_folder };
@@ -365,7 +365,7 @@ test_unknown_profile (Fixture *fixture, gconstpointer data)
   g_autofree char *wrong_value = dup_guest (A, "pinned", "<vfio:cpu pin='maybe'/>", "");
 
   (void) data;
-  assert_refused (fixture, "a", xml, "fast", "gaming, nvidia, pinned", NULL);
+  assert_refused (fixture, "a", xml, "fast", "gaming, nvidia, one-card, pinned", NULL);
   assert_refused (fixture, "a", wrong_key, "speed", "reserve-cores", NULL);
   assert_refused (fixture, "a", wrong_value, "maybe", "required", NULL);
   assert_holders (fixture, NOBODY);

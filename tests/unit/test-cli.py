@@ -355,7 +355,7 @@ def test_rewrite_errors():
     refused("rewrite", *HOST, stdin="")
     assert "No such file" in refused("rewrite", *HOST, "missing.xml")
     refused("rewrite", *HOST, ".")
-    assert "gaming, nvidia, pinned, vga" in refused("rewrite", *HOST, stdin=domain("games"))
+    assert "gaming, nvidia, one-card, pinned, vga" in refused("rewrite", *HOST, stdin=domain("games"))
     sized = ("<vfio:profile xmlns:vfio='urn:vfio-profile:1' name='pinned'><vfio:memory page-size='2M'/>"
              "</vfio:profile>")
     line = refused("rewrite", *HOST, stdin=domain(sized, memory=4194305))

@@ -52,7 +52,7 @@ set_up (Fixture *fixture, gconstpointer data)
   made_file (fixture->tree, "proc/meminfo", "Hugepagesize: 2048 kB\n");
   fixture->ledger = vp_ledger_new ();
   vp_ledger_set (fixture->ledger, test_host (NULL, TEST_I7_3770K), test_profiles ());
-  fixture->admission = vp_admission_new (fixture->tree->root, "/", TRUE, &error);
+  fixture->admission = vp_admission_new (fixture->tree->root, "/", NULL, TRUE, &error);
   g_assert_no_error (error);
   fixture->context =
     (VpGateContext){ fixture->ledger, fixture->admission, { ignore_request, NULL }, fixture->tree->folder };

@@ -79,7 +79,7 @@ set_up (Fixture *fixture, gconstpointer data)
   fixture->ledger = vp_ledger_new ();
   fixture->root = vp_root_open (fixture->folder, &error);
   g_assert_no_error (error);
-  fixture->admission = vp_admission_new (fixture->root, "/", TRUE, &error);
+  fixture->admission = vp_admission_new (fixture->root, "/", NULL, TRUE, &error);
   g_assert_no_error (error);
   const VpGateContext context = { fixture->ledger, fixture->admission, { take_request, NULL }, fixture->folder };
   fixture->gate = vp_gate_new (&context, fixture->path, -1, &error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Who has to leave a card, in which order, and who is refused: on made machines. */
 #include "device-checks.h"
-#include "devices/handover.h"
+#include "devices/handover-plan.h"
 #include "made-desktop.h"
 
 #define LIGHTDM "/system.slice/lightdm.service"

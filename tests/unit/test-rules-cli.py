@@ -121,7 +121,7 @@ def test_switches():
     assert rule["enabled"] and rule["switch"] == f"{own}/50-gpu.enabled", rule
     assert "already" in run("rules", "--enable", "50-gpu", *both)[0]
     run("rules", "--disable", "50-gpu", "--disable=10-hashtag", *both)
-    assert [rule["enabled"] for rule in listed(SHIPPED, own).values()] == [False, False]
+    assert [rule["enabled"] for rule in listed(SHIPPED, own).values()] == [False, False, False]
     assert sorted(os.listdir(own)) == ["10-hashtag.enabled", "50-gpu.enabled"]
     assert "10-hashtag, 50-gpu" in refused("rules", "--enable", "gpu", *both)
     os.rmdir(gone := folder())

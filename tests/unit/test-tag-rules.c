@@ -243,7 +243,7 @@ test_shipped (const World *world)
 
   g_assert_true (vp_profiles_load_rules (profiles, folders, &error));
   const GPtrArray *rules = vp_profiles_get_rules (profiles);
-  g_assert_cmpuint (rules->len, ==, 2);
+  g_assert_cmpuint (rules->len, ==, 3);
   for (guint i = 0; i < rules->len; i++) {
     g_assert_no_error (((const VpTagRule *) rules->pdata[i])->error);
     g_assert_cmpstr (((const VpTagRule *) rules->pdata[i])->description, !=, "");

@@ -62,7 +62,7 @@ test_overrides (void)
 static void
 test_errors (void)
 {
-  expect_error ("<vfio:profile " NS " name='pined'/>", "'pined'", "gaming, nvidia, pinned, vga");
+  expect_error ("<vfio:profile " NS " name='pined'/>", "'pined'", "gaming, nvidia, one-card, pinned, vga");
   expect_error ("<vfio:profile " NS " name=' '/>", "names no profile", "");
   expect_error ("<vfio:profile " NS "/>", "names no profile", "");
   expect_error ("<vfio:profile " NS " name='pinned' nmae='x'/>", "'nmae'", "name");

@@ -59,6 +59,9 @@ GPtrArray *vp_seat_sessions_new (void); /* of VpSeatSession *; empty, the caller
 gboolean vp_handover_covers (const VpHandoverWishes *wishes, const VpDeviceFacts *facts, const GPtrArray *sessions,
                              const VpDeviceUse *use, VpHandoverStep **step);
 
+/* A process that has a node of an assigned card, or of its sound, open. `hostdevs`: of VpHostdev. */
+gboolean vp_handover_is_holder (const VpDeviceFacts *facts, const GArray *hostdevs, const VpDeviceUse *use);
+
 /* Of VpHandoverStep *, in order, for devices that were found fit for it; empty: nobody has to leave. The caller's. */
 GPtrArray *vp_handover_list_steps (const VpHandoverWishes *wishes, const VpDeviceFacts *facts, const GArray *hostdevs,
                                    const GPtrArray *sessions);

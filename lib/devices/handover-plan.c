@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Who may be asked to leave, and in which order. */
-#include "devices/handover.h"
+#include "devices/handover-plan.h"
 
 #include <string.h>
 
@@ -261,6 +261,13 @@ is_display (const VpDeviceFacts *facts, const VpPciAddress *address)
   return device != NULL && vp_pci_is_display (device);
 }
 
+gboolean
+vp_handover_is_holder (const VpDeviceFacts *facts, const GArray *hostdevs, const VpDeviceUse *use)
+{
+  return (use->kind == VP_USE_SOUND || (use->kind == VP_USE_PROCESS && is_display (facts, &use->device))) &&
+         find_taken (hostdevs, &use->device) != NULL;
+}
+
 static void
 add_holders (GPtrArray *steps, const VpHandoverWishes *wishes, const VpDeviceFacts *facts, const GArray *hostdevs,
              const GPtrArray *sessions)
@@ -268,9 +275,7 @@ add_holders (GPtrArray *steps, const VpHandoverWishes *wishes, const VpDeviceFac
   for (guint i = 0; i < facts->uses->len; i++) {
     const VpDeviceUse *use = &g_array_index (facts->uses, VpDeviceUse, i);
     VpHandoverStep *step = NULL;
-    gboolean is_holder = use->kind == VP_USE_SOUND || (use->kind == VP_USE_PROCESS && is_display (facts, &use->device));
-    if (is_holder && find_taken (hostdevs, &use->device) != NULL &&
-        vp_handover_covers (wishes, facts, sessions, use, &step))
+    if (vp_handover_is_holder (facts, hostdevs, use) && vp_handover_covers (wishes, facts, sessions, use, &step))
       add_step (steps, step);
   }
 }
