@@ -79,12 +79,27 @@ vp_xml_parse (const char *text, gsize length, const char *what, GError **error)
   return g_steal_pointer (&doc);
 }
 
+xmlDoc *
+vp_xml_copy (const xmlDoc *doc)
+{
+  xmlDoc *copy = xmlCopyDoc ((xmlDoc *) doc, 0);
+
+  copy->dict = doc->dict;
+  if (copy->dict != NULL)
+    xmlDictReference (copy->dict);
+  copy->children = xmlDocCopyNodeList (copy, doc->children);
+  for (xmlNode *node = copy->children; node != NULL; node = node->next) {
+    node->parent = (xmlNode *) copy;
+    copy->last = node;
+  }
+  return copy;
+}
+
 char *
 vp_xml_dup_text (const xmlDoc *doc)
 {
   g_autoptr (xmlBuffer) buffer = xmlBufferCreateSize (16384);
 
-  xmlBufferSetAllocationScheme (buffer, XML_BUFFER_ALLOC_DOUBLEIT);
   /* libvirt hands out XML without a declaration; so do we. */
   for (xmlNode *node = doc->children; node != NULL; node = node->next) {
     xmlNodeDump (buffer, (xmlDoc *) doc, node, 0, 0);
