@@ -38,9 +38,9 @@ void vp_keeper_touch_all (VpKeeper *keeper);
 /* For the gate, from any thread: never waits. The keeper carries it out in the default main context. */
 void vp_keeper_request (VpKeeper *keeper, const char *domain, VpAfter after);
 
-/* libvirt says that it runs: it is pinned now, if the gate asked for that. */
 /* Of a guest that runs vCPUs may have been plugged or unplugged: asks libvirt, and has a look where they were. */
 void vp_keeper_touch_plugged (VpKeeper *keeper, const char *domain);
+/* libvirt says that it runs: it is pinned now, if the gate asked for that. */
 void vp_keeper_started (VpKeeper *keeper, virDomainPtr domain);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpKeeper, vp_keeper_free)
