@@ -315,15 +315,13 @@ static void
 tune_offline (Entry *entry, const VpHost *host, const VpProfiles *profiles, const VpSeen *seen)
 {
   const VpDomain *live = seen->running ? seen->live : NULL;
-  g_autoptr (VpNeighbours) neighbours = vp_roster_new_neighbours (entry->keeper->roster, entry->name);
+  g_autoptr (VpBitmap) online = live != NULL ? vp_domain_new_online_vcpus (live) : NULL;
   g_autoptr (GError) error = NULL;
 
-  if (live == NULL || neighbours == NULL)
+  if (online == NULL || (guint) hwloc_bitmap_weight (online) == vp_domain_vcpus (live, NULL))
     return;
-  g_autoptr (VpBitmap) online = vp_domain_new_online_vcpus (live);
-  if ((guint) hwloc_bitmap_weight (online) == vp_domain_vcpus (live, NULL))
-    return;
-  if (!vp_tune_offline (seen->handle, live, host, profiles, neighbours, &error))
+  g_autoptr (VpNeighbours) neighbours = vp_roster_new_neighbours (entry->keeper->roster, entry->name);
+  if (neighbours != NULL && !vp_tune_offline (seen->handle, live, host, profiles, neighbours, &error))
     g_warning ("domain '%s': vCPUs that are plugged would not run as planned: %s", entry->name, error->message);
 }
 
