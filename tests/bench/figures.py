@@ -116,9 +116,9 @@ def time_programs(rounds, *commands, stdin=None):
 # --- the daemon ---------------------------------------------------------------------------------
 
 
-def threads(field):
-    """A number of each of the daemon's threads, summed."""
-    pid, total = daemon.pid(), 0
+def threads(field, pid=None):
+    """A number of each of the daemon's threads, or of another process's, summed."""
+    pid, total = pid or daemon.pid(), 0
     for task in os.listdir(f"/proc/{pid}/task"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             total += field(f"/proc/{pid}/task/{task}")
