@@ -5,7 +5,8 @@ import json
 import xml.etree.ElementTree as ET
 
 from lib import (TAG_NS, LogWatch, check, check_equal, connect, daemon, defined, definition, domain_xml, has, main,
-                 need_cpus_beside_the_host, pins, profile_tool, ready, run, test, virsh, wait_ready)
+                 need_cpus_beside_the_host, pins, profile_tool, ready, run, test, virsh, wait_ready,
+                 wait_until)
 
 MATCH = "<vfio:cpu topology='match'/><vfio:memory page-size='off'/>"
 
@@ -72,6 +73,20 @@ def changed():
         profile_tool("unset", "shown")
         check_equal((domain.vcpusFlags(2 | 4), has(definition(domain), "cpu/topology")), (2, False),
                     "vCPUs and topology without the tag")
+
+
+@test("a tag that a rule gave stays the rule's, with the daemon and without")
+def of_a_rule():
+    need_cpus_beside_the_host()
+    with defined(connection, domain_xml("ruled", head="<description>#vfio:gaming</description>")) as domain:
+        wait_until("the rule has tagged it", lambda: has(definition(domain), f"metadata/{{{TAG_NS}}}profile"))
+        wait_ready("ruled")
+        for context, count in ((contextlib.nullcontext, 2), (daemon_stopped, 1)):
+            with context():
+                profile_tool("set", "ruled", "--vcpus", str(count))
+                check_vcpus(domain, count)
+                tag = ET.fromstring(definition(domain)).find(f"metadata/{{{TAG_NS}}}profile")
+                check_equal(tag.attrib, {"name": "gaming", "rule": "10-hashtag"}, "the tag")
 
 
 @test("what cannot be: a topology of the domain's own, or no tag; nothing is changed")
