@@ -16,6 +16,8 @@ from tap import Skip, main
 
 CARD = ("0000:01:00.0", "0000:01:00.1")
 OTHER = ("0000:02:00.0", "0000:02:00.1")
+# Of the full set of Hyper-V features, what libvirt has since 11.0; the tutorial shows an older one.
+NEWER = ("xmm_input", "emsr_bitmap")
 
 
 def steps():
@@ -122,7 +124,8 @@ def test_output():
             prepare(machine)
             host = ("--topology", I7_3770K, "--sysfs", machine.path("sys"))
             plan = run("plan", "--file", "win10.xml", *host, *PROFILES)[0]
-            changes = re.search(r"^domain 'win10': (\d+) changes", plan)[1]
+            changes = int(re.search(r"^domain 'win10': (\d+) changes", plan)[1])
+            changes -= len(re.findall(rf"^hyperv +features/hyperv/(?:{'|'.join(NEWER)}) ", plan, re.M))
             summary = re.search(r"^\d vCPUs on .*", plan, re.M)[0]
             assert lines == [f"domain 'win10': ready for 'gaming', {changes} changes: {summary}"], (lines, plan)
         elif command == "vfio-profile unset win10":
