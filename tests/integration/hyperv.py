@@ -2,13 +2,18 @@
 """The full set of Hyper-V's features, on a machine that may have no KVM."""
 import re
 
+import libvirt
+
 from lib import check_equal, run
 
 # As QEMU's -cpu has them, without "hv-" and "=on".
 FULL = {"relaxed", "vapic", "spinlocks=0x1fff", "vpindex", "runtime", "synic", "stimer", "stimer-direct", "time",
         "frequencies", "tlbflush", "ipi", "vendor-id=0123456789ab"}
 # QEMU has vpindex, and what needs it, only with a KVM.
-NEED_VPINDEX = {"vpindex", "synic", "stimer", "stimer-direct", "tlbflush", "ipi"}
+NEED_VPINDEX = {"vpindex", "synic", "stimer", "stimer-direct", "tlbflush", "tlbflush-ext", "ipi"}
+for version, word in ((10_007_000, "xmm-input"), (11_000_000, "tlbflush-ext")):
+    if libvirt.getVersion() >= version:
+        FULL.add(word)
 
 
 def tool_filter(*arguments, xml):
