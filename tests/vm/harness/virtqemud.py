@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 
-from . import rootfs
+from . import archive
 from .project import run
 from .rootfs import CACHE, Missing
 
@@ -59,18 +59,13 @@ def _key():
 
 def _source(work):
     """libvirt's source tree, from where the host's packages come from."""
-    parts = os.path.join(work, "sources")
-    os.mkdir(parts)
-    for path in rootfs._sources():  # pylint: disable=protected-access
-        with open(path) as file:
-            text = file.read()
-        text = re.sub(r"^Types:.*", "Types: deb-src", text, flags=re.M)
-        with open(os.path.join(parts, os.path.basename(path)), "w") as file:
-            file.write(re.sub(r"^deb\b", "deb-src", text, flags=re.M))
+    sources = os.path.join(work, "sources.list")
+    with open(sources, "w", encoding="utf-8") as file:
+        file.writelines(f"deb-src{line[3:]}\n" for line in archive.sources(archive.host_release()))
     for name in ("lists", "lists/partial"):
         os.mkdir(os.path.join(work, name))
-    options = ["-o", f"Dir::State::Lists={work}/lists", "-o", "Dir::Etc::SourceList=/dev/null", "-o",
-               f"Dir::Etc::SourceParts={parts}", "-o", "APT::Sandbox::User=root"]
+    options = ["-o", f"Dir::State::Lists={work}/lists", "-o", f"Dir::Etc::SourceList={sources}", "-o",
+               "Dir::Etc::SourceParts=/dev/null", "-o", "APT::Sandbox::User=root"]
     try:
         run("apt-get", *options, "update")
         run("apt-get", *options, "source", "--download-only", "libvirt", cwd=work)
