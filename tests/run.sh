@@ -2,19 +2,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Installs what the tests need, builds, and runs every suite; unit and integration once
-# more with ASan and UBSan, those of the daemon's threads with TSan; and at last the whole machines. Works in a fresh clone, as
-# root, on a Debian 12 that has git and nothing else.
+# more with ASan and UBSan, those of the daemon's threads with TSan; and at last the whole
+# machines. Works in a fresh clone, as root, on a Debian 12 that has git and nothing else.
 set -eu
 
 usage() {
   cat <<'TEXT'
 Usage: tests/run.sh [OPTION…] [BUILD-FOLDER]
 
-  BUILD-FOLDER    where the three builds go (default: build, in the clone)
+  BUILD-FOLDER    where the builds go (default: build, in the clone)
   --ci            a skip that was not expected is a failure
   --no-sanitizers leave the builds with sanitizers out
   --no-machines   leave the whole machines out (the suite vm)
   --install-only  install the packages that build and tests need, fetch a kernel, and end
+  --packages      print these packages, and end
   --help          show this text
 
 Exit: 0 all passed, 1 something failed.
@@ -22,10 +23,13 @@ TEXT
 }
 
 # Beside what building needs (packaging/install-packages): to run the integration suite; to check documents; the
-# policies of SELinux and AppArmor; packages; whole machines.
+# policies of SELinux and AppArmor; packages; whole machines. With `|` as packaging/install-packages has it: QEMU's
+# parts are others since Debian 13, and clang-format 14 is in Debian 12 alone.
 packages='
+  git shellcheck procps
   pci.ids hwloc-nox
   libvirt-daemon-system libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86
+  qemu-system-modules-spice|qemu-system-common
   python3-libvirt iproute2 util-linux
   libxml2-utils dbus-daemon
   ovmf swtpm swtpm-tools python3-lxml
@@ -33,11 +37,11 @@ packages='
   gir1.2-gtk-vnc-2.0 gir1.2-spiceclientgtk-3.0
   selinux-policy-dev selinux-policy-default policycoreutils semodule-utils selinux-utils python3-selinux python3-setools
   bzip2 apparmor
-  dpkg-dev debhelper dh-apparmor fakeroot lintian rpm rpmlint systemd
+  build-essential debhelper dh-apparmor fakeroot lintian rpm rpmlint systemd
   mmdebstrap qemu-utils e2fsprogs
   zsh fish
   libyajl-dev libgnutls28-dev libtirpc-dev rpcsvc-proto xsltproc
-  clang-format-14'
+  clang-format-14|'
 
 # Skips that CI knows, as patterns of `case`; each with its reason.
 is_expected_skip() {
@@ -50,6 +54,12 @@ is_expected_skip() {
 
 step() {
   printf '\n== %s ==\n' "$*"
+}
+
+print_packages() {
+  packaging/install-packages --list
+  # shellcheck disable=SC2086
+  printf '%s\n' $packages
 }
 
 install_packages() {
@@ -84,31 +94,6 @@ run() {
   meson test -C "$folder" --logbase "$log" "$@" || status=1
 }
 
-# Prints "PASSED FAILED SKIPPED" and then each skip, of whole tests and of parts of one.
-read_logs() {
-  /usr/bin/python3 - "$@" <<'PYTHON'
-import json, os, re, sys
-
-counts = {"passed": 0, "failed": 0, "skipped": 0}
-kinds = {"OK": "passed", "EXPECTEDFAIL": "passed", "SKIP": "skipped"}
-skips = []
-for path in sys.argv[1:]:
-    if not os.path.exists(path):
-        counts["failed"] += 1
-        continue
-    with open(path) as file:
-        for line in file:
-            entry = json.loads(line)
-            counts[kinds.get(entry["result"], "failed")] += 1
-            reasons = re.findall(r"^(?:ok\b.*|1\.\.0\s*)# SKIP\S*\s*(.*)$", entry.get("stdout") or "", re.M | re.I)
-            if entry["result"] == "SKIP" and not reasons:
-                reasons = ["no reason given"]
-            skips += [f"{entry['name']}: {reason}" for reason in reasons]
-print(counts["passed"], counts["failed"], counts["skipped"])
-print("\n".join(skips))
-PYTHON
-}
-
 cd "$(dirname "$0")/.."
 PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 ci='' sanitizers=yes machines=yes folder=build
@@ -118,6 +103,7 @@ while [ $# -gt 0 ]; do
     --no-sanitizers) sanitizers='' ;;
     --no-machines) machines='' ;;
     --install-only) install_packages; fetch_kernel; exit 0 ;;
+    --packages) print_packages; exit 0 ;;
     --help) usage; exit 0 ;;
     -*) usage >&2; exit 2 ;;
     *) folder=$1 ;;
@@ -157,8 +143,8 @@ if [ -n "$machines" ]; then
 fi
 
 # shellcheck disable=SC2086
-results=$(read_logs $logs)
-skips=$(printf '%s\n' "$results" | sed 1d)
+results=$(tests/read-logs $logs)
+skips=$(printf '%s\n' "$results" | sed '$d')
 if [ -n "$skips" ]; then
   step 'Skipped'
   while IFS= read -r skip; do
@@ -173,5 +159,5 @@ $skips
 LIST
 fi
 echo
-printf '%s\n' "$results" | sed -n '1s/\(.*\) \(.*\) \(.*\)/\1 passed, \2 failed, \3 skipped/p'
+printf '%s\n' "$results" | tail -n 1
 exit $status
