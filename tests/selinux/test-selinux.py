@@ -169,6 +169,7 @@ DAEMON_CHANGES = {
     ("system_dbusd_runtime_t", "sock_file"): "D-Bus",
     ("system_dbusd_t", "unix_stream_socket"): "D-Bus",
     ("system_dbusd_t", "dbus"): "D-Bus",
+    ("session_dbusd_tmp_t", "sock_file"): "comes with D-Bus's interface in Debian 13's policy",
     ("init_t", "dbus"): "systemd",
     ("init_t", "system"): "units without a file",
     ("systemd_unit_t", "service"): "slices",
