@@ -65,7 +65,7 @@ def lintian():
 def contents():
     paths = [line.split(None, 5)[5] for line in run("dpkg-deb", "--contents", deb()).splitlines()]
     # Below /usr since Debian 13.
-    units = run("pkg-config", "--variable=systemdsystemunitdir", "systemd").strip().lstrip("/")
+    units = "usr/lib/systemd/system" if "./usr/lib/systemd/system/" in paths else "lib/systemd/system"
     for part in ("usr/bin/vfio-profile", "usr/sbin/vfio-profiled", "usr/libexec/vfio-profile-emulator",
                  "usr/lib/vfio-profile/50-vfio-profile", "usr/libexec/vfio-profile-apparmor",
                  f"{units}/vfio-profiled.service", f"{units}/vfio-profiled.socket",
