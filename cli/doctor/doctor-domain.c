@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "devices/device-now.h"
+#include "devices/device-rom.h"
 #include "domain/hugepages.h"
 #include "domain/pins.h"
 #include "domain/vcpu-request.h"
@@ -102,6 +103,42 @@ check_devices (VpDoctor *doctor)
   }
   if (findings->len == 0)
     vp_doctor_ok (doctor, "%u, all can be given to it", hostdevs->len);
+}
+
+static void
+judge_rom (VpDoctor *doctor, const VpDomain *domain, const VpPciDevice *device, const char *path)
+{
+  gsize length = 0;
+  g_autofree char *name = vp_doctor_dup_name (doctor, device);
+  g_autofree char *bytes = vp_root_dup_bytes (doctor->root, path + strspn (path, "/"), VP_ROM_MAX_BYTES, &length);
+
+  if (bytes == NULL) {
+    vp_doctor_warn (doctor, "see that it is there, and that QEMU's user may read it", "%s of %s cannot be read", path,
+                    name);
+    return;
+  }
+  g_autofree char *problem = vp_rom_find_problem ((const guint8 *) bytes, length, device, vp_domain_is_bios (domain));
+  if (problem != NULL)
+    vp_doctor_fail (doctor, "take the maker's file, or a copy that was made while another card was the display",
+                    "%s of %s: %s", path, name, problem);
+  else
+    vp_doctor_ok (doctor, "%s is a whole image for %s", path, name);
+}
+
+static void
+check_rom (VpDoctor *doctor)
+{
+  const VpDomain *next = doctor->subject != NULL ? vp_doctor_guest_next (doctor->subject) : NULL;
+  g_autoptr (GArray) hostdevs = next != NULL ? vp_domain_hostdevs (next) : NULL;
+
+  for (guint i = 0; hostdevs != NULL && i < hostdevs->len; i++) {
+    const VpHostdev *hostdev = &g_array_index (hostdevs, VpHostdev, i);
+    const VpPciDevice *device = vp_pci_find (doctor->groups->devices, &hostdev->address);
+    const xmlNode *rom = vp_xml_child (hostdev->node, "rom");
+    g_autofree char *path = rom != NULL ? vp_xml_dup_attr (rom, "file") : NULL;
+    if (device != NULL && path != NULL && vp_pci_is_display (device))
+      judge_rom (doctor, next, device, path);
+  }
 }
 
 static gboolean
@@ -233,6 +270,7 @@ const VpCheck vp_doctor_domain_checks[] = {
   { "domain.ready", "domain: definition", check_ready },
   { "domain.warnings", "domain: warnings", check_warnings },
   { "domain.devices", "domain: devices", check_devices },
+  { "domain.rom", "domain: ROM of its card", check_rom },
   { "domain.pages", "domain: hugepages", check_pages },
   { "domain.cpus", "domain: CPUs", check_cpus },
   { "domain.topology", "domain: topology", check_topology },

@@ -494,6 +494,29 @@ def half_card(machine):
     return machine.guest(cards=("0000:01:00.0",))
 
 
+@case("domain.warnings", "WARN", "0000:00:02.0 is the display that the host started on", "<rom file=")
+def boot_display(machine):
+    """it gets the boot display, without a ROM file"""
+    return machine.guest(cards=("0000:00:02.0",))
+
+
+@case("domain.rom", "FAIL", "/usr/share/card.rom", "it is for 1002:67df, and the card is 10de:", "the maker's file")
+def foreign_rom(machine):
+    """its ROM file is another card's"""
+    rom = bytearray(1024)
+    rom[:3], rom[0x18], rom[0x40:0x44], rom[0x44:0x48] = b"\x55\xaa\x02", 0x40, b"PCIR", b"\x02\x10\xdf\x67"
+    rom[0x50], rom[0x55] = 2, 0x80
+    machine.write("usr/share/card.rom", "")
+    with open(machine.path("usr/share/card.rom"), "wb") as file:
+        file.write(rom)
+    name = machine.guest()
+    with open(machine.path(f"etc/libvirt/qemu/{name}.xml"), encoding="utf-8") as file:
+        text = file.read()
+    machine.write(f"etc/libvirt/qemu/{name}.xml",
+                  text.replace("</source>", "</source><rom file='/usr/share/card.rom'/>", 1))
+    return name
+
+
 @case("domain.pages", "FAIL", "2048 pages of 2M, 100 are free there", "none are made", "memory.allocate")
 def reserved_only(machine):
     """pages are missing, and its profile lets none be made"""

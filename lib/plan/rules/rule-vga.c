@@ -361,11 +361,35 @@ is_needed (VpRuleContext *context, VpHostdev *card)
   return FALSE;
 }
 
+/* What Linux reads of that card's ROM is the copy that the firmware left in memory, and has written to. */
+static void
+warn_of_boot_display (VpRuleContext *context)
+{
+  g_autoptr (GArray) hostdevs = vp_domain_hostdevs (context->original);
+
+  for (guint i = 0; i < hostdevs->len; i++) {
+    const VpHostdev *hostdev = &g_array_index (hostdevs, VpHostdev, i);
+    const VpPciDevice *device = vp_host_find_device (context->host, &hostdev->address);
+    const xmlNode *rom = vp_xml_child (hostdev->node, "rom");
+    g_autofree char *file = rom != NULL ? vp_xml_dup_attr (rom, "file") : NULL;
+    if (device == NULL || !device->boot_vga || !vp_pci_is_display (device) ||
+        (rom != NULL && (file != NULL || vp_xml_attr_is (rom, "enabled", "no"))))
+      continue;
+    g_autofree char *address = vp_pci_address_dup_text (&hostdev->address);
+    vp_rule_warn (context,
+                  "%s is the display that the host started on, and the ROM that can be read of such a card is a copy "
+                  "that the firmware changed: the guest's screen may stay dark; give its <hostdev> a <rom file='…'/> "
+                  "with the maker's file, or with a copy that was made while another card was the display",
+                  address);
+  }
+}
+
 static gboolean
 plan_vga (VpRuleContext *context, GError **error)
 {
   VpHostdev card = { 0 };
 
+  warn_of_boot_display (context);
   if (vp_settings_choice (context->settings, VP_KEY_VGA_X_VGA) == VP_X_VGA_OFF || !is_needed (context, &card))
     return TRUE;
   g_autofree char *mark = want_mark (context, &card);
