@@ -10,6 +10,7 @@
 #include "domain/hugepages.h"
 #include "domain/pins.h"
 #include "domain/vcpu-request.h"
+#include "journal/story.h"
 
 #define LOOK_MS 5000 /* for the processes that have a device open */
 
@@ -139,6 +140,29 @@ check_rom (VpDoctor *doctor)
     if (device != NULL && path != NULL && vp_pci_is_display (device))
       judge_rom (doctor, next, device, path);
   }
+}
+
+/* What the last handover of its card left undone. */
+static void
+check_handover (VpDoctor *doctor)
+{
+  g_autofree char *folder = vp_libvirt_dup_run_folder (doctor->session);
+  g_autoptr (VpStory) story = doctor->subject != NULL ? vp_story_load (doctor->root, folder) : NULL;
+  const GPtrArray *lines = story != NULL ? vp_story_get_lines (story) : NULL;
+  g_autofree char *mark = doctor->subject != NULL ? g_strdup_printf (" %s: ", doctor->subject->name) : NULL;
+  const char *last = NULL;
+
+  for (guint i = 0; lines != NULL && i < lines->len; i++) {
+    if (strstr (lines->pdata[i], mark) == NULL)
+      continue;
+    last = lines->pdata[i];
+    if (strstr (last, "not back") != NULL || strstr (last, "the start is refused") != NULL)
+      vp_doctor_warn (doctor,
+                      "'vfio-profile status' has the whole story; 'vfio-profile handover --give-back' tries again",
+                      "%s", last);
+  }
+  if (last != NULL)
+    vp_doctor_ok (doctor, "the last that it did: %s", last);
 }
 
 static gboolean
@@ -271,6 +295,7 @@ const VpCheck vp_doctor_domain_checks[] = {
   { "domain.warnings", "domain: warnings", check_warnings },
   { "domain.devices", "domain: devices", check_devices },
   { "domain.rom", "domain: ROM of its card", check_rom },
+  { "domain.handover", "domain: handover", check_handover },
   { "domain.pages", "domain: hugepages", check_pages },
   { "domain.cpus", "domain: CPUs", check_cpus },
   { "domain.topology", "domain: topology", check_topology },

@@ -517,6 +517,14 @@ def foreign_rom(machine):
     return name
 
 
+@case("domain.handover", "WARN", "lightdm.service is not back", "--give-back")
+def lost_desktop(machine):
+    """a desktop did not come back from a handover"""
+    machine.write(f"{RUN}/handover", "10:00:00 win10: lightdm.service is stopped: Xorg (578) has /dev/dri/card0 open\n"
+                  "10:05:00 win10: lightdm.service is not back: it is 'failed'\n")
+    return machine.guest()
+
+
 @case("domain.pages", "FAIL", "2048 pages of 2M, 100 are free there", "none are made", "memory.allocate")
 def reserved_only(machine):
     """pages are missing, and its profile lets none be made"""
