@@ -143,7 +143,7 @@ daemon  type:system_dbusd_t       dbus         send_msg                         
 daemon  type:init_t               system       start status                                        Y Y
 daemon  type:init_t               system       reload reboot halt                                  Y N
 daemon  type:systemd_unit_t       service      start status                                        Y Y
-daemon  type:systemd_unit_t       service      stop                                                Y N
+daemon  type:systemd_unit_t       service      stop                                                Y Y
 daemon  type:systemd_unit_t       service      enable disable                                      N N
 daemon  type:systemd_unit_t       file         write                                               Y N
 daemon  /etc/shadow               file         read                                                Y N
