@@ -357,6 +357,27 @@ test_no_tag (Fixture *fixture, gconstpointer data)
   assert_holders (fixture, NOBODY);
 }
 
+/* What vfio-profile(1) asks of a handover: nothing is taken or claimed by it. */
+static void
+test_handover_questions (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *xml = dup_prepared_guest (fixture, A, "");
+  const VpHookCall call = { .operation = "handover-plan",
+                            .suboperation = "",
+                            .domain = "a",
+                            .xml = xml,
+                            .xml_length = strlen (xml),
+                            .wait = on_wait,
+                            .data = fixture };
+  g_autofree char *text = NULL;
+
+  (void) data;
+  assert_answer (fixture, "handover-give-back", "", "", "OK nothing is to be brought back\n", "");
+  g_assert_false (vp_gate_answer (&fixture->context, &call, &text));
+  g_assert_true (g_str_has_prefix (text, "its profile asks for no handover: set devices.handover to yes"));
+  assert_holders (fixture, NOBODY);
+}
+
 static void
 test_unknown_profile (Fixture *fixture, gconstpointer data)
 {
@@ -926,6 +947,7 @@ static const struct {
   { "broken-xml", test_broken_xml },
   { "no-host", test_no_host },
   { "no-tag", test_no_tag },
+  { "handover-questions", test_handover_questions },
   { "unknown-profile", test_unknown_profile },
   { "broken-profile", test_broken_profile },
   { "unfit", test_unfit },
