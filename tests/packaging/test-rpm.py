@@ -39,7 +39,8 @@ def package(name):
 
 
 def query(name, *arguments):
-    return run("rpm", "--query", "--package", package(name), *arguments)
+    # Not the machine's database, which rpm looks at for a file as well, and which may be read-only.
+    return run("rpm", "--dbpath", f"{folder}/database", "--query", "--package", package(name), *arguments)
 
 
 @test("the spec of a packed tree parses, with the project's version")
