@@ -80,6 +80,7 @@ main (int argc, char **argv)
   setlocale (LC_ALL, "");
   g_log_set_writer_func (write_log, NULL, NULL);
   xmlInitParser ();
+  vp_libvirt_be_silent ();
   int status = EXIT_SUCCESS;
   if (argc < 2)
     return fail (EXIT_USAGE, "which command? See 'vfio-profile --help'");

@@ -40,8 +40,8 @@ vp_libvirt_be_silent (void)
 virConnectPtr
 vp_libvirt_open (const char *uri, GError **error)
 {
-  vp_libvirt_be_silent ();
   g_autoptr (virConnect) connection = virConnectOpen (uri);
+
   if (connection == NULL) {
     vp_libvirt_set_error (error, "cannot connect to libvirt at %s", uri != NULL ? uri : "its default URI");
     return NULL;

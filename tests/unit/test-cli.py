@@ -7,7 +7,6 @@ Usage: test-cli.py VFIO-PROFILE DATA-FOLDER
 DATA-FOLDER is tests/data of the source tree. Prints TAP.
 """
 
-import ctypes
 import json
 import os
 import pty
@@ -461,19 +460,6 @@ def test_full_disk():
         with open("/dev/full", "wb") as full:
             err = run(*arguments, status=1, stdout=full)[1]
         assert err.startswith("vfio-profile: cannot write the output") and err.count("\n") == 1, err
-
-
-def test_late_libvirt():
-    """rewrite loads no libvirt, and knows which one it would"""
-    err = run("rewrite", *HOST, stdin=domain(), env=environment(LD_DEBUG="libs"))[1]
-    assert "libxml2" in err and "libvirt" not in err, err
-    err = run("plan", "nobody", "-c", "test:///default", status=1, env=environment(LD_DEBUG="libs"))[1]
-    assert "libvirt.so.0" in err and "not QEMU's libvirt" in err, err
-    version = ctypes.c_ulong()
-    assert ctypes.CDLL("libvirt.so.0").virGetVersion(ctypes.byref(version), None, None) == 0
-    with open("/proc/self/maps", encoding="utf-8") as maps:
-        release, micro = re.search(r"/libvirt\.so\.0\.(\d+)\.(\d+)$", maps.read(), re.M).groups()
-    assert int(release) * 1000 + int(micro) == version.value, (release, micro, version.value)
 
 
 def test_plain_locale():
