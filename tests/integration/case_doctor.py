@@ -2,6 +2,7 @@
 """vfio-profile doctor and groups on a real libvirtd: the hook, the daemon, mounts, a domain and what it needs."""
 import json
 import os
+import re
 
 from lib import (Qemu, check, check_equal, connect, daemon, defined, domain_xml, libvirtd, main, note, run, test,
                  wait_ready, wait_until)
@@ -58,9 +59,12 @@ def fresh():
 
 @test("machine types that QEMU has dropped, or is about to: libvirt keeps the definitions, the doctor says so")
 def machine_types():
+    # Others with each release of QEMU.
+    known = run("qemu-system-x86_64", "-machine", "help").stdout
+    ageing = re.search(r"^(pc-i440fx-\S+) .*\(deprecated\)$", known, re.M)[1]
     # As an upgrade of QEMU leaves them: libvirt would not take them now.
     for name, profile, machine in (("old", "pinned", "pc-i440fx-0.15"), ("older", None, "pc-q35-1.4"),
-                                   ("fine", "pinned", "q35"), ("ageing", None, "pc-i440fx-1.4")):
+                                   ("fine", "pinned", "q35"), ("ageing", None, ageing)):
         with open(f"/etc/libvirt/qemu/{name}.xml", "w", encoding="utf-8") as file:
             file.write(domain_xml(name, profile, machine=machine))
     libvirtd.restart()
