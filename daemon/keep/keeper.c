@@ -2,6 +2,8 @@
 /* When to look at which domain. What is done then is in prepare.c and live.c. */
 #include "daemon/keep/keeper.h"
 
+#include <libvirt/virterror.h>
+
 #include "base/error.h"
 #include "daemon/keep/roster.h"
 #include "daemon/keep/tune.h"
@@ -467,6 +469,16 @@ is_burst (const Entry *entry, gint64 now)
   return !is_prompt || (entry->written.at != 0 && now - entry->written.at < BURST_MS * G_TIME_SPAN_MILLISECOND);
 }
 
+/* Its own look is put off; but whoever is placed meanwhile would go around it, and stay there. */
+static void
+forget_gone (VpKeeper *keeper, const char *domain)
+{
+  g_autoptr (virDomain) handle = keeper->connection != NULL ? virDomainLookupByName (keeper->connection, domain) : NULL;
+
+  if (keeper->connection != NULL && handle == NULL && virGetLastErrorCode () == VIR_ERR_NO_DOMAIN)
+    vp_roster_forget (keeper->roster, domain);
+}
+
 static void
 touch (VpKeeper *keeper, const char *domain)
 {
@@ -482,6 +494,7 @@ touch (VpKeeper *keeper, const char *domain)
   }
   if (entry->burst_since == 0)
     entry->burst_since = now;
+  forget_gone (keeper, domain);
   plan_look (entry, pause_ms (entry, now));
 }
 

@@ -202,6 +202,12 @@ vp_roster_list (const VpRoster *roster)
 }
 
 void
+vp_roster_forget (VpRoster *roster, const char *name)
+{
+  remove_member (roster, name);
+}
+
+void
 vp_roster_expire (VpRoster *roster, const char *name)
 {
   GHashTableIter iter;

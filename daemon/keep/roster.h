@@ -21,6 +21,8 @@ gboolean vp_roster_read_all (VpRoster *roster, virConnectPtr connection, VpHost 
                              GError **error);
 /* Borrowed: the names of those that are stored. */
 GPtrArray *vp_roster_list (const VpRoster *roster);
+/* It is gone, as far as libvirt said: the others are placed without it from the next settling on. */
+void vp_roster_forget (VpRoster *roster, const char *name);
 /* What was read of it (NULL: of any) is old: it was edited, or the connection is another one. */
 void vp_roster_expire (VpRoster *roster, const char *name);
 /*

@@ -258,6 +258,24 @@ test_neighbours (Fixture *fixture, gconstpointer data)
   g_assert_true (hwloc_bitmap_isset (running->taken, 2) && hwloc_bitmap_isset (running->taken, 3));
 }
 
+/* Undefined a moment after our define, so that its look is put off: who is prepared meanwhile has its place. */
+static void
+test_gone_in_a_burst (Fixture *fixture, gconstpointer data)
+{
+  (void) data;
+  define_guest (fixture, A, "pinned", "");
+  vp_keeper_touch (fixture->keeper, "a");
+  run_until_said ("domain 'a': prepared");
+  g_autoptr (virDomain) domain = find (fixture, "a");
+  g_assert_cmpint (virDomainUndefine (domain), ==, 0);
+  vp_keeper_touch (fixture->keeper, "a");
+  define_guest (fixture, B, "pinned", "");
+  vp_keeper_touch (fixture->keeper, "b");
+  run_until_said ("domain 'b': prepared");
+  assert_stored (fixture, "b", "<vcpupin vcpu='0' cpuset='2'/>", "<vcpupin vcpu='1' cpuset='3'/>", NULL);
+  run_dry ();
+}
+
 #define MANY 40 /* on the eight CPUs of this host: each is in others' way */
 
 static void
@@ -571,6 +589,7 @@ static const struct {
 } tests[] = {
   { "prepare-and-undo", test_prepare_and_undo },
   { "neighbours", test_neighbours },
+  { "gone-in-a-burst", test_gone_in_a_burst },
   { "many", test_many },
   { "start", test_start },
   { "tune", test_tune },
