@@ -53,7 +53,7 @@ vp_status_print (const GPtrArray *all)
     for (guint j = 0; status->drift != NULL && j < status->drift->len; j++)
       note (table, "not as planned: ", status->drift->pdata[j]);
     for (guint j = 0; status->holds != NULL && status->holds[j] != NULL; j++)
-      note (table, "holds ", status->holds[j]);
+      note (table, status->running ? "holds " : "still held: ", status->holds[j]);
     for (guint j = 0; status->handover != NULL && j < status->handover->len; j++)
       note (table, "handover: ", status->handover->pdata[j]);
   }

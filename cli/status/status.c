@@ -72,11 +72,12 @@ judge (VpStatus *status, const VpDomain *domain, const Context *context)
 
 /* The daemon's journal is root's; whoever may not read it sees nothing held. */
 static void
-read_holds (VpStatus *status, const Context *context, const char *uuid)
+read_holds (VpStatus *status, const Context *context, const VpDomain *domain)
 {
+  g_autofree char *uuid = vp_domain_dup_uuid (domain);
   g_autofree char *folder = vp_libvirt_dup_run_folder (context->input->session);
   g_autoptr (VpJournal) journal = vp_journal_new (context->root, folder);
-  g_autoptr (VpHolding) holding = vp_journal_read (journal, uuid, NULL);
+  g_autoptr (VpHolding) holding = uuid != NULL ? vp_journal_read (journal, uuid, NULL) : NULL;
 
   if (holding == NULL)
     return;
@@ -112,12 +113,10 @@ look_at_running (VpStatus *status, const VpListed *listed, const Context *contex
 
   if (live == NULL || status->profile == NULL || !vp_libvirt_is_running (listed->handle))
     return;
-  g_autofree char *uuid = vp_domain_dup_uuid (live);
   g_autoptr (VpGuestFacts) facts =
     vp_guest_facts_read (context->root, status->name, context->input->session, vp_drift_needs_pages (live));
   status->drift = vp_drift_list (live, context->input->host, facts);
-  if (uuid != NULL)
-    read_holds (status, context, uuid);
+  read_holds (status, context, live);
 }
 
 static VpStatus *
@@ -142,7 +141,10 @@ status_new (const VpListed *listed, const Context *context)
   status->rule = vp_domain_dup_tag_rule (domain);
   status->pins = vp_pins_read (domain);
   judge (status, domain, context);
-  look_at_running (status, listed, context);
+  if (status->running)
+    look_at_running (status, listed, context);
+  else
+    read_holds (status, context, domain);
   read_handover (status, context);
   return status;
 }
@@ -159,7 +161,7 @@ is_worth_a_line (const VpStatus *status, virDomainPtr handle)
 {
   if (status->state == VP_STATUS_INVALID && status->pins == NULL)
     return virDomainIsActive (handle) >= 0 || virGetLastErrorCode () != VIR_ERR_NO_DOMAIN;
-  return status->state != VP_STATUS_UNTAGGED;
+  return status->state != VP_STATUS_UNTAGGED || status->holds != NULL;
 }
 
 static void

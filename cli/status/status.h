@@ -19,7 +19,7 @@ typedef struct {
   char *why;           /* NULL when there is nothing to explain */
   GPtrArray *warnings; /* of char *: the plan's; NULL where there is none */
   GPtrArray *drift;    /* of char *: where a guest that runs is not as planned; NULL: it does not run */
-  GStrv holds;         /* what it holds of the host; NULL: nothing, or not for us to read */
+  GStrv holds;         /* what it holds of the host, or is still to come back; NULL: nothing, or not for us to read */
   GPtrArray *handover; /* of char *: what the last handover of its card did; NULL: none, or not for us to read */
   char *silent;        /* it was started past the hook, and why; NULL: it was not, or the same */
   VpPins *pins;        /* of the definition as it is; NULL when it could not be read */

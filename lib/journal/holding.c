@@ -361,10 +361,12 @@ dup_pages_line (int node, guint64 page_kib, guint64 pages, const char *what)
 }
 
 static char *
-dup_record_line (const VpHoldingRecord *record)
+dup_record_line (const VpHoldingRecord *record, gboolean ended)
 {
   if (record->kind == VP_HOLDING_PAGES)
     return dup_pages_line (record->pages.node, record->pages.page_kib, record->pages.count, ", allocated for it");
+  if (record->kind == VP_HOLDING_HANDOVER && ended)
+    return g_strdup_printf ("%s is not back yet", record->key);
   if (record->kind == VP_HOLDING_HANDOVER)
     return g_strdup_printf ("a card that the host let go: %s, was %s", record->key, record->before);
   return g_strdup_printf ("%s%s is '%s', was '%s'", record->kind == VP_HOLDING_FILE ? "/" : "", record->key,
@@ -388,7 +390,7 @@ vp_holding_describe (const VpHolding *holding)
   for (guint i = 0; devices[i] != NULL; i++)
     g_ptr_array_add (lines, g_strdup_printf ("device %s", devices[i]));
   for (guint i = 0; i < holding->records->len; i++)
-    g_ptr_array_add (lines, dup_record_line (holding->records->pdata[i]));
+    g_ptr_array_add (lines, dup_record_line (holding->records->pdata[i], holding->state == VP_HOLDING_RELEASING));
   g_ptr_array_add (lines, NULL);
   return (GStrv) g_ptr_array_free (lines, FALSE);
 }

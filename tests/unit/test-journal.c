@@ -65,6 +65,21 @@ test_write (void)
   g_assert_cmpuint (g_strv_length (files), ==, 2);
 }
 
+/* A guest that has ended, and a desktop that is not back. */
+static void
+test_ended (void)
+{
+  g_autoptr (VpHolding) holding = vp_holding_new (A, "win10");
+
+  (void) vp_holding_add_record (holding, VP_HOLDING_HANDOVER, "unit lightdm.service", "active", "");
+  holding->state = VP_HOLDING_RUNNING;
+  g_auto (GStrv) runs = vp_holding_describe (holding);
+  g_assert_cmpstr (runs[0], ==, "a card that the host let go: unit lightdm.service, was active");
+  holding->state = VP_HOLDING_RELEASING;
+  g_auto (GStrv) ended = vp_holding_describe (holding);
+  g_assert_cmpstr (ended[0], ==, "unit lightdm.service is not back yet");
+}
+
 static void
 test_damaged (void)
 {
@@ -106,6 +121,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/journal/empty", test_empty);
   g_test_add_func ("/journal/write", test_write);
+  g_test_add_func ("/journal/ended", test_ended);
   g_test_add_func ("/journal/damaged", test_damaged);
   g_test_add_func ("/journal/not-own", test_not_own);
   return g_test_run ();
