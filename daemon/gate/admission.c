@@ -37,7 +37,7 @@ vp_admission_new (const VpRoot *root, const char *run_folder, const char *bus, g
     return NULL;
   admission->isolate = vp_isolate_new (admission->root, admission->book, bus);
   if (!session)
-    admission->handover = vp_handover_new (admission->root, admission->book, run_folder, bus);
+    admission->handover = vp_handover_new (admission->root, admission->book, run_folder, bus, G_TIME_SPAN_SECOND);
   return g_steal_pointer (&admission);
 }
 

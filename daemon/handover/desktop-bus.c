@@ -46,13 +46,27 @@ vp_desktop_read_service (VpSystemBus *bus, const char *unit, VpServiceState *sta
   return TRUE;
 }
 
+/* Of what changes something: with a late answer it was asked for, and what came of it is read afterwards. Takes both. */
+static gboolean
+is_asked_for (GVariant *answer, GError *problem, GError **error)
+{
+  g_autoptr (GVariant) owned = answer;
+  g_autoptr (GError) kept = problem;
+
+  if (owned != NULL || g_error_matches (kept, VP_ERROR, VP_ERROR_LATE))
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&kept));
+  return FALSE;
+}
+
 static gboolean
 queue (VpSystemBus *bus, const char *method, const char *unit, GError **error)
 {
-  g_autoptr (GVariant) answer =
-    ask_systemd (bus, VP_SYSTEMD_PATH, method, g_variant_new ("(ss)", unit, "replace"), "(o)", error);
+  GError *problem = NULL;
+  GVariant *answer =
+    ask_systemd (bus, VP_SYSTEMD_PATH, method, g_variant_new ("(ss)", unit, "replace"), "(o)", &problem);
 
-  return answer != NULL;
+  return is_asked_for (answer, problem, error);
 }
 
 gboolean
@@ -65,6 +79,12 @@ gboolean
 vp_desktop_stop_service (VpSystemBus *bus, const char *unit, GError **error)
 {
   return queue (bus, VP_SYSTEMD_MANAGER ".StopUnit", unit, error);
+}
+
+gboolean
+vp_desktop_is_unheard (const GError *error)
+{
+  return g_error_matches (error, VP_ERROR, VP_ERROR_AWAY) || g_error_matches (error, VP_ERROR, VP_ERROR_LATE);
 }
 
 gboolean
@@ -112,10 +132,11 @@ vp_desktop_list_sessions (VpSystemBus *bus, GError **error)
 gboolean
 vp_desktop_end_session (VpSystemBus *bus, const char *id, GError **error)
 {
-  g_autoptr (GVariant) answer =
-    ask_logind (bus, LOGIND_MANAGER ".TerminateSession", g_variant_new ("(s)", id), "()", NULL, error);
+  GError *problem = NULL;
+  GVariant *answer =
+    ask_logind (bus, LOGIND_MANAGER ".TerminateSession", g_variant_new ("(s)", id), "()", NULL, &problem);
 
-  return answer != NULL;
+  return is_asked_for (answer, problem, error);
 }
 
 int

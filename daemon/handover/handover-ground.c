@@ -107,18 +107,23 @@ gboolean
 vp_handover_await_service (VpHandover *handover, const char *unit, gboolean active, gint64 deadline, gboolean yield,
                            GError **error)
 {
-  VpServiceState state = { 0 };
-
-  while (vp_desktop_read_service (handover->bus, unit, &state, error)) {
-    if (state.settled && state.active == active)
+  for (;;) {
+    VpServiceState state = { 0 };
+    g_autoptr (GError) problem = NULL;
+    gboolean known = vp_desktop_read_service (handover->bus, unit, &state, &problem);
+    if (known && state.settled && state.active == active)
       return TRUE;
-    if (state.settled || g_get_monotonic_time () >= deadline || !vp_handover_pause (handover, yield)) {
+    gboolean may_change = known ? !state.settled : vp_desktop_is_unheard (problem);
+    if (may_change && g_get_monotonic_time () < deadline && vp_handover_pause (handover, yield))
+      continue;
+    if (known)
       g_set_error (error, VP_ERROR, VP_ERROR_HOST, "%s did not %s in time: it is '%s'", unit, active ? "start" : "stop",
                    state.state);
-      return FALSE;
-    }
+    else
+      g_propagate_prefixed_error (error, g_steal_pointer (&problem), "whether %s did %s is not known: ", unit,
+                                  active ? "start" : "stop");
+    return FALSE;
   }
-  return FALSE;
 }
 
 gboolean

@@ -13,13 +13,21 @@ G_BEGIN_DECLS
 #define VP_HANDOVER_BOOK_WAIT (5 * G_TIME_SPAN_SECOND)
 #define VP_CONSOLES "sys/class/vtconsole"
 
+/* Of what systemd was asked to bring back. */
+typedef struct {
+  guint failed;  /* so often; what systemd was not reached for is no try */
+  gint64 again;  /* not before; monotonic, µs */
+  gboolean told; /* that systemd is waited for */
+} VpReturnTry;
+
 struct VpHandover {
   const VpRoot *root;
   VpBook *book;
   VpSystemBus *bus;
   VpStory *story;
   int inhibitor;       /* descriptor; -1: none */
-  GHashTable *tries;   /* char *, a service that did not start -> how often */
+  gint64 second;       /* µs: in the waits between two looks, and two tries */
+  GHashTable *tries;   /* char *, a service or module that is not back -> VpReturnTry */
   GHashTable *waiting; /* char *, a UUID -> since when its card is waited for; monotonic, µs */
   GThread *thread;
 

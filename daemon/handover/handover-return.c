@@ -12,12 +12,15 @@
 #define CARD_WAIT (20 * G_TIME_SPAN_SECOND)    /* then all else comes back without it */
 #define NODE_WAIT (5 * G_TIME_SPAN_SECOND)     /* a driver that is bound may still be at work */
 #define SERVICE_WAIT (90 * G_TIME_SPAN_SECOND) /* systemd's own patience with a start */
-#define MAX_TRIES 3
+
+/* Before a service that did not start is tried again, in seconds: a driver may still be at work on the card. */
+static const guint pauses[] = { 2, 10, 30 };
 
 typedef struct {
   VpHandover *handover;
   const VpHolding *holding;
-  gboolean left; /* something is to be looked at again */
+  gboolean left;    /* something is to be looked at again */
+  gboolean unheard; /* systemd is: what is left comes behind it */
 } Returning;
 
 static void
@@ -100,6 +103,33 @@ is_card_back (Returning *returning, const VpHandoverStep *step)
   return FALSE;
 }
 
+static VpReturnTry *
+get_try (const Returning *returning, const VpHandoverStep *step)
+{
+  GHashTable *tries = returning->handover->tries;
+  VpReturnTry *try = g_hash_table_lookup (tries, step->name);
+
+  if (try == NULL) {
+    try = g_new0 (VpReturnTry, 1);
+    g_hash_table_insert (tries, g_strdup (step->name), try);
+  }
+  return try;
+}
+
+/* Nothing was tried: it is looked at again as long as it takes. Said once. */
+static gboolean
+wait_for_systemd (Returning *returning, const VpHandoverStep *step, const GError *error)
+{
+  VpReturnTry *try = get_try (returning, step);
+
+  if (!try->told)
+    vp_handover_tell (returning->handover, returning->holding->name,
+                      "%s waits for systemd, which is asked until it answers: %s", step->name, error->message);
+  try->told = TRUE;
+  returning->left = returning->unheard = TRUE;
+  return FALSE;
+}
+
 static gboolean
 give_module (Returning *returning, const VpHandoverStep *step)
 {
@@ -112,9 +142,12 @@ give_module (Returning *returning, const VpHandoverStep *step)
   if (vp_handover_run_module (handover, "load", step->name, TRUE, &error) &&
       vp_handover_is_module (handover, step->name, &users))
     vp_handover_tell (handover, returning->holding->name, "the module %s is loaded again", step->name);
+  else if (vp_desktop_is_unheard (error))
+    return wait_for_systemd (returning, step, error);
   else
     vp_handover_tell (handover, returning->holding->name, "the module %s does not load: %s", step->name,
                       error != NULL ? error->message : "see the kernel's log");
+  (void) g_hash_table_remove (handover->tries, step->name);
   return TRUE;
 }
 
@@ -165,14 +198,33 @@ static gboolean
 fail_unit (Returning *returning, const VpHandoverStep *step, const GError *error)
 {
   VpHandover *handover = returning->handover;
-  guint tries = GPOINTER_TO_UINT (g_hash_table_lookup (handover->tries, step->name)) + 1;
+  VpReturnTry *try = get_try (returning, step);
+  guint pause = try->failed < G_N_ELEMENTS (pauses) ? pauses[try->failed] : 0;
 
-  g_hash_table_insert (handover->tries, g_strdup (step->name), GUINT_TO_POINTER (tries));
-  vp_handover_tell (handover, returning->holding->name, "%s is not back: %s%s", step->name, error->message,
-                    tries < MAX_TRIES ? ""
-                                      : "; tried three times: see 'systemctl status' of it, then run "
-                                        "'vfio-profile handover --give-back'");
-  returning->left = returning->left || tries < MAX_TRIES;
+  try->failed++;
+  try->told = FALSE;
+  try->again = g_get_monotonic_time () + pause * handover->second;
+  if (pause > 0)
+    vp_handover_tell (handover, returning->holding->name, "%s does not come back yet: %s; it is tried again in %u s",
+                      step->name, error->message, pause);
+  else
+    vp_handover_tell (handover, returning->holding->name,
+                      "%s is not back: %s; tried again three times: see 'systemctl status' of it, then run "
+                      "'vfio-profile handover --give-back'",
+                      step->name, error->message);
+  returning->left = returning->left || pause > 0;
+  return FALSE;
+}
+
+/* FALSE: it was tried too often, or its next try comes later. */
+static gboolean
+is_due (Returning *returning, const VpHandoverStep *step)
+{
+  const VpReturnTry *try = g_hash_table_lookup (returning->handover->tries, step->name);
+
+  if (try == NULL || (try->failed <= G_N_ELEMENTS (pauses) && g_get_monotonic_time () >= try->again))
+    return TRUE;
+  returning->left = returning->left || try->failed <= G_N_ELEMENTS (pauses);
   return FALSE;
 }
 
@@ -184,21 +236,21 @@ give_unit (Returning *returning, const VpHandoverStep *step)
   g_autoptr (GError) error = NULL;
   gint64 deadline = g_get_monotonic_time () + SERVICE_WAIT;
 
-  if (GPOINTER_TO_UINT (g_hash_table_lookup (handover->tries, step->name)) >= MAX_TRIES)
+  gboolean known = vp_desktop_read_service (handover->bus, step->name, &state, &error);
+  gboolean runs = known && state.active && state.settled;
+  if (known && !runs && !is_due (returning, step))
     return FALSE;
-  if (vp_desktop_read_service (handover->bus, step->name, &state, &error) && state.active && state.settled)
-    return TRUE;
-  if (error == NULL && vp_desktop_start_service (handover->bus, step->name, &error) &&
-      vp_handover_await_service (handover, step->name, TRUE, deadline, TRUE, &error)) {
-    vp_handover_tell (handover, returning->holding->name, "%s is started again", step->name);
-    g_hash_table_remove (handover->tries, step->name);
+  if (runs || (known && vp_desktop_start_service (handover->bus, step->name, &error) &&
+               vp_handover_await_service (handover, step->name, TRUE, deadline, TRUE, &error))) {
+    if (g_hash_table_remove (handover->tries, step->name) || !runs)
+      vp_handover_tell (handover, returning->holding->name, "%s is started again", step->name);
     return TRUE;
   }
   if (!vp_handover_may_return (handover)) {
     returning->left = TRUE;
     return FALSE;
   }
-  return fail_unit (returning, step, error);
+  return vp_desktop_is_unheard (error) ? wait_for_systemd (returning, step, error) : fail_unit (returning, step, error);
 }
 
 /* Of VpHandoverStep *, in the reverse order of taking; cards first. */
@@ -259,6 +311,8 @@ return_steps (Returning *returning, const GPtrArray *steps)
       drop (returning, step);
     else
       all = FALSE;
+    if (returning->unheard)
+      return;
   }
   for (guint i = 0; all && i < steps->len; i++)
     if (((const VpHandoverStep *) steps->pdata[i])->kind == VP_STEP_CARD)
@@ -271,7 +325,7 @@ return_steps (Returning *returning, const GPtrArray *steps)
 static gboolean
 return_guest (VpHandover *handover, const VpHolding *holding)
 {
-  Returning returning = { handover, holding, FALSE };
+  Returning returning = { handover, holding, FALSE, FALSE };
   g_autoptr (GPtrArray) steps = list_back (holding);
 
   if (steps->len == 0)

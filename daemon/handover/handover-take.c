@@ -257,6 +257,7 @@ take (Taking *taking, GError **error)
 
   taking->deadline = g_get_monotonic_time () + taking->wishes->deadline * G_TIME_SPAN_SECOND;
   vp_story_begin (handover->story);
+  g_hash_table_remove_all (handover->tries); /* of a return that is over, or is put off */
   g_autoptr (GError) problem = NULL;
   gboolean taken = look (taking, &problem) && take_all (taking, &problem);
   if (!taken) {

@@ -6,14 +6,12 @@
 
 #include "daemon/handover/handover-private.h"
 
-#define AGAIN (1 * G_TIME_SPAN_SECOND)
-
 /* TRUE: look now. With nothing left it waits for a poke. */
 static gboolean
 wait_for_work (VpHandover *handover, gboolean left, guint *seen)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&handover->mutex);
-  gint64 again = g_get_monotonic_time () + AGAIN;
+  gint64 again = g_get_monotonic_time () + handover->second;
 
   while (!handover->ending && handover->pokes == *seen) {
     if (!left)
@@ -43,7 +41,7 @@ return_thread (gpointer data)
 }
 
 VpHandover *
-vp_handover_new (const VpRoot *root, VpBook *book, const char *run_folder, const char *bus)
+vp_handover_new (const VpRoot *root, VpBook *book, const char *run_folder, const char *bus, gint64 second)
 {
   VpHandover *handover = g_new0 (VpHandover, 1);
 
@@ -52,7 +50,8 @@ vp_handover_new (const VpRoot *root, VpBook *book, const char *run_folder, const
   handover->bus = vp_system_bus_new (bus);
   handover->story = vp_story_load (root, run_folder);
   handover->inhibitor = -1;
-  handover->tries = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  handover->second = second;
+  handover->tries = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   handover->waiting = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   g_mutex_init (&handover->mutex);
   g_cond_init (&handover->changed);
@@ -125,6 +124,7 @@ vp_handover_give_back (VpHandover *handover, guint seconds, char **lines)
   gint64 end = g_get_monotonic_time () + seconds * G_TIME_SPAN_SECOND;
   gboolean ended = FALSE;
 
+  vp_system_bus_end_rest (handover->bus);
   if (vp_handover_begin (handover, end, NULL)) {
     g_hash_table_remove_all (handover->tries);
     g_hash_table_remove_all (handover->waiting);

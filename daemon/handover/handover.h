@@ -22,9 +22,10 @@ typedef struct VpHandover VpHandover;
 
 /*
  * `root` and `book` stay the caller's, and outlive it; `run_folder` is a path below `root`. `bus`: a D-Bus address;
- * NULL: the system's bus. Guests of the journal that have ended get back what is missing from now on.
+ * NULL: the system's bus. `second`, in µs: how long one is between two looks and two tries; less only in a test. Guests
+ * of the journal that have ended get back what is missing from now on.
  */
-VpHandover *vp_handover_new (const VpRoot *root, VpBook *book, const char *run_folder, const char *bus);
+VpHandover *vp_handover_new (const VpRoot *root, VpBook *book, const char *run_folder, const char *bus, gint64 second);
 void vp_handover_free (VpHandover *handover); /* NULL is allowed; within two seconds */
 
 /* All borrowed, until the call returns. */
@@ -50,8 +51,8 @@ char *vp_handover_dup_plan (VpHandover *handover, const VpHandoverRequest *reque
 /* A guest was released in VpBook: its steps are undone as soon as its card is back. Waits for nothing. */
 void vp_handover_poke (VpHandover *handover);
 /*
- * By hand: also what was tried too often already. Waits `seconds` at most, then says how it stands, in lines of the
- * caller's. FALSE: something is still missing.
+ * By hand: also what was tried too often already, and at once. Waits `seconds` at most, then says how it stands, in
+ * lines of the caller's. FALSE: something is still missing.
  */
 gboolean vp_handover_give_back (VpHandover *handover, guint seconds, char **lines);
 

@@ -14,7 +14,7 @@ struct VpSystemBus {
   GMutex mutex; /* of all that follows; nothing of ours is called with it */
   char *address;
   GDBusConnection *connection; /* NULL: none yet */
-  gint64 rest_until;
+  gint64 rest_until[2];        /* of logind, of systemd: one that is slow says nothing of the other */
 };
 
 VpSystemBus *
@@ -99,6 +99,25 @@ is_late (const GError *problem)
          g_error_matches (problem, G_DBUS_ERROR, G_DBUS_ERROR_TIMEOUT);
 }
 
+/* What came of a call that has no answer. */
+static VpErrorCode
+judge (const VpSystemBus *bus, const GError *problem)
+{
+  static const GDBusError away[] = { G_DBUS_ERROR_NO_REPLY,          G_DBUS_ERROR_SERVICE_UNKNOWN,
+                                     G_DBUS_ERROR_NAME_HAS_NO_OWNER, G_DBUS_ERROR_DISCONNECTED,
+                                     G_DBUS_ERROR_TIMEOUT,           G_DBUS_ERROR_LIMITS_EXCEEDED };
+
+  for (guint i = 0; i < G_N_ELEMENTS (away); i++)
+    if (g_error_matches (problem, G_DBUS_ERROR, (int) away[i]))
+      return VP_ERROR_AWAY;
+  if (g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
+    return bus->connection != NULL ? VP_ERROR_LATE : VP_ERROR_AWAY;
+  /* An answer of another type than its reply is one, too. */
+  return g_dbus_error_is_remote_error (problem) || g_error_matches (problem, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT)
+           ? VP_ERROR_HOST
+           : VP_ERROR_AWAY;
+}
+
 static GVariant *
 call_now (VpSystemBus *bus, const VpBusCall *call, GVariant *parameters, GUnixFDList **fds, GError **error)
 {
@@ -118,11 +137,12 @@ vp_system_bus_call (VpSystemBus *bus, const VpBusCall *call, GVariant *parameter
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&bus->mutex);
   g_autoptr (GVariant) kept = parameters != NULL ? g_variant_ref_sink (parameters) : NULL;
-  const char *who = strcmp (call->service, VP_SYSTEMD) == 0 ? "systemd" : "systemd-logind";
+  gboolean is_systemd = strcmp (call->service, VP_SYSTEMD) == 0;
+  const char *who = is_systemd ? "systemd" : "systemd-logind";
   g_autoptr (GError) problem = NULL;
 
-  if (g_get_monotonic_time () < bus->rest_until) {
-    g_set_error (error, VP_ERROR, VP_ERROR_HOST, "%s did not answer a moment ago, it is not asked again yet", who);
+  if (g_get_monotonic_time () < bus->rest_until[is_systemd]) {
+    g_set_error (error, VP_ERROR, VP_ERROR_AWAY, "%s did not answer a moment ago, it is not asked again yet", who);
     return NULL;
   }
   GVariant *answer = call_now (bus, call, kept, fds, &problem);
@@ -134,12 +154,22 @@ vp_system_bus_call (VpSystemBus *bus, const VpBusCall *call, GVariant *parameter
   if (answer != NULL)
     return answer;
   if (is_late (problem))
-    bus->rest_until = g_get_monotonic_time () + REST;
+    bus->rest_until[is_systemd] = g_get_monotonic_time () + REST;
   g_autofree char *remote = g_dbus_error_get_remote_error (problem);
   if (missing != NULL)
     *missing = g_strcmp0 (remote, VP_SYSTEMD ".NoSuchUnit") == 0;
+  VpErrorCode code = judge (bus, problem);
   g_dbus_error_strip_remote_error (problem);
-  g_set_error (error, VP_ERROR, VP_ERROR_HOST, "%s cannot be asked over D-Bus (%s): %s", who,
-               strrchr (call->method, '.') + 1, problem->message);
+  g_set_error (error, VP_ERROR, code, "%s cannot be asked over D-Bus (%s): %s", who, strrchr (call->method, '.') + 1,
+               problem->message);
   return NULL;
+}
+
+void
+vp_system_bus_end_rest (VpSystemBus *bus)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&bus->mutex);
+
+  bus->rest_until[FALSE] = 0;
+  bus->rest_until[TRUE] = 0;
 }

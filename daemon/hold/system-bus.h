@@ -2,8 +2,9 @@
 /*
  * systemd and logind over D-Bus. A private connection, made when it is needed and again
  * when the bus was restarted; no single call waits longer than a second, and a bus that did
- * not answer is left alone for a while. Any thread; one is served at a time. Every failure
- * is VP_ERROR_HOST.
+ * not answer is left alone for a while, each of the two by itself. Any thread; one is served at a time. A failure
+ * is VP_ERROR_AWAY (there is no bus, or it was left alone: nobody was asked), VP_ERROR_LATE (no answer yet, it may still be
+ * done), or VP_ERROR_HOST: the answer was no.
  */
 #pragma once
 
@@ -35,6 +36,8 @@ typedef struct {
  */
 GVariant *vp_system_bus_call (VpSystemBus *bus, const VpBusCall *call, GVariant *parameters, GUnixFDList **fds,
                               gboolean *missing, GError **error);
+/* For whoever does not want to wait: what did not answer is asked again at the next call. */
+void vp_system_bus_end_rest (VpSystemBus *bus);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (VpSystemBus, vp_system_bus_free)
 

@@ -19,6 +19,8 @@ typedef enum {
   VP_ERROR_LIBVIRT,  /* libvirt refused: its own message is in ours */
   VP_ERROR_IO,       /* a file of ours could not be read or written */
   VP_ERROR_BUSY,     /* somebody else has it now, or is at it: try again later, or end the other */
+  VP_ERROR_AWAY,     /* who does it could not be asked: ask again later */
+  VP_ERROR_LATE,     /* who does it was asked and did not answer in time: look whether it is done */
   VP_ERROR_PROTOCOL, /* the other end of a socket does not speak as it should: update it or restart it */
 } VpErrorCode;
 

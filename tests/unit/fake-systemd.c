@@ -3,10 +3,7 @@
 
 #include <gio/gunixfdlist.h>
 #include <glib-unix.h>
-#include <glib/gstdio.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/list.h"
@@ -17,17 +14,9 @@
 #define LOGIND_PATH "/org/freedesktop/login1"
 
 struct FakeSystemd {
-  char *folder;
-  char *address;
-  GSubprocess *bus;
-  GDBusConnection *connection;
-  GMainContext *context;
-  GMainLoop *loop;
-  GThread *thread;
+  FakeBus *bus;
   GDBusNodeInfo *info;
-  GMutex mutex; /* of what is below */
-  GCond changed;
-  gboolean ready;
+  GMutex mutex;         /* of what is below */
   GHashTable *units;    /* name -> list of CPUs */
   GHashTable *services; /* name -> systemd's word for its state */
   GHashTable *sessions; /* id -> seat; all are of user 1000 */
@@ -39,6 +28,8 @@ struct FakeSystemd {
   int inhibitor; /* our end of the pipe; -1: none */
   GString *writes;
   gboolean mute;
+  char *slow; /* the next call of this method, or of a property, is served so much later; NULL: none */
+  guint slow_ms;
 };
 
 static const char *const interfaces =
@@ -133,6 +124,21 @@ get_of_service (FakeSystemd *systemd, const char *path, const char *property)
   return strcmp (property, "ActiveState") == 0 ? g_variant_new_string ("inactive") : NULL;
 }
 
+/* As systemd in a daemon-reload: it serves nobody, and then all, in order. */
+static void
+be_slow (FakeSystemd *systemd, const char *what)
+{
+  guint milliseconds = 0;
+
+  g_mutex_lock (&systemd->mutex);
+  if (g_strcmp0 (systemd->slow, what) == 0) {
+    milliseconds = systemd->slow_ms;
+    g_clear_pointer (&systemd->slow, g_free);
+  }
+  g_mutex_unlock (&systemd->mutex);
+  g_usleep (milliseconds * 1000ul);
+}
+
 static GVariant *
 on_get_property (GDBusConnection *connection, const char *sender, const char *path, const char *interface,
                  const char *property, GError **error, gpointer data)
@@ -143,7 +149,8 @@ on_get_property (GDBusConnection *connection, const char *sender, const char *pa
   gpointer list = NULL;
   GVariant *mask = NULL;
 
-  (void) connection, (void) sender, (void) interface, (void) property;
+  (void) connection, (void) sender, (void) interface;
+  be_slow (systemd, property);
   g_mutex_lock (&systemd->mutex);
   mask = get_of_service (systemd, path, property);
   g_hash_table_iter_init (&iter, systemd->units);
@@ -320,6 +327,7 @@ on_call (GDBusConnection *connection, const char *sender, const char *path, cons
   FakeSystemd *systemd = data;
 
   (void) connection, (void) sender, (void) path, (void) interface;
+  be_slow (systemd, method);
   g_mutex_lock (&systemd->mutex);
   if (systemd->mute)
     g_object_unref (invocation); /* without an answer */
@@ -362,127 +370,24 @@ on_dispatch (GDBusConnection *connection, const char *sender, const char *path, 
 static const GDBusSubtreeVTable subtree = { on_enumerate, on_introspect, on_dispatch, { NULL } };
 
 static void
-own (FakeSystemd *systemd, const char *name)
+register_objects (GDBusConnection *connection, gpointer data)
 {
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GVariant) owned =
-    g_dbus_connection_call_sync (systemd->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                                 "org.freedesktop.DBus", "RequestName", g_variant_new ("(su)", name, 4u), NULL,
-                                 G_DBUS_CALL_FLAGS_NONE, -1, NULL, &error);
-
-  g_assert_no_error (error);
-}
-
-static void
-register_objects (FakeSystemd *systemd)
-{
+  FakeSystemd *systemd = data;
   g_autoptr (GError) error = NULL;
 
-  systemd->connection = g_dbus_connection_new_for_address_sync (systemd->address,
-                                                                G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
-                                                                  G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
-                                                                NULL, NULL, &error);
-  g_assert_no_error (error);
-  g_dbus_connection_register_object (systemd->connection, PATH,
+  g_dbus_connection_register_object (connection, PATH,
                                      g_dbus_node_info_lookup_interface (systemd->info, SERVICE ".Manager"), &vtable,
                                      systemd, NULL, &error);
   g_assert_no_error (error);
-  g_dbus_connection_register_subtree (systemd->connection, PATH "/unit", &subtree,
+  g_dbus_connection_register_subtree (connection, PATH "/unit", &subtree,
                                       G_DBUS_SUBTREE_FLAGS_DISPATCH_TO_UNENUMERATED_NODES, systemd, NULL, &error);
   g_assert_no_error (error);
-  g_dbus_connection_register_object (systemd->connection, LOGIND_PATH,
+  g_dbus_connection_register_object (connection, LOGIND_PATH,
                                      g_dbus_node_info_lookup_interface (systemd->info, LOGIND ".Manager"), &vtable,
                                      systemd, NULL, &error);
   g_assert_no_error (error);
-  own (systemd, SERVICE);
-  own (systemd, LOGIND);
-}
-
-static gboolean
-on_running (gpointer data)
-{
-  FakeSystemd *systemd = data;
-
-  g_mutex_lock (&systemd->mutex);
-  systemd->ready = TRUE;
-  g_cond_signal (&systemd->changed);
-  g_mutex_unlock (&systemd->mutex);
-  return G_SOURCE_REMOVE;
-}
-
-static gpointer
-serve (gpointer data)
-{
-  FakeSystemd *systemd = data;
-
-  g_main_context_push_thread_default (systemd->context);
-  register_objects (systemd);
-  g_autoptr (GSource) first = g_idle_source_new ();
-  g_source_set_callback (first, on_running, systemd, NULL);
-  g_source_attach (first, systemd->context);
-  g_main_loop_run (systemd->loop);
-  g_clear_object (&systemd->connection);
-  g_main_context_pop_thread_default (systemd->context);
-  return NULL;
-}
-
-gboolean
-fake_bus_is_possible (void)
-{
-  g_autofree char *program = g_find_program_in_path ("dbus-daemon");
-
-  return program != NULL;
-}
-
-static void
-die_with_the_test (gpointer data)
-{
-  (void) data;
-  (void) prctl (PR_SET_PDEATHSIG, SIGKILL);
-}
-
-void
-fake_bus_start (FakeSystemd *systemd, gboolean with_systemd)
-{
-  g_autofree char *config = g_build_filename (systemd->folder, "bus.conf", NULL);
-  g_autofree char *option = g_strconcat ("--config-file=", config, NULL);
-  g_autoptr (GError) error = NULL;
-  g_autofree char *line = NULL;
-
-  g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE);
-  g_subprocess_launcher_set_child_setup (launcher, die_with_the_test, NULL, NULL);
-  systemd->bus = g_subprocess_launcher_spawn (launcher, &error, "dbus-daemon", option, "--nofork", "--nopidfile",
-                                              "--print-address=1", NULL);
-  g_assert_no_error (error);
-  g_autoptr (GDataInputStream) out = g_data_input_stream_new (g_subprocess_get_stdout_pipe (systemd->bus));
-  g_filter_input_stream_set_close_base_stream (G_FILTER_INPUT_STREAM (out), FALSE);
-  line = g_data_input_stream_read_line (out, NULL, NULL, &error); /* it listens now */
-  g_assert_no_error (error);
-  g_assert_nonnull (line);
-  if (!with_systemd)
-    return;
-  systemd->ready = FALSE;
-  systemd->context = g_main_context_new ();
-  systemd->loop = g_main_loop_new (systemd->context, FALSE);
-  systemd->thread = g_thread_new ("systemd", serve, systemd);
-  g_mutex_lock (&systemd->mutex);
-  while (!systemd->ready)
-    g_cond_wait (&systemd->changed, &systemd->mutex);
-  g_mutex_unlock (&systemd->mutex);
-}
-
-void
-fake_bus_stop (FakeSystemd *systemd)
-{
-  if (systemd->thread != NULL) {
-    g_main_loop_quit (systemd->loop);
-    g_thread_join (g_steal_pointer (&systemd->thread));
-    g_clear_pointer (&systemd->loop, g_main_loop_unref);
-    g_clear_pointer (&systemd->context, g_main_context_unref);
-  }
-  g_subprocess_force_exit (systemd->bus);
-  g_subprocess_wait (systemd->bus, NULL, NULL);
-  g_clear_object (&systemd->bus);
+  fake_bus_own (connection, SERVICE);
+  fake_bus_own (connection, LOGIND);
 }
 
 FakeSystemd *
@@ -491,20 +396,9 @@ fake_systemd_new (void)
   FakeSystemd *systemd = g_new0 (FakeSystemd, 1);
   g_autoptr (GError) error = NULL;
 
-  systemd->folder = g_dir_make_tmp ("vp-bus-XXXXXX", &error);
-  g_assert_no_error (error);
-  systemd->address = g_strdup_printf ("unix:path=%s/socket", systemd->folder);
-  g_autofree char *config = g_build_filename (systemd->folder, "bus.conf", NULL);
-  g_autofree char *text = g_strdup_printf (
-    "<busconfig><type>session</type><listen>%s</listen><auth>EXTERNAL</auth><policy context='default'>"
-    "<allow send_destination='*' eavesdrop='true'/><allow eavesdrop='true'/><allow own='*'/></policy></busconfig>",
-    systemd->address);
-  g_file_set_contents (config, text, -1, &error);
-  g_assert_no_error (error);
   systemd->info = g_dbus_node_info_new_for_xml (interfaces, &error);
   g_assert_no_error (error);
   g_mutex_init (&systemd->mutex);
-  g_cond_init (&systemd->changed);
   systemd->units = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   systemd->services = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   systemd->sessions = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
@@ -513,17 +407,15 @@ fake_systemd_new (void)
   fake_systemd_set (systemd, "system.slice", "");
   fake_systemd_set (systemd, "user.slice", "");
   fake_systemd_set (systemd, "init.scope", "");
-  fake_bus_start (systemd, TRUE);
+  systemd->bus = fake_bus_new (register_objects, systemd);
+  fake_bus_start (systemd->bus, TRUE);
   return systemd;
 }
 
 void
 fake_systemd_free (FakeSystemd *systemd)
 {
-  g_autofree char *config = g_build_filename (systemd->folder, "bus.conf", NULL);
-  g_autofree char *socket = g_build_filename (systemd->folder, "socket", NULL);
-
-  fake_bus_stop (systemd);
+  fake_bus_free (systemd->bus);
   g_dbus_node_info_unref (systemd->info);
   g_hash_table_unref (systemd->units);
   g_hash_table_unref (systemd->services);
@@ -532,19 +424,20 @@ fake_systemd_free (FakeSystemd *systemd)
     (void) close (systemd->inhibitor);
   g_string_free (systemd->writes, TRUE);
   g_mutex_clear (&systemd->mutex);
-  g_cond_clear (&systemd->changed);
-  (void) g_unlink (config);
-  (void) g_unlink (socket);
-  (void) g_rmdir (systemd->folder);
-  g_free (systemd->folder);
-  g_free (systemd->address);
+  g_free (systemd->slow);
   g_free (systemd);
+}
+
+FakeBus *
+fake_systemd_get_bus (const FakeSystemd *systemd)
+{
+  return systemd->bus;
 }
 
 const char *
 fake_systemd_get_address (const FakeSystemd *systemd)
 {
-  return systemd->address;
+  return fake_bus_get_address (systemd->bus);
 }
 
 void
@@ -582,6 +475,16 @@ fake_systemd_set_mute (FakeSystemd *systemd, gboolean mute)
 {
   g_mutex_lock (&systemd->mutex);
   systemd->mute = mute;
+  g_mutex_unlock (&systemd->mutex);
+}
+
+void
+fake_systemd_set_slow (FakeSystemd *systemd, const char *what, guint milliseconds)
+{
+  g_mutex_lock (&systemd->mutex);
+  g_free (systemd->slow);
+  systemd->slow = g_strdup (what);
+  systemd->slow_ms = milliseconds;
   g_mutex_unlock (&systemd->mutex);
 }
 

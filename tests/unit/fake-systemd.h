@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A message bus of our own, and on it as much of systemd's manager as is asked for
+ * On a message bus of our own as much of systemd's manager as is asked for
  * AllowedCPUs and by a handover. It shows the order of calls and keeps what was set; the real one is
  * met in the tests of the whole machine.
  */
 #pragma once
 
-#include <gio/gio.h>
+#include "fake-bus.h"
 
 typedef struct FakeSystemd FakeSystemd;
 
-gboolean fake_bus_is_possible (void); /* there is a dbus-daemon */
-
 FakeSystemd *fake_systemd_new (void); /* with system.slice, user.slice and init.scope, which may use all */
 void fake_systemd_free (FakeSystemd *systemd);
+FakeBus *fake_systemd_get_bus (const FakeSystemd *systemd); /* to stop, and to start again */
 const char *fake_systemd_get_address (const FakeSystemd *systemd);
 
 /* `cpus` as a list; "": all; NULL: there is no such unit (any more). */
@@ -22,6 +21,8 @@ char *fake_systemd_dup (FakeSystemd *systemd, const char *unit);
 /* What was written since the last call: "system.slice=0-1 user.slice=". */
 char *fake_systemd_take_writes (FakeSystemd *systemd);
 void fake_systemd_set_mute (FakeSystemd *systemd, gboolean mute); /* it answers nothing */
+/* The next call of a method (a read of a property) takes so long, and whoever asks meanwhile waits behind it. */
+void fake_systemd_set_slow (FakeSystemd *systemd, const char *what, guint milliseconds);
 
 /* What a desktop asks of it, and of logind, which is on the same bus. A service of an instance ("@") is a oneshot. */
 typedef void (*FakeServiceFunc) (const char *name, gboolean start, gpointer data);
@@ -33,8 +34,5 @@ void fake_systemd_add_session (FakeSystemd *systemd, const char *id, const char 
 /* So many starts fail; nothing stops; the host is ending. */
 void fake_systemd_set_faults (FakeSystemd *systemd, guint broken, gboolean stubborn, gboolean ending);
 gboolean fake_systemd_is_inhibited (FakeSystemd *systemd); /* suspend */
-
-void fake_bus_stop (FakeSystemd *systemd);
-void fake_bus_start (FakeSystemd *systemd, gboolean with_systemd); /* at the same address */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (FakeSystemd, fake_systemd_free)

@@ -185,8 +185,8 @@ test_obstacles (void)
   isolate_start (hybrid, A, "2-3", "isolate");
   isolate_assert_warned (hybrid, "no cpuset controller");
 
-  fake_bus_stop (fixture->systemd);
-  fake_bus_start (fixture->systemd, FALSE);
+  fake_bus_stop (fake_systemd_get_bus (fixture->systemd));
+  fake_bus_start (fake_systemd_get_bus (fixture->systemd), FALSE);
   isolate_start (fixture->host, A, "2-3", "isolate");
   isolate_assert_warned (fixture->host, "org.freedesktop.systemd1"); /* nobody has that name */
   g_autoptr (VpHolding) holding = vp_book_dup (fixture->host->book, A);
@@ -222,14 +222,14 @@ test_bus_restarted (void)
   g_autoptr (Fixture) fixture = fixture_new ();
 
   isolate_start (fixture->host, A, "2-3", "isolate");
-  fake_bus_stop (fixture->systemd);
-  fake_bus_start (fixture->systemd, TRUE);
+  fake_bus_stop (fake_systemd_get_bus (fixture->systemd));
+  fake_bus_start (fake_systemd_get_bus (fixture->systemd), TRUE);
   isolate_start (fixture->host, B, "4-5", "isolate");
   isolate_assert_warned (fixture->host, NULL);
   assert_all (fixture, "0-1,6-7");
-  fake_bus_stop (fixture->systemd);
+  fake_bus_stop (fake_systemd_get_bus (fixture->systemd));
   g_assert_false (vp_book_release (fixture->host->book, A, isolate_in (5)));
-  fake_bus_start (fixture->systemd, TRUE);
+  fake_bus_start (fake_systemd_get_bus (fixture->systemd), TRUE);
   g_assert_false (vp_book_retry (fixture->host->book));
   isolate_end (fixture->host, B);
   assert_all (fixture, "");

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * systemd's answers are late, or there is no bus for a while: a start is refused before anything is touched, and a
+ * desktop returns whenever it can be asked for.
+ */
+#include "desktop-host.h"
+
+#define LATE_MS 1500 /* of a call that is waited for a second */
+
+static guint
+count_told (const DesktopHost *host, const char *words)
+{
+  g_autoptr (VpStory) story = vp_story_load (host->tree->root, "/run");
+  const GPtrArray *lines = vp_story_get_lines (story);
+  guint count = 0;
+
+  for (guint i = 0; i < lines->len; i++)
+    count += strstr (lines->pdata[i], words) != NULL;
+  return count;
+}
+
+/* All is back, and nobody counted what systemd never heard of. */
+static void
+assert_returned (const DesktopHost *host)
+{
+  g_autofree char *calls = fake_systemd_take_writes (host->systemd);
+
+  desktop_host_assert_back (host);
+  desktop_host_assert_told (host, "lightdm.service is started again");
+  g_assert_cmpuint (count_told (host, "tried again"), ==, 0);
+  g_assert_cmpstr (calls, ==, "stop lightdm.service; start lightdm.service");
+}
+
+/* As in a daemon-reload; then the bus is left alone for three seconds. */
+static void
+test_late_return (gconstpointer what)
+{
+  g_autoptr (DesktopHost) host = desktop_host_new ();
+
+  desktop_host_take_ok (host, A);
+  fake_systemd_set_slow (host->systemd, what, LATE_MS);
+  desktop_host_release (host, A);
+  desktop_host_await_end (host, A);
+  assert_returned (host);
+}
+
+/* The module comes before the display manager that needs it. */
+static void
+test_late_module (void)
+{
+  g_autoptr (DesktopHost) host = desktop_host_new ();
+
+  desktop_host_set_driver (host, "nvidia");
+  desktop_host_set_module (host->tree, "nvidia_drm", TRUE);
+  desktop_host_take_ok (host, A);
+  fake_systemd_set_slow (host->systemd, "SystemState", LATE_MS);
+  desktop_host_release (host, A);
+  desktop_host_await_told (host, "nvidia_drm waits for systemd");
+  desktop_host_await_end (host, A);
+  desktop_host_assert_back (host);
+  g_autofree char *calls = fake_systemd_take_writes (host->systemd);
+  g_assert_cmpstr (calls, ==,
+                   "stop lightdm.service; start vfio-profile-unload@nvidia_drm.service; "
+                   "start vfio-profile-load@nvidia_drm.service; start lightdm.service");
+}
+
+/* Longer than all tries together would take. */
+static void
+test_no_bus (void)
+{
+  g_autoptr (DesktopHost) host = desktop_host_new ();
+  FakeBus *bus = fake_systemd_get_bus (host->systemd);
+
+  desktop_host_take_ok (host, A);
+  fake_bus_stop (bus);
+  desktop_host_release (host, A);
+  desktop_host_await_told (host, "lightdm.service waits for systemd, which is asked until it answers");
+  desktop_host_assert_console (host, "1"); /* it needs no systemd */
+  g_usleep (50 * SECOND);
+  g_assert_true (desktop_host_is_held (host, A));
+  g_assert_cmpuint (count_told (host, "waits for systemd"), ==, 1);
+  fake_bus_start (bus, FALSE); /* and nobody is on it yet */
+  g_usleep (5 * SECOND);
+  fake_bus_stop (bus);
+  fake_bus_start (bus, TRUE);
+  desktop_host_await_end (host, A);
+  assert_returned (host);
+}
+
+/* Of whoever sits in front of a dark screen. */
+static void
+test_by_hand (void)
+{
+  g_autoptr (DesktopHost) host = desktop_host_new ();
+  g_autofree char *lines = NULL;
+
+  desktop_host_take_ok (host, A);
+  fake_systemd_set_mute (host->systemd, TRUE);
+  desktop_host_release (host, A);
+  desktop_host_await_told (host, "waits for systemd");
+  fake_systemd_set_mute (host->systemd, FALSE);
+  g_assert_true (vp_handover_give_back (host->handover, 2, &lines));
+  g_assert_cmpstr (lines, ==, "nothing is to be brought back\n");
+  assert_returned (host);
+}
+
+/* It was asked for, and is done. */
+static void
+test_late_stop (void)
+{
+  g_autoptr (DesktopHost) host = desktop_host_new ();
+
+  fake_systemd_set_slow (host->systemd, "StopUnit", LATE_MS);
+  desktop_host_take_ok (host, A);
+  desktop_host_assert_service (host, "inactive");
+  desktop_host_assert_told (host, "lightdm.service is stopped");
+  desktop_host_release (host, A);
+  desktop_host_await_end (host, A);
+  assert_returned (host);
+}
+
+/* Nothing is stopped by a daemon that could not bring it back. */
+static void
+test_refused (void)
+{
+  g_autoptr (DesktopHost) host = desktop_host_new ();
+
+  fake_systemd_set_slow (host->systemd, "LoadUnit", LATE_MS);
+  desktop_host_take_fails (host, A, "5", "systemd cannot be asked over D-Bus (LoadUnit)");
+  desktop_host_take_fails (host, A, "5", "systemd did not answer a moment ago, it is not asked again yet");
+  g_autofree char *calls = fake_systemd_take_writes (host->systemd);
+  g_assert_cmpstr (calls, ==, "");
+  desktop_host_release (host, A);
+  desktop_host_await_end (host, A);
+  desktop_host_assert_back (host);
+}
+
+/* Sessions are not known then, and a display manager is stopped without. */
+static void
+test_late_logind (void)
+{
+  g_autoptr (DesktopHost) host = desktop_host_new ();
+
+  fake_systemd_set_slow (host->systemd, "ListSessions", LATE_MS);
+  desktop_host_take_ok (host, A);
+  desktop_host_release (host, A);
+  desktop_host_await_end (host, A);
+  assert_returned (host);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  if (!fake_bus_is_possible ()) {
+    g_print ("1..0 # SKIP there is no dbus-daemon\n");
+    return 0;
+  }
+  g_test_add_data_func ("/handover-bus/late-look", "SystemState", test_late_return);
+  g_test_add_data_func ("/handover-bus/late-state", "LoadUnit", test_late_return);
+  g_test_add_data_func ("/handover-bus/late-start", "StartUnit", test_late_return);
+  g_test_add_func ("/handover-bus/late-module", test_late_module);
+  g_test_add_func ("/handover-bus/no-bus", test_no_bus);
+  g_test_add_func ("/handover-bus/by-hand", test_by_hand);
+  g_test_add_func ("/handover-bus/late-stop", test_late_stop);
+  g_test_add_func ("/handover-bus/refused", test_refused);
+  g_test_add_func ("/handover-bus/late-logind", test_late_logind);
+  return g_test_run ();
+}
