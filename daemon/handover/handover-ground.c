@@ -84,23 +84,24 @@ has_steps (VpBook *book)
   return FALSE;
 }
 
-void
+gboolean
 vp_handover_set_inhibitor (VpHandover *handover)
 {
   gboolean wanted = has_steps (handover->book);
   g_autoptr (GError) error = NULL;
 
   if (wanted == (handover->inhibitor >= 0))
-    return;
+    return FALSE;
   if (!wanted) {
     (void) close (handover->inhibitor);
     handover->inhibitor = -1;
-    return;
+    return FALSE;
   }
   handover->inhibitor =
     vp_desktop_inhibit_sleep (handover->bus, "a guest has the host's graphics card (vfio-profile)", &error);
   if (handover->inhibitor < 0)
     g_debug ("the host may suspend while a guest has its card: %s", error->message);
+  return handover->inhibitor < 0 && vp_desktop_is_unheard (error);
 }
 
 gboolean

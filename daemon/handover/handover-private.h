@@ -50,8 +50,8 @@ gboolean vp_handover_may_return (VpHandover *handover);
 
 /* Into the log and the story. */
 void vp_handover_tell (VpHandover *handover, const char *name, const char *format, ...) G_GNUC_PRINTF (3, 4);
-/* Whether somebody holds a card now: then the host does not suspend. */
-void vp_handover_set_inhibitor (VpHandover *handover);
+/* Whether somebody holds a card now: then the host does not suspend. TRUE: logind was not reached, so again later. */
+gboolean vp_handover_set_inhibitor (VpHandover *handover);
 /* To a state that is settled; FALSE: not in time, or it cannot be asked (the error), or the wait was ended. */
 gboolean vp_handover_await_service (VpHandover *handover, const char *unit, gboolean active, gint64 deadline,
                                     gboolean yield, GError **error);

@@ -353,6 +353,5 @@ vp_handover_return_all (VpHandover *handover)
     else if (holding == NULL || holding->state != VP_HOLDING_RELEASING)
       g_hash_table_remove (handover->waiting, uuids[i]);
   }
-  vp_handover_set_inhibitor (handover);
-  return left;
+  return vp_handover_set_inhibitor (handover) || left;
 }

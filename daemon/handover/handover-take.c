@@ -60,6 +60,15 @@ dup_holders (const Taking *taking, const VpDeviceFacts *facts, gboolean covered)
   return words->len > 0 ? vp_list_dup_words (words) : NULL;
 }
 
+static gboolean
+has_step (const Taking *taking, VpStepKind kind)
+{
+  for (guint i = 0; i < taking->steps->len; i++)
+    if (((const VpHandoverStep *) taking->steps->pdata[i])->kind == kind)
+      return TRUE;
+  return FALSE;
+}
+
 /* As it is now: what was found before the pages were allocated may be a minute old. */
 static gboolean
 look (Taking *taking, GError **error)
@@ -69,7 +78,8 @@ look (Taking *taking, GError **error)
   taking->facts = vp_devices_read (taking->handover->root, hostdevs, LOOK_MS, error);
   if (taking->facts == NULL)
     return FALSE;
-  taking->sessions = vp_desktop_list_sessions (taking->handover->bus, NULL);
+  g_autoptr (GError) unheard = NULL;
+  taking->sessions = vp_desktop_list_sessions (taking->handover->bus, &unheard);
   g_autofree char *strangers = dup_holders (taking, taking->facts, FALSE);
   if (strangers != NULL) {
     g_set_error (error, VP_ERROR, VP_ERROR_UNFIT,
@@ -83,7 +93,10 @@ look (Taking *taking, GError **error)
     return FALSE;
   }
   taking->steps = vp_handover_list_steps (taking->wishes, taking->facts, hostdevs, taking->sessions);
-  return TRUE;
+  if (unheard == NULL || !has_step (taking, VP_STEP_SESSION))
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&unheard)); /* it could not be ended */
+  return FALSE;
 }
 
 static gboolean
@@ -264,7 +277,8 @@ take (Taking *taking, GError **error)
     vp_handover_tell (handover, taking->request->name, "the start is refused: %s", problem->message);
     g_propagate_error (error, g_steal_pointer (&problem));
   }
-  vp_handover_set_inhibitor (handover);
+  if (vp_handover_set_inhibitor (handover))
+    vp_handover_poke (handover);
   return taken;
 }
 

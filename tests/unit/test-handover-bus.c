@@ -148,6 +148,41 @@ test_late_logind (void)
   assert_returned (host);
 }
 
+/* A session that cannot be ended now: the display manager is not stopped for that. */
+static void
+test_unknown_session (void)
+{
+  g_autoptr (DesktopHost) host = desktop_host_new ();
+
+  made_holder (host->tree, 578, "sway", "/user.slice/user-1000.slice/session-3.scope", "/dev/dri/card0");
+  fake_systemd_add_session (host->systemd, "3", "seat0");
+  fake_systemd_set_slow (host->systemd, "ListSessions", LATE_MS);
+  desktop_host_take_fails (host, A, "5", "systemd-logind cannot be asked over D-Bus (ListSessions)");
+  desktop_host_take_fails (host, A, "5", "systemd-logind did not answer a moment ago, it is not asked again yet");
+  g_autofree char *calls = fake_systemd_take_writes (host->systemd);
+  g_assert_cmpstr (calls, ==, "");
+}
+
+/* The host must not suspend as long as the guest has the card. */
+static void
+test_late_inhibitor (void)
+{
+  g_autoptr (DesktopHost) host = desktop_host_new ();
+
+  fake_systemd_set_slow (host->systemd, "Inhibit", LATE_MS);
+  desktop_host_take_ok (host, A);
+  for (int i = 0; i < 200 && !fake_systemd_is_inhibited (host->systemd); i++)
+    g_usleep (50000);
+  g_usleep (2 * G_USEC_PER_SEC); /* that was the late one, which nobody has */
+  for (int i = 0; i < 200 && !fake_systemd_is_inhibited (host->systemd); i++)
+    g_usleep (50000);
+  g_assert_true (fake_systemd_is_inhibited (host->systemd));
+  desktop_host_release (host, A);
+  desktop_host_await_end (host, A);
+  assert_returned (host);
+  desktop_host_await_no_inhibitor (host);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -165,5 +200,7 @@ main (int argc, char **argv)
   g_test_add_func ("/handover-bus/late-stop", test_late_stop);
   g_test_add_func ("/handover-bus/refused", test_refused);
   g_test_add_func ("/handover-bus/late-logind", test_late_logind);
+  g_test_add_func ("/handover-bus/unknown-session", test_unknown_session);
+  g_test_add_func ("/handover-bus/late-inhibitor", test_late_inhibitor);
   return g_test_run ();
 }
