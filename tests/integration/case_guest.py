@@ -6,7 +6,6 @@ this machine's and goes the whole way, through the daemon. The others are rewrit
 for machines that this one is not; their definitions are held against libvirt as
 they are, and boot without what only those hosts have.
 """
-import contextlib
 import os
 import xml.etree.ElementTree as ET
 
@@ -14,8 +13,9 @@ import libvirt
 
 from guest.boot import bootable_xml, prepare, wait_for_guest
 from guest.hosts import Host
-from lib import (Qemu, Skip, check, check_equal, connect, daemon, defined, definition, main, note, online_cpus,
-                 parse_cpus, pins, remove, run, test, wait_ready, without_tag)
+from lib import (Qemu, Skip, check, check_equal, connect, defined, definition, main, note, online_cpus,
+                 parse_cpus, pins, remove, run, test, wait_ready, without_daemon,
+                 without_tag)
 
 # Of Intel: under emulation QEMU shows no threads on AMD's. Not checked, because it lacks features of it as well.
 MODEL = "<cpu mode='custom' match='exact' check='none'><model>Skylake-Client</model>{}</cpu>"
@@ -145,16 +145,6 @@ SHAPES = {
 }
 
 
-@contextlib.contextmanager
-def without_daemon():
-    """It would plan a tagged definition for this machine, in place of the one that it was made for."""
-    daemon.stop()
-    try:
-        yield
-    finally:
-        daemon.start()
-
-
 def check_validates(text):
     path = "/run/sandbox/rewritten.xml"
     with open(path, "w") as file:
@@ -164,6 +154,7 @@ def check_validates(text):
 
 def check_define_keeps(text):
     """libvirt takes the whole document, validated, and keeps what is ours of it."""
+    # It would plan a tagged definition for this machine, in place of the one that it was made for.
     with without_daemon():
         domain = connection.defineXMLFlags(text, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
         try:

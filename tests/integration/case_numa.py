@@ -9,8 +9,8 @@ import tempfile
 import xml.etree.ElementTree as ET
 
 from lib import (Qemu, Skip, check, check_equal, check_same, connect, defined, definition, domain_xml, has, main, note,
-                 profile_tool, run, test, virsh, wait_ready, without_state)
-from services import daemon
+                 profile_tool, run, test, virsh, wait_ready, without_daemon,
+                 without_state)
 
 NODES = {
     "two": "pack:2 [numa(memory=68719476736)] l3:2 core:4 pu:2",
@@ -115,15 +115,6 @@ def strip(text):
     root = ET.fromstring(without_state(text))
     root.remove(root.find("uuid"))
     return ET.canonicalize(ET.tostring(root, encoding="unicode"), strip_text=True)
-
-
-@contextlib.contextmanager
-def without_daemon():
-    daemon.stop()
-    try:
-        yield
-    finally:
-        daemon.start()
 
 
 @test("two nodes, no <cpu> at all: two cells, through libvirt and back")

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 import libvirt
 
 from lib import (QEMU, STATE_NS, TAG_NS, WRAPPERS, check, check_equal, check_same, connect, daemon, defined, definition,
-                 domain_xml, main, note, profile_tool, ready, stop, test, wait_ready)
+                 domain_xml, main, note, profile_tool, ready, stop, test, wait_ready, without_daemon)
 
 # Marked already, as a definition that comes from a host with that card.
 CARD = """<hostdev mode='subsystem' type='pci' managed='yes'><alias name='ua-card-x-vga'/>
@@ -14,15 +14,6 @@ CARD = """<hostdev mode='subsystem' type='pci' managed='yes'><alias name='ua-car
 BROKEN_STATE = f"<s:state xmlns:s='{STATE_NS}'><s:bogus/></s:state>"
 
 connection = connect()
-
-
-@contextlib.contextmanager
-def daemon_stopped():
-    daemon.stop()
-    try:
-        yield
-    finally:
-        daemon.start()
 
 
 def emulator(domain):
@@ -56,7 +47,7 @@ def all_back():
     with prepared("card", "pinned vga", machine="pc", devices=CARD) as (card, card_before), \
             prepared("plain", "pinned") as (plain, plain_before):
         check(emulator(card).startswith(WRAPPERS), f"the emulator is {emulator(card)}, which is no wrapper")
-        with daemon_stopped():
+        with without_daemon():
             lines = undo("--all").stdout.splitlines()
             check_equal(len(lines), 2, "lines")
             check_equal(emulator(card), QEMU, "the emulator")
@@ -73,7 +64,7 @@ def all_back():
 def one_back():
     with prepared("one", "pinned") as (one, before), prepared("other", "pinned") as (other, _):
         kept = definition(other)
-        with daemon_stopped():
+        with without_daemon():
             undo("one")
             check_same(definition(one), before, "the one named")
             check_same(definition(other), kept, "the other")
@@ -96,7 +87,7 @@ def guest_runs():
         runs.create()
         untagged.create()
         kept = definition(runs), definition(off)
-        with daemon_stopped():
+        with without_daemon():
             result = undo("--all", ok=False)
             check_equal((result.returncode, result.stderr.count("\n")), (1, 1), "status and lines")
             check("'runs'" in result.stderr and "'off'" not in result.stderr and "'untagged'" not in result.stderr,
@@ -104,7 +95,7 @@ def guest_runs():
             check_same(definition(runs), kept[0], "the one that runs")
             check_same(definition(off), kept[1], "the one that does not")
         stop(runs)
-        with daemon_stopped():
+        with without_daemon():
             undo("--all")
             check_same(definition(runs), before, "the one that ran")
             check_same(definition(off), off_before, "the other")
@@ -125,7 +116,7 @@ def kept():
             for domain in (saved, other):
                 domain.create()
                 domain.managedSave()
-            with daemon_stopped():
+            with without_daemon():
                 result = undo("--all", ok=False)
                 check("managed save" in result.stderr and "'kept'" in result.stderr.splitlines()[-1]
                       and "managedsave-remove" in result.stderr and "'other'" not in result.stderr, result.stderr)
@@ -145,7 +136,7 @@ def transient_runs():
     xml = xml.replace("<name>model</name>", "<name>passing</name>")
     passing = connection.createXML(xml)
     try:
-        with daemon_stopped():
+        with without_daemon():
             check("'passing'" in undo("--all", ok=False).stderr, "it is not named")
     finally:
         stop(passing)
@@ -170,7 +161,7 @@ def damaged():
 def overrides_stay():
     override = "<vfio:cpu reserve-cores='1'/>"
     with prepared("special", "pinned", override) as (domain, before):
-        with daemon_stopped():
+        with without_daemon():
             undo("--all")
             check_same(definition(domain), before, "the definition")
             check("reserve-cores" in definition(domain), "the override is gone")

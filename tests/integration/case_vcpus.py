@@ -4,22 +4,13 @@ import contextlib
 import json
 import xml.etree.ElementTree as ET
 
-from lib import (TAG_NS, LogWatch, check, check_equal, connect, daemon, defined, definition, domain_xml, has, main,
+from lib import (TAG_NS, LogWatch, check, check_equal, connect, defined, definition, domain_xml, has, main,
                  need_cpus_beside_the_host, pins, profile_tool, ready, run, test, virsh, wait_ready,
-                 wait_until)
+                 wait_until, without_daemon)
 
 MATCH = "<vfio:cpu topology='match'/><vfio:memory page-size='off'/>"
 
 connection = connect()
-
-
-@contextlib.contextmanager
-def daemon_stopped():
-    daemon.stop()
-    try:
-        yield
-    finally:
-        daemon.start()
 
 
 def topology_of(domain):
@@ -65,7 +56,7 @@ def changed():
         domain.create()
         check_equal(domain.maxVcpus(), 2, "vCPUs of the guest that runs")
         domain.destroy()
-        with daemon_stopped():
+        with without_daemon():
             profile_tool("set", "shown", "-n", "1")
             check_vcpus(domain, 1)
             profile_tool("set", "shown", "pinned", "--vcpus", "2", "--option", "cpu.reserve-cores=1")
@@ -81,7 +72,7 @@ def of_a_rule():
     with defined(connection, domain_xml("ruled", head="<description>#vfio:gaming</description>")) as domain:
         wait_until("the rule has tagged it", lambda: has(definition(domain), f"metadata/{{{TAG_NS}}}profile"))
         wait_ready("ruled")
-        for context, count in ((contextlib.nullcontext, 2), (daemon_stopped, 1)):
+        for context, count in ((contextlib.nullcontext, 2), (without_daemon, 1)):
             with context():
                 profile_tool("set", "ruled", "--vcpus", str(count))
                 check_vcpus(domain, count)

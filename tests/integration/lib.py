@@ -269,6 +269,15 @@ def defined(connection, xml):
         remove(domain)
 
 
+@contextlib.contextmanager
+def without_daemon():
+    daemon.stop()
+    try:
+        yield
+    finally:
+        daemon.start()
+
+
 # --- the running QEMU -------------------------------------------------------------
 
 
