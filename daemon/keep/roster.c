@@ -75,8 +75,8 @@ vp_roster_free (VpRoster *roster)
   g_free (roster);
 }
 
-static void
-remove_member (VpRoster *roster, const char *name)
+void
+vp_roster_forget (VpRoster *roster, const char *name)
 {
   const Member *member = g_hash_table_lookup (roster->members, name);
 
@@ -118,7 +118,7 @@ set_member (VpRoster *roster, const VpSeen *seen, const char *const *texts)
   }
   g_autofree char *uuid = vp_domain_dup_uuid (seen->stored != NULL ? seen->stored : seen->live);
   if (member != NULL && g_strcmp0 (member->uuid, uuid) != 0)
-    remove_member (roster, name);
+    vp_roster_forget (roster, name);
   member = g_new0 (Member, 1);
   member->uuid = g_steal_pointer (&uuid);
   member->digest = g_strdup (g_checksum_get_string (sum));
@@ -144,7 +144,7 @@ read_member (VpRoster *roster, VpSeen *seen, gboolean is_persistent, char **stor
   const char *const texts[] = { *stored, live };
   if (seen->stored != NULL || seen->live != NULL)
     return set_member (roster, seen, texts);
-  remove_member (roster, virDomainGetName (seen->handle));
+  vp_roster_forget (roster, virDomainGetName (seen->handle));
   return NULL;
 }
 
@@ -202,12 +202,6 @@ vp_roster_list (const VpRoster *roster)
 }
 
 void
-vp_roster_forget (VpRoster *roster, const char *name)
-{
-  remove_member (roster, name);
-}
-
-void
 vp_roster_expire (VpRoster *roster, const char *name)
 {
   GHashTableIter iter;
@@ -249,7 +243,7 @@ look (VpRoster *roster, virConnectPtr connection, const char *name, VpSeen *seen
   if (seen->handle != NULL)
     (void) read_member (roster, seen, virDomainIsPersistent (seen->handle) == 1, &text);
   else
-    remove_member (roster, name);
+    vp_roster_forget (roster, name);
 }
 
 void
